@@ -88,9 +88,9 @@ impl Scene {
     pub(crate) fn install(&self, file: &Path) -> String {
         let candidate = self.host.plugins().examine(file).unwrap();
         let id = candidate.id().to_string();
-        let vouch =
+        let decision =
             TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Danger };
-        self.host.plugins().install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+        self.host.plugins().install(candidate, &decision, OnIdConflict::Refuse).unwrap();
         id
     }
 

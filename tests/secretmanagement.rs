@@ -54,8 +54,8 @@ macro_rules! oracle_tests {
         crate::secretmanagement::oracle_test! { memory_isolated Memory Isolated }
         crate::secretmanagement::oracle_test! { memory_in_process Memory InProcess }
         crate::secretmanagement::oracle_tests! { store }
-        crate::secretmanagement::oracle_test! { needs_bao_isolated Bao Isolated }
-        crate::secretmanagement::oracle_test! { needs_bao_in_process Bao InProcess }
+        crate::secretmanagement::oracle_test! { #[ignore = "needs bao"] needs_bao_isolated Bao Isolated }
+        crate::secretmanagement::oracle_test! { #[ignore = "needs bao"] needs_bao_in_process Bao InProcess }
     };
     (store) => {
         crate::secretmanagement::oracle_test! { store_isolated Store Isolated }
@@ -76,8 +76,9 @@ macro_rules! oracle_tests {
 }
 
 macro_rules! oracle_test {
-    ($test:ident $kind:ident $placement:ident) => {
+    ($(#[$ignored:meta])? $test:ident $kind:ident $placement:ident) => {
         #[test]
+        $(#[$ignored])?
         fn $test() {
             let world = World::new(Kind::$kind, Placement::$placement);
             line(&world);

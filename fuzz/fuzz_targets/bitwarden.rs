@@ -16,5 +16,5 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         0 => change::apply(GOOD.as_bytes().to_vec(), rest),
         _ => rest.to_vec(),
     };
-    rows::check(|| bitwarden::read(&text[..]));
+    rows::check(|| bitwarden::read(&text[..], None));
 });

@@ -64,7 +64,7 @@ fn what_is_told_against_the_rules_is_one_error_of_that_call() {
             ("get", "null-challenge", "a challenge is null"),
             ("get", "short-entry", "an entry says that it has 8 bytes"),
             ("get", "huge-entry", "an entry says that it has 4294967295 bytes"),
-            ("get", "choices", "a prompt has more than 32 choices"),
+            ("get", "choices", "`choices` has more than 32 items"),
             ("get", "written", "a written version was told to a call that asks for none"),
             ("get", "locked", "a challenge's id is missing"),
             ("get", "locked-for-nothing", "a challenge asks for nothing and waits for nothing"),

@@ -244,10 +244,8 @@ fn a_file_that_others_may_change_is_refused() {
 /// Only root can give a file away: any other user is the foreign owner's victim in the
 /// tests of `fs`, which drop to one.
 #[test]
-fn a_file_or_link_of_somebody_else_is_refused() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+#[ignore = "needs root"]
+fn a_file_or_link_of_somebody_else_is_refused_needs_root() {
     let home = Home::new();
     let bytes = fs::read(plugin("in-order")).unwrap();
     let foreign = home.file("foreign.so", &bytes);

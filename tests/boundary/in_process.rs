@@ -96,27 +96,6 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
 }
 
 #[test]
-fn a_plugin_answers_for_every_secret_it_was_asked_for() {
-    use keystead::api::{
-        Context, Deadline, GetManyRequest, GetRequest, OpenRequest, Parameters, SetManyRequest,
-        SetRequest,
-    };
-    let scene = Scene::new();
-    let trusted = scene.trusted(&plugin("count-wrong"));
-    let loaded = keystead::internals::plugin::loader::load(&trusted).unwrap();
-    let deadline = Deadline::after(AMPLE);
-    let name = VaultName::parse("odd").unwrap();
-    let request = OpenRequest::new(name, "vault", Parameters::new(), deadline);
-    let mut vault = loaded.open(&request, Context::silent()).unwrap();
-    let asked = GetRequest::new(SecretName::parse("a").unwrap(), deadline);
-    let error = vault.get_many(&GetManyRequest::new(vec![asked.clone(), asked])).unwrap_err();
-    assert_eq!(error.message(), "2 secrets were asked for and 1 came back");
-    let new = |name| SetRequest::new(SecretName::parse(name).unwrap(), Value::text("x"), deadline);
-    let error = vault.set_many(SetManyRequest::new(vec![new("a"), new("b")])).unwrap_err();
-    assert_eq!(error.message(), "2 secrets were to be written and 1 answers came back");
-}
-
-#[test]
 fn a_call_that_hangs_holds_its_own_vault_only() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("hangs"), Placement::InProcess);
@@ -175,7 +154,7 @@ fn a_vault_that_stays_locked_stops_asking() {
             "E12.misbehaved: plugin `locked-for-ever` misbehaved in vault `odd`: the vault asks \
              for more and more to be unlocked"
         );
-        assert!((2..=8).contains(&ask.0), "asked {} times", ask.0);
+        assert_eq!(ask.0, 8);
         let nobody =
             scene.host.get(&name, &SearchScope::Vault(odd), &mut NonInteractive).unwrap_err();
         assert_eq!(nobody.code(), "E12.locked");

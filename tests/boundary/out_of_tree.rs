@@ -168,11 +168,13 @@ fn with_another(name: &str, profiles: &[&str], vendor: bool) {
 }
 
 #[test]
+#[ignore = "needs rust-163"]
 fn a_plugin_built_by_needs_rust_163_is_installed_and_used() {
     with_another("163", &["dev", "small"], true);
 }
 
 #[test]
+#[ignore = "needs rust-web"]
 fn a_plugin_built_by_needs_rust_web_is_installed_and_used() {
     with_another("WEB", &["dev", "small"], false);
 }

@@ -2,7 +2,6 @@
 //! then it runs where it does no harm.
 
 use std::fs;
-use std::path::PathBuf;
 
 use super::home::Home;
 use crate::plugin_files::{mark, plugin, unchecked};
@@ -80,31 +79,4 @@ fn names_that_break_the_rules_do_not_come_through() {
         let expected = format!("plugin `rude-names` misbehaved in vault `odd`: {fault}\n");
         assert!(told.to_lowercase().contains(&expected.to_lowercase()), "{told}");
     }
-}
-
-#[test]
-fn a_plugin_that_was_changed_after_it_was_installed_is_not_started() {
-    let home = Home::new();
-    home.installs(&plugin("in-order"), "in-order");
-    assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\nsound");
-    let dir = home.path("home/.local/share/keystead/plugins");
-    let file = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
-    let is_library = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "so");
-    let file = file.filter(is_library).collect::<Vec<_>>().pop().unwrap();
-    let mut bytes = fs::read(&file).unwrap();
-    bytes.push(0);
-    fs::remove_file(&file).unwrap();
-    fs::write(&file, bytes).unwrap();
-    let told = home.run(&["get", "a", "--vault", "odd"]);
-    assert!(told.contains("\nCode: E03."), "{told}");
-}
-
-#[test]
-fn an_id_stands_for_one_file() {
-    let home = Home::new();
-    home.installs(&plugin("in-order"), "in-order");
-    let twin = home.altered("twin.so", b"a plugin for tests", b"another for tests!");
-    let told = home.run(&["plugin", "install", "--yes", twin.to_str().unwrap()]);
-    assert!(told.contains("\nError: The id `in-order` is taken by the user pin "), "{told}");
-    assert!(told.ends_with("\nCode: E07.id-taken\n"), "{told}");
 }

@@ -260,7 +260,8 @@ fn what_nobody_may_be_connected_to_is_refused_when_it_is_granted() {
 }
 
 #[test]
-fn service_of_another_user_may_listen_where_only_root_could_have_made_its_dir() {
+#[ignore = "needs root"]
+fn service_of_another_user_may_listen_where_only_root_could_have_made_its_dir_needs_root() {
     const SERVICE: u32 = 64_321;
     let is_root = rustix::process::geteuid().is_root();
     assert!(is_root, "this test gives files to others: run it as root");
@@ -335,7 +336,8 @@ fn optional_one_is_granted_by_name_shown_in_words_and_told_of_when_it_is_missed(
 }
 
 #[test]
-fn user_without_rights_is_held_to_it_as_root_is() {
+#[ignore = "needs root"]
+fn user_without_rights_is_held_to_it_as_root_is_needs_root() {
     const USER: u32 = 64_321;
     let is_root = rustix::process::geteuid().is_root();
     assert!(is_root, "this test runs Keystead as another user: run it as root");

@@ -305,7 +305,7 @@ fn which_vaults_are_meant_is_said() {
 exit code 2
 --- stderr
 Error: Both vaults must be named
-Hint: add `--from VAULT --to VAULT`, or `--as NAME` for another name in one vault
+Hint: add `--from VAULT --to VAULT`, or a new name for one secret in its vault
 
 "#]]
     );
@@ -314,12 +314,8 @@ Hint: add `--from VAULT --to VAULT`, or `--as NAME` for another name in one vaul
         str![[r#"
 exit code 2
 --- stderr
-Error: the following required arguments were not provided:
-  --as <NAME>
-
-Usage: keystead copy --as <NAME> --vault <VAULT> <PATTERN>
-
-For more information, try '--help'.
+Error: Both vaults must be named
+Hint: add `--from VAULT --to VAULT`, or a new name for one secret in its vault
 
 "#]]
     );
@@ -331,7 +327,7 @@ exit code 2
 Error: the following required arguments were not provided:
   --to <VAULT>
 
-Usage: keystead copy --from <VAULT> --to <VAULT> <PATTERN>
+Usage: keystead copy --from <VAULT> --to <VAULT> <PATTERN> [NEW]
 
 For more information, try '--help'.
 
@@ -355,7 +351,7 @@ Code: E01.no-such-vault
 exit code 1
 --- stderr
 Error: `token` in vault `work` is both source and destination
-Hint: add `--as NAME` for another name
+Hint: add another name: `keystead copy NAME NEW`
 Code: E12.onto-itself
 
 "#]]
@@ -366,7 +362,7 @@ Code: E12.onto-itself
 exit code 1
 --- stderr
 Error: `db/*` matches 2 secrets, which cannot all have one new name
-Hint: leave `--as` out, or name one secret
+Hint: leave the new name out, or name one secret
 Code: E12.several
 
 "#]]
@@ -507,4 +503,36 @@ Code: E12.locked
 
 "#]]
     );
+}
+
+#[test]
+fn second_name_renames_or_copies_within_one_vault() {
+    let sandbox = two_vaults();
+    sandbox.feed(CANARY, "set token -V home --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("mv db/password db/pass", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Moved `db/password` to `db/pass` in vault `work`.
+
+"#]]
+    );
+    sandbox.run("get db/password -V work", &[]).ends_with(3);
+    sandbox.run("cp db/pass db/copy -V work", &[]).succeeds();
+    sandbox.run("mv token key -V home", &[]).succeeds();
+    sandbox.run("cp db/user user --from work --to home", &[]).succeeds();
+    for words in ["db/pass -V work", "db/copy -V work", "key -V home", "user -V home"] {
+        assert_eq!(get(&sandbox, words), CANARY, "{words}");
+    }
+    let shown = sandbox.run("show db/copy --json", &[]);
+    assert!(String::from_utf8_lossy(shown.succeeds()).contains("\"env\":\"dev\""), "{shown}");
+    sandbox.feed("another", "set db/copy --stdin").succeeds();
+    // What is there stays, whichever way it is said.
+    for words in
+        ["mv db/pass db/copy", "cp db/pass db/copy", "mv db/* one", "mv token other --as x"]
+    {
+        assert_ne!(sandbox.run(words, &[]).status, 0, "{words}");
+    }
+    assert_eq!(get(&sandbox, "db/pass"), CANARY);
 }

@@ -1,4 +1,4 @@
-//! `doctor`: one broken home per finding, and that what it suggests mends it.
+//! `doctor`: one broken home per finding, and that what it suggests fixes it.
 
 mod kernel;
 mod plugin;
@@ -25,10 +25,10 @@ impl Sandbox {
 
     /// Runs a suggestion of the first finding as a shell does, and sees that nothing is left
     /// to be found.
-    fn mends(&self, nth: usize) {
+    fn fixes(&self, nth: usize) {
         let report = self.run("doctor --json", &[]);
         let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
-        let command = report["findings"][0]["mends"][nth]["command"].as_str().unwrap().to_owned();
+        let command = report["findings"][0]["fixes"][nth]["command"].as_str().unwrap().to_owned();
         // Nobody is there to be asked.
         let asks = ["keystead plugin", "keystead vault grant"];
         let asks = asks.iter().any(|start| command.starts_with(start));
@@ -67,7 +67,7 @@ No problems found.
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"sound":true,"errors":0,"warnings":0,"findings":[]}
+{"schema":1,"ok":true,"errors":0,"warnings":0,"findings":[]}
 
 "#]]
     );
@@ -93,7 +93,7 @@ Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.c
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -116,7 +116,7 @@ Error: `[ROOT]/home/.config/keystead/vaults/work.toml` is not safe to use: `[ROO
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -138,7 +138,7 @@ Error: `[ROOT]/home/.local/share/keystead/pins.d` is not safe to use: `[ROOT]/ho
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -161,7 +161,7 @@ Error: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` is not safe to us
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -184,7 +184,7 @@ Error: `[ROOT]/home/.config/keystead/vaults` leads through more than 40 symbolic
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -208,7 +208,7 @@ Error: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: str
 
 "#]]
     );
-    sandbox.mends(1);
+    sandbox.fixes(1);
 }
 
 #[test]
@@ -230,7 +230,7 @@ Warning: `[ROOT]/home/.config/keystead/vaults/a b's.toml` is not named after a v
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -252,7 +252,7 @@ Error: `[ROOT]/home/.config/keystead/vaults/Work.toml` and `[ROOT]/home/.config/
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -304,7 +304,7 @@ Error: vault `work` is of kind `safe`, which plugin `memory` does not have: it h
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -333,7 +333,7 @@ Error: plugin `memory` requests permissions that vault `work` does not grant: fi
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -358,7 +358,7 @@ Error: vault `work` is to run plugin `memory` in the host's own process, and nob
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -386,7 +386,7 @@ Error: `locked` of vault `other` is taken from vault `wrok`, which is not regist
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -415,7 +415,7 @@ Error: references lead in a circle: `one` -> `two` -> `one`
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -437,7 +437,7 @@ Error: the default vault of the user layer, `nosuch`, is not registered
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
     let mut command = sandbox.command("doctor", &[]);
     command.env("KEYSTEAD_VAULT", "wrok");
     assert_data_eq!(
@@ -503,7 +503,7 @@ Warning: `[ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp` was left
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
     assert!(running.exists());
 }
 

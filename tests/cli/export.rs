@@ -296,7 +296,7 @@ fn what_was_exported_is_imported_as_it_was() {
         )
         .succeeds();
     sandbox.feed([0, 255, 10], "set bytes -V work --kind bytes --stdin").succeeds();
-    sandbox.feed("", "set empty -V work --stdin").succeeds();
+    sandbox.feed("", "set empty -V work --stdin --allow-empty").succeeds();
     sandbox.run("export -V work --output x.given --yes", &[]).succeeds();
     sandbox.run("vault register again --plugin memory --param file=again.secrets", &[]).succeeds();
     sandbox.run("import x.given -V again --yes", &[]).succeeds();
@@ -355,4 +355,23 @@ fn a_hundred_thousand_secrets_take_little_memory() {
     assert_eq!(written.lines().count(), SECRETS);
     // A page of 1,000 names and a batch of values: the program itself has most of it.
     assert!(most < 32 * 1024, "{most} KiB for {} KiB", written.len() / 1024);
+}
+
+#[test]
+fn env_file_for_docker_has_no_quotes_and_refuses_line_breaks() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(format!("{CANARY} 'a' #b"), "set ONE --stdin").succeeds();
+    sandbox.feed(format!("{CANARY}\nmore"), "set TWO --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("export --to env-file --output x.given --yes", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: `TWO` in vault `work`: its value has line breaks, which a file for `--env-file` cannot hold
+Exported 1 secret to `x.given`.
+
+"#]]
+    );
+    let written = std::fs::read_to_string(sandbox.here("x.given")).unwrap();
+    assert_eq!(written, format!("ONE={CANARY} 'a' #b\n"));
 }

@@ -15,20 +15,15 @@ fn the_answer_is_exactly_the_bytes() {
         ("text", secret("text").into_bytes()),
         ("text", format!("{CANARY}\nof two lines\n").into_bytes()),
         ("text", Vec::new()),
+        ("text", b"a\0\0b\0".to_vec()),
         ("bytes", [b"\0\xff\n".as_slice(), CANARY.as_bytes(), b"\n"].concat()),
         ("bytes", Vec::new()),
     ] {
-        sandbox.feed(&bytes, &format!("set a --kind {kind} --stdin --exact")).succeeds();
+        sandbox
+            .feed(&bytes, &format!("set a --kind {kind} --stdin --exact --allow-empty"))
+            .succeeds();
         assert_eq!(sandbox.run("get a", &[]).succeeds(), bytes);
     }
-}
-
-#[test]
-fn a_value_of_a_megabyte_comes_back_whole() {
-    let sandbox = Sandbox::with_work();
-    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
-    sandbox.feed(&bytes, "set big --kind bytes --stdin").succeeds();
-    assert!(sandbox.run("get big", &[]).succeeds() == bytes);
 }
 
 #[test]
@@ -93,6 +88,30 @@ Hint: add `--json` for all of it
 
 "#]]
     );
+}
+
+#[test]
+fn map_stands_for_its_password_or_else_its_value() {
+    let sandbox = Sandbox::with_work();
+    for (json, expected) in [
+        (
+            format!("{{\"user\":\"bob\",\"value\":\"no\",\"password\":\"{CANARY}\"}}"),
+            CANARY.as_bytes(),
+        ),
+        (format!("{{\"Password\":\"no\",\"value\":\"{CANARY}\"}}"), CANARY.as_bytes()),
+        (format!("{{\"password\":5,\"value\":\"{CANARY}\"}}"), CANARY.as_bytes()),
+        ("{\"value\":{\"base64\":\"AP8=\"}}".to_owned(), &[0, 255]),
+    ] {
+        sandbox.feed(&json, "set m --kind map --stdin").succeeds();
+        assert_eq!(sandbox.run("get m", &[]).succeeds(), expected, "{json}");
+        assert_eq!(sandbox.run("get keystead://work/m", &[]).succeeds(), expected, "{json}");
+        let whole = sandbox.run("get m --json", &[]);
+        assert!(String::from_utf8_lossy(whole.succeeds()).contains("\"map\":{"), "{json}");
+    }
+    for json in ["{\"PASSWORD\":\"a\"}", "{\"password\":{\"a\":\"b\"}}", "{\"value\":null}"] {
+        sandbox.feed(json, "set m --kind map --stdin").succeeds();
+        sandbox.run("get m", &[]).ends_with(2);
+    }
 }
 
 #[test]

@@ -96,8 +96,8 @@ fn a_parameter_that_is_changed_by_hand_is_granted_anew() {
     let other = sandbox.here("other");
     std::fs::create_dir(&other).unwrap();
     let changed = text.replace(
-        &format!("directory = \"{}\"", sandbox.here("own").display()),
-        &format!("directory = \"{}\" # moved", other.display()),
+        &format!("folder = \"{}\"", sandbox.here("own").display()),
+        &format!("folder = \"{}\" # moved", other.display()),
     );
     assert_ne!(text, changed);
     std::fs::write(&file, changed).unwrap();
@@ -238,10 +238,10 @@ fn optional_permission_is_granted_by_name_and_kept() {
     let shown = sandbox.run("plugin show", &[file]).succeeds().to_vec();
     let shown = String::from_utf8(shown).unwrap();
     for line in [
-        "  may read and write files under {dir}",
+        "  may read and write files under {folder}",
         "  may read the environment variable PATH",
         "  may read the environment variable HOME, if granted with `--grant env:HOME`: greets you",
-        "  may read files under {dir}/near, if granted with `--grant files:{folder}/near:r`",
+        "  may read files under {folder}/near, if granted with `--grant files:{folder}/near:r`",
         "  vaults of kind `hostile` lack the permission `levitate:high`: this host does not know it",
     ] {
         assert!(shown.lines().any(|own| own == line), "{line} in\n{shown}");
@@ -284,7 +284,7 @@ It is the default vault.
     // Registered anew as doctor says, it grants the same.
     let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("directory = ", "colour = \"teal\"\ndirectory = ")).unwrap();
+    std::fs::write(&file, text.replace("folder = ", "colour = \"teal\"\nfolder = ")).unwrap();
     let report = sandbox.run("doctor", &[]).to_string();
     assert!(report.contains(" --grant 'files:{folder}/near:r' --replace"), "{report}");
 }

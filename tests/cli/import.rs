@@ -135,7 +135,7 @@ fn broken_rows_are_told_with_their_lines_up_to_twenty_and_the_rest_goes_in() {
     let answer = import(&sandbox, rows.concat(), "--from jsonl --yes");
     answer.ends_with(5);
     assert_eq!(answer.stderr.matches("Warning: line").count(), 20);
-    assert!(answer.stderr.contains("Warning: line 39: the member `schema` is missing\n"));
+    assert!(answer.stderr.contains("Warning: line 39: the member `name` is missing\n"));
     assert!(answer.stderr.contains("Warning: and 5 more\n"));
     assert!(
         answer.stderr.contains("Imported into vault `work`: 25 new (25 text), 25 not imported.")
@@ -198,19 +198,32 @@ fn metadata_that_differs_is_a_difference() {
 }
 
 #[test]
-fn of_two_rows_of_one_name_the_first_is_taken() {
+fn last_of_two_rows_with_one_name_counts_with_a_warning() {
     let sandbox = Sandbox::with_work();
     let content = [line("a", "one"), line("b", ""), line("a", "two")].concat();
-    assert_data_eq!(
-        import(&sandbox, content, "--yes -q"),
-        str![[r#"
-exit code 5
---- stderr
-Warning: line 3: its name stood in line 1 already
+    for words in ["--dry-run", "--yes", "--yes"] {
+        let answer = import(&sandbox, &content, words);
+        let told = answer.stderr.clone();
+        answer.succeeds();
+        assert_eq!(told.matches("it takes the place of line 1").count(), 1, "{told}");
+        assert!(told.contains("2 new (2 text)") || told.contains("2 there already"), "{told}");
+    }
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} two"));
+}
 
-"#]]
-    );
-    assert_eq!(get(&sandbox, "a"), format!("{CANARY} one"));
+#[test]
+fn last_row_of_a_name_counts_far_behind_the_first_and_from_a_pipe() {
+    let sandbox = Sandbox::with_work();
+    let rows: Vec<String> = (0..1_300).map(|at| line(&format!("a{}", at % 1_299), "one")).collect();
+    let content = rows[..1_299].concat() + &line("a0", "two");
+    import(&sandbox, &content, "--yes --prefix f/").succeeds();
+    assert_eq!(get(&sandbox, "f/a0"), format!("{CANARY} two"));
+    sandbox.feed(&content, "import - --from jsonl --yes --prefix p/").succeeds();
+    assert_eq!(get(&sandbox, "p/a0"), format!("{CANARY} two"));
+    // What the vault had before stays.
+    sandbox.feed(format!("{CANARY} own"), "set h/a0 --stdin").succeeds();
+    import(&sandbox, &content, "--yes --prefix h/").ends_with(5);
+    assert_eq!(get(&sandbox, "h/a0"), format!("{CANARY} own"));
 }
 
 #[test]
@@ -241,7 +254,7 @@ fn a_form_that_nobody_can_tell_is_asked_for() {
 exit code 1
 --- stderr
 Error: Cannot detect the import format
-Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`, `secretstore` or `vaultinfo`
+Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `keepass-xml`, `csv`, `pass`, `secretstore` or `vaultinfo`
 Code: E13.unknown-form
 
 "#]]
@@ -289,7 +302,7 @@ Imported into vault `work`: 2 new (2 text), 1 not imported.
 }
 
 #[test]
-fn of_two_names_that_are_one_in_the_vault_the_first_is_taken() {
+fn last_of_two_names_that_are_one_in_the_vault_counts() {
     let sandbox = Sandbox::installed();
     let file = plugin_files::plugin("folds-names");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -298,11 +311,11 @@ fn of_two_names_that_are_one_in_the_vault_the_first_is_taken() {
     assert_data_eq!(
         import(&sandbox, content, "--yes --replace"),
         str![[r#"
-exit code 5
+exit code 0
 --- stderr
-Warning: line 3: its name stood in line 1 already
-To vault `odd`: 2 new (2 text), 1 that cannot be imported.
-Imported into vault `odd`: 2 new (2 text), 1 not imported.
+Warning: line 3, `a`: it takes the place of line 1
+To vault `odd`: 2 new (2 text).
+Imported into vault `odd`: 2 new (2 text).
 
 "#]]
     );

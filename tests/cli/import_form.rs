@@ -9,7 +9,7 @@ use snapbox::{assert_data_eq, str};
 use self::packed::{Packed, zip};
 use super::sandbox::{Answer, CANARY, Sandbox};
 
-#[path = "../../host/exchange/src/onepux/packed.rs"]
+#[path = "../../host/exchange/src/packed.rs"]
 mod packed;
 
 const BITWARDEN: &str = include_str!("../fixtures/bitwarden.json");
@@ -38,8 +38,7 @@ fn a_bitwarden_export_goes_in_once() {
 exit code 5
 --- stderr
 Warning: item 9, `From the future`: type 99 is not known
-Left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash.
-Would import into vault `work`: 7 new (1 credential, 4 map, 2 text), 1 that cannot be imported; nothing was changed
+Would import into vault `work`: 7 new (1 credential, 4 map, 2 text), 1 that cannot be imported, left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash; nothing was changed
 
 "#]]
     );
@@ -77,8 +76,7 @@ Work/Servers/Alarm code	work	text	category=note created=2022-03-04T05:06:07.08Z 
 exit code 5
 --- stderr
 Warning: item 9, `From the future`: type 99 is not known
-Left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash.
-Imported into vault `work`: 0 new, 7 there already, 1 not imported.
+Imported into vault `work`: 0 new, 7 there already, 1 not imported, left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash.
 
 "#]]
     );
@@ -116,9 +114,8 @@ fn a_1pux_export_goes_in_with_its_files() {
 exit code 5
 --- stderr
 Warning: item 2, `Bank`: its file `codes.txt`: it is not in the export, or belongs to another item
-Left out: 1 box or button of a web form, 1 old password, 1 link to another item, 1 sign-in by another account, 1 passkey, 1 deleted item.
-To vault `work`: 7 new (1 bytes, 1 credential, 4 map, 1 text), 1 that cannot be imported.
-Imported into vault `work`: 7 new (1 bytes, 1 credential, 4 map, 1 text), 1 not imported.
+To vault `work`: 7 new (1 bytes, 1 credential, 4 map, 1 text), 1 that cannot be imported, left out: 1 box or button of a web form, 1 old password, 1 link to another item, 1 sign-in by another account, 1 passkey, 1 deleted item.
+Imported into vault `work`: 7 new (1 bytes, 1 credential, 4 map, 1 text), 1 not imported, left out: 1 box or button of a web form, 1 old password, 1 link to another item, 1 sign-in by another account, 1 passkey, 1 deleted item.
 
 "#]]
     );
@@ -158,8 +155,7 @@ Metadata:
 exit code 5
 --- stderr
 Warning: item 2, `Bank`: its file `codes.txt`: it is not in the export, or belongs to another item
-Left out: 1 box or button of a web form, 1 old password, 1 link to another item, 1 sign-in by another account, 1 passkey, 1 deleted item.
-Imported into vault `work`: 0 new, 7 there already, 1 not imported.
+Imported into vault `work`: 0 new, 7 there already, 1 not imported, left out: 1 box or button of a web form, 1 old password, 1 link to another item, 1 sign-in by another account, 1 passkey, 1 deleted item.
 
 "#]]
     );
@@ -179,8 +175,7 @@ fn a_table_of_a_known_program_goes_in() {
         str![[r#"
 exit code 5
 --- stderr
-Reading a table of Firefox: url from `url`, user from `username`, password from `password`, created from `timeCreated`, updated from `timePasswordChanged`.
-Leaving out the columns `httpRealm`, `formActionOrigin`, `guid`, `timeLastUsed`.
+Reading a table of Firefox: url from `url`, user from `username`, password from `password`, http-realm from `httpRealm`, form-origin from `formActionOrigin`, guid from `guid`, created from `timeCreated`, last-used from `timeLastUsed`, updated from `timePasswordChanged`.
 Warning: line 4: it has 2 fields, and the header row 9
 To vault `work`: 2 new (2 credential), 1 that cannot be imported.
 Imported into vault `work`: 2 new (2 credential), 1 not imported.
@@ -190,8 +185,8 @@ Imported into vault `work`: 2 new (2 credential), 1 not imported.
     assert_data_eq!(
         names(&sandbox),
         str![[r#"
-a.example	work	credential	created=2021-02-26T00:22:36Z url=https://a.example/
-a.example (2)	work	credential	created=2021-02-26T00:22:36Z url=https://a.example/
+a.example	work	credential	created=2021-02-26T00:22:36Z guid=1 url=https://a.example/
+a.example (2)	work	credential	created=2021-02-26T00:22:36Z guid=2 url=https://a.example/
 
 "#]]
     );
@@ -207,6 +202,7 @@ fn the_columns_of_another_table_are_named() {
 exit code 1
 --- stderr
 Error: Its first row is not the header row of a known table
+Caused by: its columns are `Title`, `Secret`, `Team`, `Recovery code`
 Hint: say which column is what: add `--column name=HEADER --column password=HEADER`
 Code: E13.unknown-table
 
@@ -217,12 +213,12 @@ Code: E13.unknown-table
     assert_data_eq!(
         import(&sandbox, &table, words),
         str![[r#"
-exit code 0
+exit code 5
 --- stderr
 Reading a table: name from `Title`, value from `Secret`, meta.team from `Team`.
 Leaving out the columns `Recovery code` (sounds secret).
-To vault `work`: 1 new (1 text).
-Imported into vault `work`: 1 new (1 text).
+To vault `work`: 1 new (1 text), left out: the column `Recovery code`.
+Imported into vault `work`: 1 new (1 text), left out: the column `Recovery code`.
 
 "#]]
     );
@@ -232,7 +228,7 @@ Imported into vault `work`: 1 new (1 text).
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, directory, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, skip, field.LABEL, meta.KEY
 
 For more information, try '--help'.
 
@@ -279,6 +275,7 @@ fn gpg(keys: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "needs gpg"]
 fn a_dir_of_pass_goes_in_and_what_gpg_refuses_is_told_needs_gpg() {
     let sandbox = Sandbox::with_work();
     // Its agent's socket has a path of 108 bytes at most.
@@ -317,9 +314,8 @@ fn a_dir_of_pass_goes_in_and_what_gpg_refuses_is_told_needs_gpg() {
 exit code 5
 --- stderr
 Warning: damaged.gpg: it is not encrypted with gpg, or cut off
-Left out: 1 file that is not encrypted with gpg.
-To vault `work`: 2 new (1 credential, 1 text), 1 that cannot be imported.
-Imported into vault `work`: 2 new (1 credential, 1 text), 1 not imported.
+To vault `work`: 2 new (1 credential, 1 text), 1 that cannot be imported, left out: 1 file that is not encrypted with gpg.
+Imported into vault `work`: 2 new (1 credential, 1 text), 1 not imported, left out: 1 file that is not encrypted with gpg.
 
 "#]]
     );
@@ -332,8 +328,48 @@ exit code 5
 Warning: damaged.gpg: it is not encrypted with gpg, or cut off
 Warning: web/shop.gpg: gpg has no key that it is encrypted for
 Warning: wifi.gpg: gpg has no key that it is encrypted for
-Left out: 1 file that is not encrypted with gpg.
-Imported into vault `work`: 0 new, 3 not imported.
+Imported into vault `work`: 0 new, 3 not imported, left out: 1 file that is not encrypted with gpg.
+
+"#]]
+    );
+}
+
+#[test]
+fn foreign_files_and_unknown_tables_are_named_with_what_to_do() {
+    let sandbox = Sandbox::with_work();
+    let table = format!("name,url,username,password,totp\na,,bob,{CANARY},x\n");
+    assert_data_eq!(
+        import(&sandbox, &table, "--from csv --yes"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Its first row is not the header row of a known table
+Caused by: its columns are `name`, `url`, `username`, `password`, `totp`
+Hint: say which column is what: add `--column name=HEADER --column password=HEADER`
+Code: E13.unknown-table
+
+"#]]
+    );
+    let wide: Vec<u8> = table.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_data_eq!(
+        import(&sandbox, wide, "--yes"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: This is a text in UTF-16
+Hint: convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`, and import that
+Code: E13.foreign
+
+"#]]
+    );
+    assert_data_eq!(
+        import(&sandbox, "PK\u{3}\u{4} x", "--from dotenv --yes"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: This is a zip archive
+Hint: unpack it with `unzip FILE`, and import the file in it
+Code: E13.foreign
 
 "#]]
     );
@@ -352,14 +388,14 @@ Code: E13.not-of-form
 
 "#]]
     );
-    std::fs::create_dir(sandbox.here("folder")).unwrap();
+    std::fs::create_dir(sandbox.here("directory")).unwrap();
     assert_data_eq!(
         sandbox.run("import directory --yes", &[]),
         str![[r#"
 exit code 1
 --- stderr
 Error: Cannot detect the import format
-Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`, `secretstore` or `vaultinfo`
+Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `keepass-xml`, `csv`, `pass`, `secretstore` or `vaultinfo`
 Code: E13.unknown-form
 
 "#]]

@@ -144,9 +144,8 @@ Warning: item 4, `db`: its member `prodpw` may be one of the map `dbprod`: Secre
 Warning: item 6, `dbprod`: its member `pw` may be one of the map `db`: SecretStore calls both `psht:dbprodpw`
 Warning: item 7, `gone`: its member `a` is missing
 Warning: item 9, `far`: its bytes are not in the file
-Left out: 1 member that no map has, 1 value of metadata of no known kind.
-To vault `work`: 2 new (2 text), 6 that cannot be imported.
-Imported into vault `work`: 2 new (2 text), 6 not imported.
+To vault `work`: 2 new (2 text), 6 that cannot be imported, left out: 1 member that no map has, 1 value of metadata of no known kind.
+Imported into vault `work`: 2 new (2 text), 6 not imported, left out: 1 member that no map has, 1 value of metadata of no known kind.
 
 "#]]
     );

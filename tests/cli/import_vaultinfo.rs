@@ -145,14 +145,14 @@ Code: E13.not-of-form
 
 "#]]
     );
-    std::fs::create_dir(sandbox.here("folder")).unwrap();
+    std::fs::create_dir(sandbox.here("directory")).unwrap();
     assert_data_eq!(
         sandbox.run("import directory --from vaultinfo", &[]),
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not a registry of SecretManagement: it is a directory
-Code: E13.not-of-form
+Error: Cannot open `directory`
+Caused by: No such file or directory (os error 2)
 
 "#]]
     );

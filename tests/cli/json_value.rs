@@ -284,6 +284,7 @@ Exported 0 secrets to standard output.
 
 /// Runs against the real server: what others wrote there keeps its types.
 #[test]
+#[ignore = "needs bao"]
 fn needs_bao_changed_field_of_a_server_leaves_all_others_as_they_were() {
     let (server, dir) = (Bao::shared(), unique("typed"));
     let sandbox = Sandbox::with_work();

@@ -120,3 +120,23 @@ exit code 0
 "#]]
     );
 }
+
+#[test]
+fn name_that_ends_like_a_directory_lists_what_is_below_it() {
+    let sandbox = two_vaults();
+    sandbox.feed(CANARY, "set db/a/b --stdin").succeeds();
+    sandbox.feed(CANARY, "set dbx --stdin").succeeds();
+    for (words, expected) in [
+        ("list -q db/", &["db/a/b", "db/password", "db/user"][..]),
+        ("list -q db/a/", &["db/a/b"]),
+        ("list -q */a/", &["db/a/b"]),
+        ("list -q db/ -V home", &["db/user"]),
+        ("list -q db", &[]),
+        ("list -q web/", &[]),
+    ] {
+        let listed = sandbox.run(words, &[]);
+        let listed = String::from_utf8(listed.succeeds().to_vec()).unwrap();
+        let names: Vec<&str> = listed.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(names, expected, "{words}");
+    }
+}

@@ -202,7 +202,7 @@ exit code 3
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'expires=soon' for '<K=V>...': expected a time such as `2030-01-31` or `2030-01-31T18:00:00Z`
+Error: invalid value 'expires=soon' for '<K=V>...': expected a time such as `2030-01-31`, `2030-01-31T18:00:00Z` or `90d`
 
 For more information, try '--help'.
 
@@ -482,4 +482,24 @@ exit code 0
     assert_eq!((got.succeeds(), &*got.stderr), (CANARY.as_bytes(), ""));
     write_odd(&sandbox, "token", &[("expires", MetadataValue::Timestamp(0))]);
     assert!(sandbox.run("get token", &[]).stderr.contains("expired on 1970"));
+}
+
+#[test]
+fn time_may_be_said_from_now_on() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin --meta expires=90d").succeeds();
+    let expires = |sandbox: &Sandbox| {
+        let shown = sandbox.run("show a", &[]);
+        String::from_utf8(shown.succeeds().to_vec()).unwrap()
+    };
+    assert!(expires(&sandbox).contains("(in 89 days)"), "{}", expires(&sandbox));
+    for (time, distance) in
+        [("in 30 days", "in 29 days"), ("2 years", "in 2 years"), ("12h", "in 11 hours")]
+    {
+        sandbox.run("meta set a", &[&format!("expires={time}")]).succeeds();
+        assert!(expires(&sandbox).contains(distance), "{time}: {}", expires(&sandbox));
+    }
+    let listed = sandbox.run("list -q --expiring", &["in 1 day"]);
+    assert!(listed.succeeds().starts_with(b"a\t"), "{listed}");
+    sandbox.run("meta set a expires=90", &[]).ends_with(2);
 }

@@ -60,18 +60,6 @@ fn case_sensitive_store_takes_its_own_backup() {
 }
 
 #[test]
-fn copies_that_would_be_one_secret_are_refused() {
-    let sandbox = two_stores();
-    for name in ["Token", "token"] {
-        sandbox.feed(name, &format!("set {name} -V exact --stdin")).succeeds();
-    }
-    let answer = sandbox.run("copy * --from exact --to folded", &[]);
-    answer.ends_with(1);
-    assert!(answer.to_string().contains("it would be the same secret there"), "{answer}");
-    assert!(names(&sandbox, "folded").is_empty());
-}
-
-#[test]
 fn listing_is_sorted_by_the_vaults_rule() {
     let sandbox = two_stores();
     for name in ["b", "A", "C", "a2"] {

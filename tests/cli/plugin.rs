@@ -233,41 +233,6 @@ Code: E02.others-write
 }
 
 #[test]
-fn what_is_no_plugin_is_not_installed() {
-    let sandbox = Sandbox::empty();
-    for (name, bytes) in [("empty.so", &b""[..]), ("text.so", b"#!/bin/sh\n")] {
-        std::fs::write(sandbox.here(name), bytes).unwrap();
-    }
-    let whole = std::fs::read(plugin()).unwrap();
-    std::fs::write(sandbox.here("half.so"), &whole[..whole.len() / 2]).unwrap();
-    assert_data_eq!(
-        sandbox.run("plugin install empty.so --yes", &[]),
-        str![[r#"
-exit code 1
---- stderr
-Error: `[ROOT]/here/empty.so` cannot be used as a plugin
-Caused by: the file is not a shared library: it is empty
-Code: E05.not-a-library
-
-"#]]
-    );
-    assert_data_eq!(
-        sandbox.run("plugin install text.so --yes", &[]),
-        str![[r#"
-exit code 1
---- stderr
-Error: `[ROOT]/here/text.so` cannot be used as a plugin
-Caused by: the file is not a shared library: it is a script
-Code: E05.not-a-library
-
-"#]]
-    );
-    sandbox.run("plugin install half.so --yes", &[]).ends_with(1);
-    sandbox.run("plugin install .. --yes", &[]).ends_with(1);
-    assert_eq!(sandbox.run("plugin list", &[]).succeeds(), b"");
-}
-
-#[test]
 fn a_changed_file_is_not_used_until_it_is_trusted() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("v", "set a --stdin").succeeds();
@@ -387,7 +352,7 @@ exit code 1
 --- stderr
 Error: The id `memory` is taken by the user pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` of another file (SHA-256 [SHA256])
 Hint: run `keystead plugin show memory` to see what is installed
-Hint: run `keystead plugin trust FILE` to put the new file in its place
+Hint: run `keystead plugin upgrade FILE` to put the new file in its place
 Code: E07.id-taken
 
 "#]]

@@ -345,3 +345,16 @@ Code: E01.unresolved
 "#]]
     );
 }
+
+#[test]
+fn parameter_from_a_map_is_its_password() {
+    let sandbox = Sandbox::with_work();
+    let map = format!("{{\"user\":\"bob\",\"password\":\"{CANARY}\"}}");
+    sandbox.feed(&map, "set login --kind map --stdin").succeeds();
+    std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+    let words = "vault register safe --plugin memory --param file=safe.secrets \
+                 --param locked=file:pass.given --unlock password=keystead://work/login";
+    sandbox.run(words, &[]).succeeds();
+    sandbox.feed("v", "set a -V safe --stdin").succeeds();
+    assert_eq!(sandbox.run("get a -V safe", &[]).succeeds(), b"v");
+}

@@ -28,17 +28,13 @@ const REFUSED: &str = "Error: The real, effective and saved IDs of this process 
 struct Place(tempfile::TempDir);
 
 impl Place {
-    /// Returns one, or nothing where there is no other user to become.
-    fn new() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let home = dir.path().join("home");
         fs::create_dir(&home).unwrap();
         chown(&home, Some(USER), Some(USER)).unwrap();
-        Some(Self(dir))
+        Self(dir)
     }
 
     /// Returns a copy of the command with this mode; it is the owner's where that is set-ID.
@@ -89,8 +85,9 @@ fn errors(output: &Output) -> String {
 }
 
 #[test]
-fn set_id_copy_does_nothing_for_anybody() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn set_id_copy_does_nothing_for_anybody_needs_root() {
+    let place = Place::new();
     let marker = place.home().join("marker");
     let mark = format!("command:[\"/usr/bin/touch\",{:?}]", marker.display().to_string());
     let agent = place.home().join("agent");
@@ -128,8 +125,9 @@ fn set_id_copy_does_nothing_for_anybody() {
 }
 
 #[test]
-fn set_id_program_that_embeds_the_library_is_refused_by_its_first_call() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn set_id_program_that_embeds_the_library_is_refused_by_its_first_call_needs_root() {
+    let place = Place::new();
     crate::host::build(&["--package", "keystead", "--example", "embed"]);
     let embed = crate::host::target().join("debug/examples/embed");
     let plugin = place.0.path().join("memory.so");
@@ -151,8 +149,9 @@ fn set_id_program_that_embeds_the_library_is_refused_by_its_first_call() {
 }
 
 #[test]
-fn ids_that_differ_without_a_set_id_file_are_refused_as_well() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn ids_that_differ_without_a_set_id_file_are_refused_as_well_needs_root() {
+    let place = Place::new();
     let copy = place.copy("plain", 0o755);
     for words in
         [["--ruid", "12345"], ["--euid", "12345"], ["--rgid", "12345"], ["--egid", "12345"]]
@@ -172,8 +171,9 @@ fn ids_that_differ_without_a_set_id_file_are_refused_as_well() {
 }
 
 #[test]
-fn with_file_capabilities_only_the_systems_dirs_count() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn with_file_capabilities_only_the_systems_dirs_count_needs_root() {
+    let place = Place::new();
     let plain = place.copy("plain", 0o755);
     let registration = place.home().join(".config/keystead/vaults/mine.toml");
     fs::create_dir_all(registration.parent().unwrap()).unwrap();
@@ -203,8 +203,9 @@ fn with_file_capabilities_only_the_systems_dirs_count() {
 }
 
 #[test]
-fn runner_serves_its_own_user_only() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn runner_serves_its_own_user_only_needs_root() {
+    let place = Place::new();
     let copy = place.copy("plain", 0o755);
     let started = |user: u32| {
         let flags = SocketFlags::CLOEXEC;
@@ -231,8 +232,9 @@ fn runner_serves_its_own_user_only() {
 }
 
 #[test]
-fn user_without_a_number_owns_nothing() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn user_without_a_number_owns_nothing_needs_root() {
+    let place = Place::new();
     let copy = place.copy("plain", 0o755);
     let mut command = Command::new("unshare");
     command.arg("--user").arg(&copy).args(["vault", "list"]);
@@ -248,8 +250,9 @@ fn user_without_a_number_owns_nothing() {
 }
 
 #[test]
-fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities() {
-    let Some(place) = Place::new() else { return };
+#[ignore = "needs root"]
+fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities_needs_root() {
+    let place = Place::new();
     let root = place.0.path();
     place.capable("capable", true);
     place.copy("plain", 0o755);
@@ -263,12 +266,12 @@ fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities() {
         packaged: vec![packaged.clone()],
     };
     let store = PluginStore::new(&paths, Privilege::Ordinary);
-    let vouch = TrustDecision {
+    let decision = TrustDecision {
         place: trust::InstallTarget::Packaged(packaged),
         in_process: InProcess::Never,
     };
     let candidate = store.examine(super::sandbox::plugin()).unwrap();
-    store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+    store.install(candidate, &decision, OnIdConflict::Refuse).unwrap();
     for name in ["passwd", "group"] {
         fs::copy(Path::new("/etc").join(name), root.join("etc").join(name)).unwrap();
     }

@@ -1,8 +1,10 @@
 //! `set` and `remove`.
 
+use std::process::{Command, Stdio};
+
 use snapbox::{assert_data_eq, str};
 
-use super::sandbox::{CANARY, Sandbox};
+use super::sandbox::{Answer, CANARY, Sandbox};
 
 #[test]
 fn a_value_is_never_taken_from_the_command_line() {
@@ -30,11 +32,84 @@ exit code 2
     sandbox.run("get a", &[]).ends_with(3);
 }
 
+/// Runs a command with `/dev/null` as its standard input.
+fn at_null(sandbox: &Sandbox, words: &str) -> Answer {
+    let mut shell = sandbox.command("", &[]);
+    let words = format!("exec {} {words} < /dev/null", env!("CARGO_BIN_EXE_keystead"));
+    let mut command = Command::new("sh");
+    command.args(["-c", &words]).env_clear().current_dir(sandbox.root().join("here"));
+    for (name, value) in shell.stdin(Stdio::null()).get_envs() {
+        command.env(name, value.unwrap());
+    }
+    sandbox.answer(command, b"")
+}
+
+#[test]
+fn value_that_is_piped_in_without_stdin_is_a_usage_error() {
+    let sandbox = Sandbox::with_work();
+    for words in ["set a", "set a --no-input", "set a --kind credential --user bob"] {
+        assert_data_eq!(
+            sandbox.feed(CANARY, words),
+            str![[r#"
+exit code 2
+--- stderr
+Error: The value is piped in, and `--stdin` is missing
+Hint: add `--stdin` to read the value from standard input
+Hint: add `< /dev/tty` to type it
+
+"#]]
+        );
+    }
+    sandbox.run("get a", &[]).ends_with(3);
+}
+
+#[test]
+fn empty_value_is_refused_unless_it_is_meant() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    std::fs::write(sandbox.here("empty.given"), "").unwrap();
+    let ways = [
+        ("", "--stdin", "standard input has none"),
+        ("\n", "--stdin", "standard input has none"),
+        ("\r\n", "--stdin", "standard input has none"),
+        ("", "--stdin --exact", "standard input has none"),
+        ("", "--stdin --kind bytes", "standard input has none"),
+        ("\n", "--stdin --user bob", "standard input has none"),
+        ("", "--stdin --dry-run", "standard input has none"),
+        ("", "--stdin --meta k=v", "standard input has none"),
+        ("", "--file empty.given", "file `empty.given` is empty"),
+        ("", "--file empty.given --kind bytes", "file `empty.given` is empty"),
+    ];
+    for (input, options, why) in ways {
+        let refused = sandbox.feed(input, &format!("set a {options}"));
+        refused.ends_with(1);
+        let expected = format!(
+            "Error: The value is empty; nothing was changed\nCaused by: {why}\n\
+             Hint: add `--allow-empty` to write an empty value\n"
+        );
+        assert_eq!(refused.stderr, expected, "{options}");
+        assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes(), "{options}");
+    }
+    for kind in ["map", "json"] {
+        sandbox.feed("", &format!("set a --stdin --kind {kind}")).ends_with(1);
+    }
+    for (input, options, _) in ways {
+        sandbox.feed(input, &format!("set b {options} --allow-empty")).succeeds();
+    }
+    assert_eq!(sandbox.run("get b", &[]).succeeds(), b"");
+    // A field may be empty, as those of other programs are; and a line's end may be meant.
+    sandbox.feed("{\"a\":\"1\"}", "set m --kind map --stdin").succeeds();
+    sandbox.feed("", "set m --field a --stdin").succeeds();
+    assert_eq!(sandbox.run("get m --field a", &[]).succeeds(), b"");
+    sandbox.feed("\n", "set a --stdin --exact").succeeds();
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), b"\n");
+}
+
 #[test]
 fn without_a_terminal_the_value_must_come_from_somewhere() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
-        sandbox.feed(CANARY, "set a"),
+        at_null(&sandbox, "set a"),
         str![[r#"
 exit code 4
 --- stderr
@@ -45,7 +120,7 @@ Hint: add `--stdin` or `--file FILE`
 "#]]
     );
     assert_data_eq!(
-        sandbox.run("set a --no-input", &[]),
+        at_null(&sandbox, "set a --no-input"),
         str![[r#"
 exit code 4
 --- stderr
@@ -103,6 +178,8 @@ fn one_final_newline_is_the_shells() {
     let get = || sandbox.run("get a", &[]).succeeds().to_vec();
     sandbox.feed("x\n\n", "set a --stdin").succeeds();
     assert_eq!(get(), b"x\n");
+    sandbox.feed("x\r\n", "set a --stdin").succeeds();
+    assert_eq!(get(), b"x");
     sandbox.feed("x\n", "set a --stdin --exact").succeeds();
     assert_eq!(get(), b"x\n");
     sandbox.feed("x\n", "set a --stdin --kind bytes").succeeds();
@@ -303,7 +380,7 @@ exit code 0
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'expires=soon' for '--meta <K=V>': expected a time such as `2030-01-31` or `2030-01-31T18:00:00Z`
+Error: invalid value 'expires=soon' for '--meta <K=V>': expected a time such as `2030-01-31`, `2030-01-31T18:00:00Z` or `90d`
 
 For more information, try '--help'.
 

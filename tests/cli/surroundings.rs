@@ -141,15 +141,6 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn colours_are_for_terminals_or_on_demand() {
-    let sandbox = Sandbox::empty();
-    let answer = sandbox.run("get a --color always", &[]);
-    assert!(answer.stderr.starts_with("\u{1b}["), "{answer}");
-    let answer = sandbox.run("get a --color auto", &[]);
-    assert!(!answer.stderr.contains('\u{1b}'), "{answer}");
-}
-
-#[test]
 fn nothing_in_a_projects_dir_is_used() {
     let sandbox = Sandbox::empty();
     let registration = "plugin = \"memory\"\ngrants = []\n";

@@ -1,8 +1,6 @@
 //! Vaults in between that are locked, broken, late, crash or lie: a search does not pass
 //! over them in silence, and a listing loses nothing but them.
 
-mod misbehaviour;
-
 use std::path::PathBuf;
 
 use snapbox::{assert_data_eq, str};
@@ -105,97 +103,6 @@ first	early	text
 last	late	text	
 --- stderr
 Warning: vault `fishy` is not listed: vault `fishy` is locked
-
-"#]]
-    );
-}
-
-#[test]
-fn a_broken_vault_in_between() {
-    let sandbox = home();
-    sandbox.run("vault register fishy --plugin memory --param file=fishy.secrets", &[]).succeeds();
-    std::fs::write(sandbox.here("fishy.secrets"), "no such format\n").unwrap();
-    assert_data_eq!(
-        told(&sandbox, &ALL),
-        str![[r#"
-$ keystead -q get first
-exit code 0
---- stdout
-[VALUE]<no newline>
-$ keystead -q get last
-exit code 5
---- stderr
-Error: Vault `fishy` could not be asked for `last`
-Caused by: vault `fishy` answered: [ROOT]/here/fishy.secrets, line 1: it was not written by this plugin
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
-$ keystead -q get last --any
-exit code 0
---- stdout
-[VALUE]<no newline>
-$ keystead -q show last
-exit code 5
---- stderr
-Error: Vault `fishy` could not be asked for `last`
-Caused by: vault `fishy` answered: [ROOT]/here/fishy.secrets, line 1: it was not written by this plugin
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
-$ keystead -q list
-exit code 5
---- stdout
-first	early	text	
-last	late	text	
---- stderr
-Warning: vault `fishy` is not listed: vault `fishy` answered: [ROOT]/here/fishy.secrets, line 1: it was not written by this plugin
-
-"#]]
-    );
-}
-
-#[test]
-fn a_registration_in_between_that_cannot_be_read() {
-    let sandbox = home();
-    sandbox.run("vault register fishy --plugin memory", &[]).succeeds();
-    let file = sandbox.root().join("home/.config/keystead/vaults/fishy.toml");
-    std::fs::write(file, "plugin = \n").unwrap();
-    assert_data_eq!(
-        told(&sandbox, &ALL),
-        str![[r#"
-$ keystead -q get first
-exit code 0
---- stdout
-[VALUE]<no newline>
-$ keystead -q get last
-exit code 5
---- stderr
-Error: Vault `fishy` could not be asked for `last`
-Caused by:
-  1: vault `fishy` cannot be opened
-  2: `[ROOT]/home/.config/keystead/vaults/fishy.toml`, line 1, column 10: string values must be quoted, expected literal string
-Hint: run `keystead vault show fishy` to see its registration
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
-$ keystead -q get last --any
-exit code 0
---- stdout
-[VALUE]<no newline>
-$ keystead -q show last
-exit code 5
---- stderr
-Error: Vault `fishy` could not be asked for `last`
-Caused by:
-  1: vault `fishy` cannot be opened
-  2: `[ROOT]/home/.config/keystead/vaults/fishy.toml`, line 1, column 10: string values must be quoted, expected literal string
-Hint: run `keystead vault show fishy` to see its registration
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
-$ keystead -q list
-exit code 5
---- stdout
-first	early	text	
-last	late	text	
---- stderr
-Warning: vault `fishy` is not listed: vault `fishy` cannot be opened: `[ROOT]/home/.config/keystead/vaults/fishy.toml`, line 1, column 10: string values must be quoted, expected literal string
 
 "#]]
     );
@@ -306,48 +213,6 @@ first	early	text
 last	late	text	
 --- stderr
 Warning: vault `fishy` is not listed: plugin `list-hangs` failed in vault `fishy`: the plugin process timed out during `list` and was killed after [TIME] ms
-
-"#]]
-    );
-}
-
-#[test]
-fn a_vault_in_between_that_is_never_unlocked() {
-    let sandbox = with(plugin("locked-for-ever"), "locked-for-ever");
-    assert_data_eq!(
-        told(&sandbox, &ALL),
-        str![[r#"
-$ keystead -q get first
-exit code 0
---- stdout
-[VALUE]<no newline>
-$ keystead -q get last
-exit code 5
---- stderr
-Error: Vault `fishy` could not be asked for `last`
-Caused by:
-  1: vault `fishy` is locked
-  2: it asks for `pin`, and prompting is not possible
-Hint: run the command in a terminal, or pass `--unlock pin=env:VAR` here or to `keystead vault register`
-Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
-$ keystead -q get last --any
-exit code 0
---- stdout
-[VALUE]<no newline>
-$ keystead -q show last
-exit code 0
---- stdout
-Name:  last
-Vault: late
-Kind:  text
-$ keystead -q list
-exit code 0
---- stdout
-a	fishy	text	
-first	early	text	
-last	late	text	
 
 "#]]
     );

@@ -126,7 +126,8 @@ Code: E02.not-a-file
 }
 
 #[test]
-fn an_ordinary_user_installs_only_what_nobody_else_can_change() {
+#[ignore = "needs root"]
+fn an_ordinary_user_installs_only_what_nobody_else_can_change_needs_root() {
     must_be_root();
     let sandbox = with_memory();
     give_to_ordinary(sandbox.root());

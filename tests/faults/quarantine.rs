@@ -276,7 +276,8 @@ impl Drop for Small {
 }
 
 #[test]
-fn running_out_of_memory_accuses_nobody() {
+#[ignore = "needs root"]
+fn running_out_of_memory_accuses_nobody_needs_root() {
     let small = Small::new();
     let sandbox = with("hungry");
     for _ in 0..4 {

@@ -27,41 +27,6 @@ fn nothing_is_in(sandbox: &Sandbox) {
 }
 
 #[test]
-fn an_empty_name() {
-    let sandbox = Sandbox::with_work();
-    assert_data_eq!(
-        tell_name(&sandbox, ""),
-        str![[r#"
-$ keystead set --stdin ""
-exit code 2
---- stderr
-Error: invalid value '' for '<NAME>': a secret's name is empty
-
-For more information, try '--help'.
-$ keystead get ""
-exit code 2
---- stderr
-Error: The argument is neither a secret's name nor a reference
-Caused by: a secret's name is empty
-$ keystead show ""
-exit code 2
---- stderr
-Error: invalid value '' for '<NAME>': a secret's name is empty
-
-For more information, try '--help'.
-$ keystead remove ""
-exit code 2
---- stderr
-Error: invalid value '' for '<NAME>': a secret's name is empty
-
-For more information, try '--help'.
-
-"#]]
-    );
-    nothing_is_in(&sandbox);
-}
-
-#[test]
 fn a_name_of_1025_bytes_and_one_of_1024() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
@@ -295,10 +260,10 @@ For more information, try '--help'.
 fn empty_values_are_values() {
     let sandbox = Sandbox::with_work();
     for (name, kind) in [("t", "text"), ("b", "bytes")] {
-        sandbox.feed("", &format!("set {name} --kind {kind} --stdin")).succeeds();
+        sandbox.feed("", &format!("set {name} --kind {kind} --stdin --allow-empty")).succeeds();
         assert_eq!(sandbox.run(&format!("get {name}"), &[]).succeeds(), b"");
     }
-    sandbox.feed("", "set c --user bob --stdin").succeeds();
+    sandbox.feed("", "set c --user bob --stdin --allow-empty").succeeds();
     sandbox.feed("{}", "set m --kind map --stdin").succeeds();
     assert_data_eq!(
         ["get t --json", "get b --json", "get c --json", "get m --json", "get nosuch --json"]
@@ -323,16 +288,6 @@ exit code 3
 
 "#]]
     );
-}
-
-#[test]
-fn nul_is_a_character_like_others() {
-    let sandbox = Sandbox::with_work();
-    let value = format!("{CANARY}\0\0end\0");
-    for kind in ["text", "bytes"] {
-        sandbox.feed(&value, &format!("set a --kind {kind} --stdin")).succeeds();
-        assert_eq!(sandbox.run("get a", &[]).succeeds(), value.as_bytes());
-    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ const READY: &str = "\
 const USERS: [&str; 2] = ["0", "1000"];
 
 #[test]
+#[ignore = "needs podman"]
 fn secrets_that_podman_mounts_are_read_in_the_container_needs_podman() {
     for (mode, user) in Mode::BOTH.iter().flat_map(|mode| USERS.map(|user| (*mode, user))) {
         let podman = Podman::new(mode);
@@ -52,6 +53,7 @@ fn secrets_that_podman_mounts_are_read_in_the_container_needs_podman() {
 }
 
 #[test]
+#[ignore = "needs podman"]
 fn what_is_mounted_read_only_is_believed_whoever_owns_it_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
@@ -72,6 +74,7 @@ fn what_is_mounted_read_only_is_believed_whoever_owns_it_needs_podman() {
 }
 
 #[test]
+#[ignore = "needs podman"]
 fn a_secret_of_another_user_is_for_that_user_alone_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
@@ -92,6 +95,7 @@ fn a_secret_of_another_user_is_for_that_user_alone_needs_podman() {
 }
 
 #[test]
+#[ignore = "needs podman"]
 fn files_vault_keeps_its_obligations_in_a_container_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
@@ -114,6 +118,7 @@ fn files_vault_keeps_its_obligations_in_a_container_needs_podman() {
 }
 
 #[test]
+#[ignore = "needs podman"]
 fn doctor_names_each_wall_that_a_rootless_container_lacks_needs_podman() {
     const NAMESPACES: &str = "isolated plugins get no namespaces of their own: ";
     const LANDLOCK: &str = "this kernel has no landlock";

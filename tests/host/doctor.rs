@@ -37,7 +37,7 @@ fn register(root: &Path, layer: &str, text: &str) {
 fn is_administrator(findings: &[Finding]) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        assert!(find(findings, "E02.owner").mends[0].command.starts_with("sudo chown "));
+        assert!(find(findings, "E02.owner").fixes[0].command.starts_with("sudo chown "));
     }
     is_root
 }
@@ -49,7 +49,7 @@ fn a_runner_that_cannot_be_started_is_found() {
     let finding = find(&findings, "E11.spawn");
     assert_eq!(finding.severity, Severity::Error);
     assert_eq!(finding.causes, ["No such file or directory (os error 2)"]);
-    assert_eq!(finding.mends[0].command, "ls -ld /nonexistent/keystead");
+    assert_eq!(finding.fixes[0].command, "ls -ld /nonexistent/keystead");
     assert!(diagnose(&host(dir.path(), env!("CARGO_BIN_EXE_keystead"))).is_empty());
 }
 
@@ -62,14 +62,14 @@ fn a_registration_over_the_administrators_is_found() {
     let findings = diagnose(&host(root, env!("CARGO_BIN_EXE_keystead")));
     let finding = find(&findings, "E01.shadowed");
     assert_eq!(finding.severity, Severity::Warning);
-    assert_eq!(finding.mends[0].command, "keystead vault unregister work");
+    assert_eq!(finding.fixes[0].command, "keystead vault unregister work");
 
     register(root, "etc", "plugin = 'memory'\nlocked = true");
     let findings = diagnose(&host(root, env!("CARGO_BIN_EXE_keystead")));
     assert!(findings.iter().all(|finding| finding.code != "E01.shadowed"));
     let finding = find(&findings, "E01.locked");
     let file = root.join("config/vaults/work.toml").display().to_string();
-    assert_eq!(finding.mends[0].command, format!("mv {file} {file}.old"));
+    assert_eq!(finding.fixes[0].command, format!("mv {file} {file}.old"));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_policy_that_is_not_understood_is_found_and_nothing_after_it_is_hidden() {
     }
     let finding = find(&findings, "E07.policy-malformed");
     let policy = root.join("etc/policy.toml").display().to_string();
-    assert_eq!(finding.mends[0].command, format!("${{EDITOR:-vi}} +2 {policy}"));
+    assert_eq!(finding.fixes[0].command, format!("${{EDITOR:-vi}} +2 {policy}"));
     assert_eq!(find(&findings, "E01.wrong-value").severity, Severity::Error);
 }
 
@@ -115,5 +115,5 @@ fn a_plugin_that_is_forbidden_is_an_error_where_a_vault_needs_it() {
     let findings = diagnose(&scene.host);
     let finding = find(&findings, "E07.denied");
     assert_eq!(finding.severity, Severity::Error);
-    assert_eq!(finding.mends[0].command, format!("rm {}", denial.display()));
+    assert_eq!(finding.fixes[0].command, format!("rm {}", denial.display()));
 }

@@ -90,8 +90,9 @@ fn a_vault_without_a_file_asks_for_nothing() {
 fn nothing_runs_in_this_process_without_a_word() {
     let scene = Scene::new();
     let candidate = scene.host.plugins().examine(&memory()).unwrap();
-    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
-    scene.host.plugins().install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+    let decision =
+        TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    scene.host.plugins().install(candidate, &decision, OnIdConflict::Refuse).unwrap();
     let mut new = registration(&scene, "a", &[], &[]);
     new.placement = Some(Placement::InProcess);
     let error = scene.host.plan_registration(new).unwrap_err();

@@ -217,41 +217,6 @@ fn a_search_asks_for_the_default_vaults_password_only() {
 }
 
 #[test]
-fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
-    let scene = Scene::new();
-    let vault = scene.vault("odd", &plugin("locked-for-ever"), Placement::Isolated);
-    struct Always(usize);
-    impl Prompter for Always {
-        fn answer_source(
-            &mut self,
-            _: &VaultName,
-            _: &keystead::api::Prompt,
-        ) -> Option<keystead::reference::Reference> {
-            None
-        }
-
-        fn is_interactive(&self) -> bool {
-            true
-        }
-
-        fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
-            Ok(())
-        }
-
-        fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
-            self.0 += 1;
-            Ok(vec![Answer::new("pin", SecretText::new("1234"))])
-        }
-    }
-    let mut always = Always(0);
-    let place = SearchScope::Vault(vault);
-    let error = scene.host.get(&secret("a"), &place, &mut always).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.misbehaved", ErrorClass::Fault));
-    assert_eq!(always.0, 8);
-    scene.end();
-}
-
-#[test]
 fn each_step_of_unlocking_is_answered_and_only_a_wrong_one_is_repeated() {
     let scene = Scene::new();
     let vault = scene.vault("two", &plugin("two-steps"), Placement::Isolated);

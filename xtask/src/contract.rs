@@ -68,8 +68,13 @@ pub(crate) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
 
 /// Writes down the boundary as it is, and makes the copy of this version if that is a draft.
 fn write(workspace: &Workspace) -> Result<()> {
-    let mut layout = workspace.cargo("test --quiet --package keystead-plugin-api --test layout");
-    succeed(layout.env("KEYSTEAD_REGENERATE_LAYOUT", "1"))?;
+    for test in [
+        // First the header, of which another one is written down.
+        "test --quiet --package keystead --lib the_header_declares_what_is_described",
+        "test --quiet --package keystead-plugin-api --test layout",
+    ] {
+        succeed(workspace.cargo(test).env("KEYSTEAD_REGENERATE_LAYOUT", "1"))?;
+    }
     println!("written: plugin-api/tests/{{{}}}", WRITTEN.join(","));
 
     let packages = workspace.packages("plugin-api/Cargo.toml")?;

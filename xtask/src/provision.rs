@@ -5,8 +5,8 @@
 //! on the system changes but for what [`How::System`] installs where it is missing and we are root.
 //! What cannot be had is left out: printed in one list, and, with `CI=true`, a failure. A test whose
 //! tool was left out is not run and not counted: its name (a module's is enough) holds the tool's
-//! `marker`, and it fails where its variable is missing. Tests get one variable more,
-//! `KEYSTEAD_TEST_CACHE`: a directory for their own expensive builds.
+//! `marker`, and plain `cargo test` ignores it. Tests get one variable more, `KEYSTEAD_TEST_CACHE`: a
+//! directory for their own expensive builds.
 
 pub(crate) mod debian;
 
@@ -38,6 +38,8 @@ enum How {
     Cargo(&'static str),
     /// The C library of Debian's next release, as a root directory that has nothing else.
     NextRelease,
+    /// The rights of root: tests give files to other users, and run as them.
+    Root,
 }
 
 type Text = &'static str;
@@ -66,7 +68,8 @@ const ANY: (&str, &str) = ("", "");
 
 /// All of them. Versions are those known to work.
 #[rustfmt::skip]
-const TOOLS: [Tool; 27] = [
+const TOOLS: [Tool; 28] = [
+    tool("root", "needs_root", Root, &[], ANY),
     tool("cargo-deny", "", Cargo("cargo-deny@0.20.2"), &[("", "cargo-deny")], ANY),
     tool("cargo-fuzz", "", Cargo("cargo-fuzz@0.13.2"), &[("", "cargo-fuzz")], ANY),
     tool("hyperfine", "", PathOrUnpacked("hyperfine"), &[("KEYSTEAD_TEST_HYPERFINE", "hyperfine")], ("--version", "hyperfine ")),
@@ -195,8 +198,10 @@ impl Tool {
 
     /// Returns the paths of the files.
     fn found(&self, workspace: &Workspace, cache: &Cache) -> Result<Vec<PathBuf>> {
-        let file = self.files[0].1;
+        let file = self.files.first().map_or("", |(_, file)| file);
         let dir = match self.how {
+            Root if debian::is_root()? => return Ok(Vec::new()),
+            Root => return Err("this user is not root".into()),
             System(package) => return Ok(vec![debian::system(file, package)?]),
             Cargo(_) | PathOrUnpacked(_) if on_path(file).is_some() => {
                 return Ok(on_path(file).into_iter().collect());
@@ -243,6 +248,7 @@ impl Tool {
             Pip(name) => format!("pip install {name}"),
             Npm(name) => format!("npm install {name}"),
             Cargo(name) => format!("cargo install --locked {name}"),
+            Root => "run it as root".to_owned(),
             NextRelease => "its libc6 and libgcc-s1, unpacked into one directory".to_owned(),
         };
         let set = self.files.iter().filter(|(variable, _)| !variable.is_empty());

@@ -38,7 +38,7 @@ const SUITES: &[Suite] = &[
     ("clippy", "no warning", &[], |run| run.cargo("clippy", "clippy --workspace --all-targets -- -D warnings")),
     ("rustdoc", "no warning", &[], rustdoc),
     ("tests", "tests that need no tool", &[], |run| tests(run, false)),
-    ("tools", "tests that need a tool or a server", &["tests"], |run| tests(run, true)),
+    ("tools", "tests that need a tool, a server or root", &["tests"], |run| tests(run, true)),
     ("sanitizer", "the boundary under AddressSanitizer", &[], sanitizer),
     ("doctests", "examples in the sources", &[], doctests),
     ("fuzz", "every fuzz target", &["cargo-fuzz", "c++"], fuzz),
@@ -180,8 +180,10 @@ fn tests(run: &mut Run, by_tools: bool) -> Result<()> {
         if by_tools { tools.unmet().collect() } else { markers().collect() };
     skipped.push(built::ASAN);
     tests.args(skipped.iter().flat_map(|marker| ["--skip", marker]));
-    tests.args(markers().filter(|_| by_tools));
-    let name = if by_tools { "tests that need a tool or a server" } else { "tests" };
+    if by_tools {
+        tests.arg("--include-ignored").args(markers());
+    }
+    let name = if by_tools { "tests that need a tool, a server or root" } else { "tests" };
     report.cargo_test(name, tools.lend(&mut tests));
     Ok(())
 }

@@ -27,6 +27,7 @@ use keystead::{Host, Options, RunMode};
 use keystead_plugin_api::{Level, VaultName};
 
 use crate::cli::{Cli, Command, Global};
+use crate::elsewhere::with_other_vault;
 use crate::environment::{Environment, Sources};
 use crate::failure::sandbox::with_grants;
 use crate::failure::{Exit, Failure};
@@ -74,6 +75,11 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         _ => CommandContext::new(cli.global, ui)?,
     };
     let (host, unlock) = (scene.host.clone(), scene.unlock.clone());
+    let vault_option = match &cli.command {
+        Command::Copy(args) => args.vault_option(),
+        Command::Move(args) => args.vault_option(),
+        _ => "-V",
+    };
     let done = match cli.command {
         Command::Get(args) => get::run(args, scene),
         Command::Set(args) => set::run(args, scene),
@@ -92,7 +98,10 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     };
     unlock.unasked().iter().for_each(|message| ui.warn(message));
-    done.map_err(|failure| with_similar(with_grants(failure, &host), &host, ui))
+    done.map_err(|failure| {
+        let failure = with_other_vault(with_grants(failure, &host), &host, vault_option);
+        with_similar(failure, &host, ui)
+    })
 }
 
 impl<'a> CommandContext<'a> {
@@ -181,14 +190,12 @@ impl<'a> CommandContext<'a> {
         }
         match self.terminal.confirm(question) {
             Ok(true) => Ok(()),
-            Ok(false) | Err(InputError::Interrupted) => Err(Failure::act("nothing was changed")),
-            Err(InputError::Failed(fault)) => {
-                Err(Failure::act("cannot ask at the terminal").because(fault))
-            }
-            Err(InputError::Nobody | InputError::TooLong) => {
+            Ok(false) => Err(Failure::act("nothing was changed")),
+            Err(InputError::Nobody) => {
                 let message = format!("confirmation needed: {question}");
                 Err(Failure::new(Exit::NeedsHuman, message).hint(otherwise))
             }
+            Err(why) => Err(why.into()),
         }
     }
 

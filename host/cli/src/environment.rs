@@ -21,7 +21,10 @@ use crate::value::input;
 const SYSTEM_CONFIG: &str = "/etc/keystead";
 
 /// Where packages put plugins and their pins.
-const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
+const PACKAGED: [&str; 2] = [LOCAL, "/usr/lib/keystead"];
+
+/// Where an administrator installs plugins for all users.
+pub(crate) const LOCAL: &str = "/usr/local/lib/keystead";
 
 /// What the process was started with.
 #[derive(Debug)]
@@ -136,6 +139,12 @@ pub(crate) fn names_timeout() -> Option<Duration> {
     }
     let text = variable("KEYSTEAD_NAMES_TIMEOUT")?;
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
+}
+
+/// Returns whether the terminal may be told to mark pastes: one that does not know how passes that over,
+/// unless it is said to obey nothing at all.
+pub(crate) fn marks_pastes() -> bool {
+    variable("TERM").is_some_and(|kind| kind != "dumb")
 }
 
 /// Returns what the account is called that this runs as: as the system's list has it, since

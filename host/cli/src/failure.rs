@@ -4,6 +4,7 @@
 
 mod exchange;
 mod hint;
+mod input;
 pub(crate) mod sandbox;
 
 use std::error::Error;

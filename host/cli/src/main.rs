@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod completion;
 mod duration;
+mod elsewhere;
 mod environment;
 mod failure;
 mod metadata;

@@ -10,6 +10,7 @@ pub(crate) use keystead::internals::json::metadata::{moment, read_only};
 use keystead::internals::metadata::Convention;
 use keystead_plugin_api::{Metadata, MetadataValue};
 
+use crate::duration;
 use crate::failure::Failure;
 
 /// One piece of metadata as it is typed.
@@ -94,17 +95,22 @@ fn json(text: &str) -> Result<MetadataValue, String> {
     }
 }
 
-/// Returns the moment in milliseconds since 1970.
+/// Returns the moment in milliseconds since 1970: a time, a date, or how far ahead it lies.
 fn time(text: &str) -> Result<i64, String> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment.as_millisecond());
+    }
+    if let Some(moment) = duration::ahead(text, Timestamp::now()) {
+        return moment.map(|moment| moment.as_second() * 1_000);
     }
     // A date alone begins at midnight UTC; a time without a zone could be anybody's.
     let is_date = text.len() == "2030-01-31".len();
     let date = text.parse::<Date>().ok().filter(|_| is_date);
     date.and_then(|date| date.to_zoned(TimeZone::UTC).ok())
         .map(|midnight| midnight.timestamp().as_millisecond())
-        .ok_or_else(|| "expected a time such as `2030-01-31` or `2030-01-31T18:00:00Z`".to_owned())
+        .ok_or_else(|| {
+            "expected a time such as `2030-01-31`, `2030-01-31T18:00:00Z` or `90d`".to_owned()
+        })
 }
 
 /// Returns a value as people read it.
@@ -212,6 +218,11 @@ mod tests {
         assert_eq!(value("expires=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert_eq!(value("expires@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert!(value("expires=soon").is_err());
+        for text in ["expires=90d", "expires=in 90 days", "expires@=90 days", "at@=90d"] {
+            let Ok(MetadataValue::Timestamp(at)) = value(text) else { panic!("{text}") };
+            assert!((at - now()).abs_diff(90 * 86_400_000) < 3_600_000, "{text}");
+        }
+        assert_eq!(value("owner=90d"), Ok(MetadataValue::Text("90d".into())));
         assert!(value("expires:=3").is_err());
     }
 

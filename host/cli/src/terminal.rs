@@ -17,15 +17,22 @@ use rustix::termios::isatty;
 use zeroize::{Zeroize, Zeroizing};
 
 pub(crate) use hidden::ended_by;
-use hidden::{HiddenInput, Key};
+use hidden::{HiddenInput, Key, take_more};
 
 use crate::cli::Global;
+use crate::environment;
 use crate::text;
 use crate::unlock::Unlock;
 use crate::waiting::Hush;
 
 /// The most bytes of one line that is typed or pasted: larger secrets come from a file.
 const MAX_LINE: usize = 64 * 1024;
+
+/// What a terminal sends before a paste, where it marks them.
+const PASTE_START: &[u8] = b"\x1b[200~";
+
+/// What it sends after one.
+const PASTE_END: &[u8] = b"\x1b[201~";
 
 /// Whoever sits at the terminal, or nobody.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub(crate) struct Terminal {
     waiting: Hush,
     unlock: Unlock,
     home: Option<PathBuf>,
+    /// Whether the terminal can mark where a paste begins and ends.
+    marks_pastes: bool,
     /// What was shown last of a vault that waits.
     shown: Option<Vec<String>>,
 }
@@ -48,6 +57,10 @@ pub(crate) enum InputError {
     Interrupted,
     /// More was typed than a line can hold.
     TooLong,
+    /// Several lines arrived together, as of a paste, where one was asked for.
+    SeveralLines,
+    /// Two lines that should be the same never were.
+    Mismatch,
     /// The terminal failed.
     Failed(io::Error),
 }
@@ -62,13 +75,15 @@ impl Terminal {
     /// Returns the controlling terminal, where somebody seems to sit there and may be asked.
     pub(crate) fn open(global: &Global, unlock: Unlock, home: Option<PathBuf>) -> Self {
         // A process may have a terminal and nobody who looks: a service, a test.
-        let watched = isatty(rustix::stdio::stdin()) || isatty(rustix::stdio::stderr());
+        let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+        let watched = streams.into_iter().any(isatty);
         let tty = if watched && !global.no_input {
             File::options().read(true).write(true).open("/dev/tty").ok()
         } else {
             None
         };
-        Self { tty, waiting: Hush::default(), unlock, home, shown: None }
+        let marks_pastes = environment::marks_pastes();
+        Self { tty, waiting: Hush::default(), unlock, home, marks_pastes, shown: None }
     }
 
     /// Says nothing of waiting any more once a question is asked.
@@ -79,11 +94,6 @@ impl Terminal {
     /// Returns whether somebody is there.
     pub(crate) fn is_interactive(&self) -> bool {
         self.tty.is_some()
-    }
-
-    /// Returns whether the standard input is a terminal.
-    pub(crate) fn is_input(&self) -> bool {
-        self.is_interactive() && isatty(rustix::stdio::stdin())
     }
 
     /// Returns the terminal, where somebody is there and has not broken off.
@@ -100,27 +110,33 @@ impl Terminal {
         let mut tty = self.askable()?;
         self.waiting.hush();
         let question = prompt(label);
-        let mut quiet = HiddenInput::start(tty, &question)?;
+        let mut quiet = HiddenInput::start(tty, &question, self.marks_pastes)?;
         let line = read_hidden(|| quiet.key());
+        let is_more = ended_by().is_none() && quiet.take_more();
         // Without echo the cursor is still behind the question.
         let _ = tty.write_all(b"\n");
         drop(quiet);
         match ended_by() {
             Some(_) => Err(InputError::Interrupted),
+            None if is_more && line.is_ok() => Err(InputError::SeveralLines),
             None => line,
         }
     }
 
-    /// Asks for a line that is not shown and is chosen now, twice; again where the two differ.
-    pub(crate) fn hidden_twice(&self, label: &str) -> Result<SecretText, InputError> {
-        for _ in 0..MOST_CHOICES {
+    /// Asks for a line that is not shown and is chosen now, and once more under the label `again`;
+    /// for both again where the two differ.
+    pub(crate) fn hidden_twice(&self, label: &str, again: &str) -> Result<SecretText, InputError> {
+        for attempt in 1..=MOST_CHOICES {
             let chosen = self.hidden(label)?;
-            if self.hidden(&format!("{} again", label.trim_end_matches([':', ' '])))? == chosen {
+            if self.hidden(again)? == chosen {
                 return Ok(chosen);
             }
-            self.tell("The entries do not match.");
+            self.tell(match attempt {
+                MOST_CHOICES => "The entries do not match.",
+                _ => "The entries do not match. Try again.",
+            });
         }
-        Err(InputError::Failed(io::Error::other("the two were never the same")))
+        Err(InputError::Mismatch)
     }
 
     /// Asks for a line that is shown.
@@ -132,6 +148,9 @@ impl Terminal {
         let read = BufReader::new(tty.take(MAX_LINE as u64)).read_line(&mut line)?;
         if read == 0 {
             return Err(InputError::Interrupted);
+        }
+        if take_more(tty) {
+            return Err(InputError::SeveralLines);
         }
         if line.ends_with('\n') {
             line.pop();
@@ -203,7 +222,10 @@ impl Prompter for Terminal {
                 PromptKind::YesNo => self
                     .confirm(&prompt.label)
                     .map(|yes| SecretText::new(if yes { "yes" } else { "no" })),
-                _ if prompt.secret && prompt.new => self.hidden_twice(&prompt.label),
+                _ if prompt.secret && prompt.new => {
+                    let label = prompt.label.trim_end_matches([':', ' ']);
+                    self.hidden_twice(label, &format!("{label} again"))
+                }
                 _ if prompt.secret => self.hidden(&prompt.label),
                 _ => self.plain(&prompt.label).map(SecretText::new),
             };
@@ -258,6 +280,10 @@ fn unanswered(why: InputError) -> PromptError {
         InputError::Nobody => PromptError::NonInteractive,
         InputError::Interrupted => PromptError::Interrupted,
         InputError::TooLong => PromptError::Failed("the line is too long".to_owned()),
+        InputError::SeveralLines => {
+            PromptError::Failed("several lines were pasted where one is asked for".to_owned())
+        }
+        InputError::Mismatch => PromptError::Failed("the entries do not match".to_owned()),
         InputError::Failed(fault) => PromptError::Failed(fault.to_string()),
     }
 }
@@ -276,16 +302,35 @@ fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, I
     const ERASE_LINE: u8 = 21;
 
     // Room for the longest line at once: growing would leave copies behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+    const MOST: usize = MAX_LINE + PASTE_END.len();
+    let mut line = Zeroizing::new(Vec::with_capacity(MOST));
+    // Where in the line the paste begins that has no end yet.
+    let mut pasted = None;
     loop {
         let byte = match key()? {
             Key::Byte(byte) => byte,
             Key::End => return Err(InputError::Interrupted),
             Key::Again => {
                 line.zeroize();
+                pasted = None;
                 continue;
             }
         };
+        if let Some(start) = pasted {
+            if line.len() == MOST {
+                return Err(InputError::TooLong);
+            }
+            line.push(byte);
+            if line[start..].ends_with(PASTE_END) {
+                let end = line.len() - PASTE_END.len();
+                line.truncate(end);
+                pasted = None;
+                if end_of_paste(&mut line, start)? {
+                    break;
+                }
+            }
+            continue;
+        }
         match byte {
             b'\n' | b'\r' => break,
             END if line.is_empty() => return Err(InputError::Interrupted),
@@ -295,13 +340,35 @@ fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, I
                 // A character may have several bytes: all but the first look like 10xxxxxx.
                 while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
             }
-            _ if line.len() == MAX_LINE => return Err(InputError::TooLong),
-            key => line.push(key),
+            _ if line.len() == MOST => return Err(InputError::TooLong),
+            key => {
+                line.push(key);
+                if line.ends_with(PASTE_START) {
+                    let start = line.len() - PASTE_START.len();
+                    line.truncate(start);
+                    pasted = Some(start);
+                }
+            }
         }
+    }
+    if line.len() > MAX_LINE {
+        return Err(InputError::TooLong);
     }
     SecretText::from_bytes(SecretBytes::copy_of(&line)).map_err(|_| {
         io::Error::new(io::ErrorKind::InvalidData, "what was typed is not UTF-8").into()
     })
+}
+
+/// Takes the line ends off a paste, which begins there, and returns whether there were any: the line
+/// ends with them, as with Enter.
+fn end_of_paste(line: &mut Vec<u8>, start: usize) -> Result<bool, InputError> {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let ends = line[start..].iter().rev().take_while(|byte| is_end(byte)).count();
+    line.truncate(line.len() - ends);
+    match line[start..].iter().any(is_end) {
+        true => Err(InputError::SeveralLines),
+        false => Ok(ends > 0),
+    }
 }
 
 #[cfg(test)]
@@ -353,6 +420,38 @@ mod tests {
         keys.push(b'\n');
         assert_eq!(typed(&keys).unwrap().len(), MAX_LINE);
         keys.insert(0, b'x');
+        assert!(matches!(typed(&keys), Err(InputError::TooLong)));
+    }
+
+    #[test]
+    fn marked_paste_is_one_line_or_refused() {
+        for (keys, line) in [
+            (&b"\x1b[200~pasted\x1b[201~\n"[..], "pasted"),
+            (b"a\x1b[200~b\x1b[201~c\n", "abc"),
+            (b"\x1b[200~pasted\r\x1b[201~", "pasted"),
+            (b"\x1b[200~pasted\n\n\x1b[201~typed", "pasted"),
+            (b"\x1b[200~a\x1b[201~\x1b[200~b\x1b[201~\n", "ab"),
+            // Keys are none in a paste.
+            (b"\x1b[200~a\x15\x7f\x04\x1b[201~\n", "a\u{15}\u{7f}\u{4}"),
+            (b"\x1b[200~\x1b[201~\n", ""),
+            (b"\x1b[200\x1b[200~x\x1b[201\x1b[201~\n", "\u{1b}[200x\u{1b}[201"),
+            (b"lost\x1b[200~lost\xffkept\n", "kept"),
+        ] {
+            assert_eq!(typed(keys).unwrap(), line);
+        }
+        for keys in [
+            &b"\x1b[200~one\ntwo\x1b[201~\n"[..],
+            b"\x1b[200~one\rtwo\r\x1b[201~",
+            b"\x1b[200~\ntwo\x1b[201~",
+        ] {
+            assert!(matches!(typed(keys), Err(InputError::SeveralLines)), "{keys:?}");
+        }
+        let mut keys = b"\x1b[200~".to_vec();
+        keys.extend(vec![b'x'; MAX_LINE]);
+        keys.extend(b"\x1b[201~");
+        keys.push(b'\n');
+        assert_eq!(typed(&keys).unwrap().len(), MAX_LINE);
+        keys.insert(6, b'x');
         assert!(matches!(typed(&keys), Err(InputError::TooLong)));
     }
 

@@ -1,53 +1,86 @@
-//! The unencrypted JSON export of Bitwarden, of a person or of an organisation.
+//! Bitwarden's export, of a person or of an organisation: JSON, JSON encrypted with a password, or a zip
+//! of JSON and attachments.
 
-use std::collections::HashMap;
-use std::io::Read;
+mod encrypted;
+mod member;
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{Cursor, Read};
 use std::ops::Range;
 
-use keystead_plugin_api::{SecretText, Value};
+use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value};
+use zeroize::Zeroizing;
 
 use super::distinct::{Distinct, title};
 use super::item::Item;
 use super::left_out::{LeftOut, Thing};
-use super::{BadRow, Error, Position, Row, Rows, input};
+use super::zip::{Archive, Fault};
+use super::{BadRow, Error, Position, Row, Rows, foreign, input};
 use keystead::internals::json::tree::{self, Tree};
 
 pub(super) const FORM: &str = "a Bitwarden export";
+
+/// The file of a zip that holds the items, and where the attachments of an item are.
+const ITEMS: &str = "data.json";
+const ATTACHMENTS: &str = "attachments/";
 
 const TRASH: Thing = Thing("item of the trash", "items of the trash");
 const OLD_PASSWORDS: Thing = Thing("old password", "old passwords");
 const PASSKEYS: Thing = Thing("passkey", "passkeys");
 const LINKED: Thing = Thing("field that repeats another", "fields that repeat another");
+const NAMELESS: Thing =
+    Thing("folder whose name cannot be read", "folders whose names cannot be read");
+const STRAY: Thing = Thing("attachment of no item", "attachments of no item");
 
-/// Reads an export, item by item.
+/// Reads an export, item by item; each attachment is a secret of its own, `ITEM/FILENAME`.
 ///
 /// # Errors
-/// [`Error::Encrypted`], [`Error::Read`], or [`Error::NotOfForm`] where the text is longer
-/// than 64 MiB, no JSON, or no such export.
-pub fn read(file: impl Read) -> Result<BitwardenItems, Error> {
-    let text = input::text(file, FORM)?;
-    let wrong = |why: String| Error::NotOfForm { form: FORM, why };
-    let fault = |fault: tree::Fault| wrong(fault.to_string());
-    let members = tree::document(text.expose()).map_err(fault)?;
-    let place = |name: &str| {
-        members.iter().find(|(present, _)| present == name).map(|(_, place)| place.clone())
+/// [`Error::Encrypted`] where only an account decrypts it, [`Error::NoPassword`],
+/// [`Error::WrongPassword`], [`Error::Foreign`], [`Error::Read`], or [`Error::NotOfForm`] where the
+/// text is longer than 64 MiB, no JSON, or no such export.
+pub fn read(file: impl Read, password: Option<&SecretText>) -> Result<BitwardenItems, Error> {
+    let mut bytes = input::wiped(file, FORM)?;
+    let (mut archive, mut attachments) = (None, HashMap::new());
+    let text = if bytes.starts_with(b"PK\x03\x04") {
+        let mut zip = Archive::open(Cursor::new(std::mem::take(&mut bytes))).map_err(of_zip)?;
+        // A zip of something else.
+        let Some(number) = zip.find(ITEMS) else {
+            return Err(wrong(format!("it has no `{ITEMS}`")));
+        };
+        let text = zip.read(number, input::MAX_BYTES as u64).map_err(of_zip)?;
+        attachments = attached(&zip);
+        archive = Some(zip);
+        text
+    } else {
+        foreign::check(&bytes)?;
+        SecretBytes::new(std::mem::take(&mut *bytes))
     };
-    let is_true = |name: &str| place(name).is_some_and(|place| &text.expose()[place] == "true");
-    if is_true("encrypted") || is_true("passwordProtected") {
+    let mut text = without_mark(input::marked(text));
+    let fault = |fault: tree::Fault| wrong(fault.to_string());
+    let mut members = tree::document(text.expose()).map_err(fault)?;
+    let is_true = |members: &[(String, Range<usize>)], name: &str| {
+        place(members, name).is_some_and(|place| &text.expose()[place] == "true")
+    };
+    if is_true(&members, "passwordProtected") {
+        text = encrypted::decrypted(text.expose(), &members, password)?;
+        members = tree::document(text.expose()).map_err(fault)?;
+    } else if is_true(&members, "encrypted") {
         return Err(Error::Encrypted { form: "Bitwarden export" });
     }
-    let Some(items) = place("items").filter(|place| text.expose()[place.clone()].starts_with('['))
-    else {
+    let items = place(&members, "items");
+    let Some(items) = items.filter(|place| text.expose()[place.clone()].starts_with('[')) else {
         return Err(wrong("it has no list `items`".into()));
     };
+    let mut left_out = LeftOut::default();
     let mut folders = HashMap::new();
     for list in ["folders", "collections"] {
-        let Some(list) = place(list) else { continue };
-        for (index, place) in
-            tree::elements(text.expose(), &list).map_err(fault)?.iter().enumerate()
-        {
-            let mut folder = tree::parse(text.expose(), place)
-                .map_err(|why| wrong(format!("folder {}: {why}", index + 1)))?;
+        let Some(list) = place(&members, list) else { continue };
+        for place in tree::elements(text.expose(), &list).map_err(fault)? {
+            // What is in it is imported all the same.
+            let Ok(mut folder) = tree::parse(text.expose(), &place) else {
+                left_out.count(NAMELESS, 1);
+                continue;
+            };
             if let (Some(id), Some(name)) = (folder.take_text("id"), folder.take_text("name")) {
                 folders.insert(id.expose().to_owned(), name.expose().to_owned());
             }
@@ -58,9 +91,50 @@ pub fn read(file: impl Read) -> Result<BitwardenItems, Error> {
         text,
         places: places.into_iter().enumerate(),
         folders,
+        archive,
+        attachments,
+        ready: VecDeque::new(),
         names: Distinct::default(),
-        left_out: LeftOut::default(),
+        left_out,
     })
+}
+
+fn place(members: &[(String, Range<usize>)], name: &str) -> Option<Range<usize>> {
+    members.iter().find(|(present, _)| present == name).map(|(_, place)| place.clone())
+}
+
+fn without_mark(text: SecretText) -> SecretText {
+    match text.expose().strip_prefix('\u{feff}') {
+        Some(rest) => SecretText::new(rest),
+        None => text,
+    }
+}
+
+fn wrong(why: String) -> Error {
+    Error::NotOfForm { form: FORM, why }
+}
+
+fn of_zip(fault: Fault) -> Error {
+    match fault {
+        Fault::Read(fault) => Error::Read(fault),
+        Fault::Encrypted => Error::Encrypted { form: "zip of a Bitwarden export" },
+        Fault::Broken(why) => wrong(why),
+    }
+}
+
+/// A zip in memory that is wiped.
+type Zip = Archive<Cursor<Zeroizing<Vec<u8>>>>;
+
+/// Returns the files of each item: their numbers, by the item's id.
+fn attached(zip: &Zip) -> HashMap<String, Vec<usize>> {
+    let mut attached: HashMap<String, Vec<usize>> = HashMap::new();
+    for (number, entry) in zip.entries().iter().enumerate() {
+        let path = entry.name.strip_prefix(ATTACHMENTS).and_then(|path| path.split_once('/'));
+        if let Some((id, _)) = path.filter(|(_, name)| !name.is_empty()) {
+            attached.entry(id.to_owned()).or_default().push(number);
+        }
+    }
+    attached
 }
 
 /// The items of an export.
@@ -70,73 +144,118 @@ pub struct BitwardenItems {
     places: std::iter::Enumerate<std::vec::IntoIter<Range<usize>>>,
     /// Folders and collections: their names by their ids.
     folders: HashMap<String, String>,
+    archive: Option<Zip>,
+    /// The files of items that have not been read yet, by the items' ids.
+    attachments: HashMap<String, Vec<usize>>,
+    ready: VecDeque<Result<Result<Row, BadRow>, Error>>,
     names: Distinct,
     left_out: LeftOut,
 }
 
 impl BitwardenItems {
-    /// Returns what an item becomes; nothing for one of the trash.
-    fn item(&mut self, number: u64, place: &Range<usize>) -> Option<Result<Row, BadRow>> {
+    /// Makes an item's rows ready: none for one of the trash.
+    fn item(&mut self, number: u64, place: &Range<usize>) {
+        let bad = |at, why: &str| Ok(Err(BadRow { at, why: why.to_owned() }));
         let mut from = match tree::parse(self.text.expose(), place) {
             Ok(from @ Tree::Object(_)) => from,
-            Ok(_) => return bad(Position::Item(number, None), "it is no object"),
-            Err(why) => return bad(Position::Item(number, None), why),
+            Ok(_) => {
+                return self.ready.push_back(bad(Position::Item(number, None), "it is no object"));
+            }
+            Err(why) => {
+                let why = input::why_in(&self.text.expose()[place.clone()], why);
+                return self.ready.push_back(bad(Position::Item(number, None), why));
+            }
         };
         let name = from.take_text("name");
         let name = name.as_ref().map_or("", SecretText::expose);
         let at = Position::Item(number, title(name));
-        if from.get("deletedDate").is_some() {
-            self.left_out.count(TRASH, 1);
-            return None;
+        let id = from.take_text("id");
+        let files = id.and_then(|id| self.attachments.remove(id.expose())).unwrap_or_default();
+        if from.take("deletedDate").is_some() {
+            return self.left_out.count(TRASH, 1);
         }
-        let kind = from.get("type").and_then(Tree::as_integer);
-        let mut item = Item::default();
-        let category = match kind {
-            Some(1) => self.login(&mut item, from.take("login")),
-            Some(2) => "note",
-            Some(3) => card(&mut item, from.take("card")),
-            Some(4) => identity(&mut item, from.take("identity")),
-            Some(5) => ssh_key(&mut item, from.take("sshKey")),
-            Some(kind) => return bad(at, &format!("type {kind} is not known")),
-            None => return bad(at, "it has no `type`"),
+        let Some(kind) = from.take("type").and_then(|kind| kind.as_integer()) else {
+            return self.ready.push_back(bad(at, "it has no `type`"));
         };
-        item.field("notes", from.take_text("notes"));
-        for field in from.take_list("fields") {
-            self.custom(&mut item, field);
+        let mut item = Item::default();
+        if let Some(mut login) = from.take("login") {
+            for mut uri in login.take_list("uris") {
+                item.url(uri.take_text("uri"));
+            }
+            self.left_out.count(PASSKEYS, login.take_list("fido2Credentials").len() as u64);
+            if let Some(changed) = login.take_text("passwordRevisionDate") {
+                item.time("password-updated", changed.expose());
+            }
+            member::object(&mut item, "login", login);
         }
-        item.text("category", category);
-        item.flag("favourite", from.get("favorite").is_some_and(Tree::is_true));
+        let old = from.take_list("passwordHistory").len();
+        self.left_out.count(OLD_PASSWORDS, old as u64);
+        let folders = folders_of(&self.folders, &mut from);
+        let (notes, fields) = (from.take_text("notes"), from.take_list("fields"));
+        item.text("category", &member::category(kind));
+        item.flag("favourite", from.take("favorite").is_some_and(|favourite| favourite.is_true()));
         for (key, member) in [("created", "creationDate"), ("updated", "revisionDate")] {
-            item.time(key, from.get(member).and_then(Tree::as_text).unwrap_or_default());
+            item.time(key, from.take(member).as_ref().and_then(Tree::as_text).unwrap_or_default());
         }
-        if from.get("archivedDate").is_some() {
+        if from.take("archivedDate").is_some() {
             item.text("state", "archived");
         }
-        let old = from.get("passwordHistory").map_or(0, |list| list.elements().len());
-        self.left_out.count(OLD_PASSWORDS, old as u64);
-        let folders = folders_of(&self.folders, &from);
+        // Whether to ask for the master password again.
+        if let Some(again) = from.take_text("reprompt").filter(|again| again.expose() != "0") {
+            item.text("reprompt", again.expose());
+        }
+        member::left(&mut item, from);
+        item.field("notes", notes);
+        for field in fields {
+            self.custom(&mut item, field);
+        }
         if folders.len() > 1 {
             let folders: Vec<String> = folders.iter().map(|name| name.replace(',', " ")).collect();
             item.text("collections", &folders.join(","));
         }
-        let folder = folders.first().copied().unwrap_or_default();
-        Some(match self.names.name(&[folder, name]) {
-            Ok(name) => item.into_row(at, name, &mut self.left_out),
-            Err(why) => Err(BadRow { at, why }),
-        })
+        let folder = folders.first().map_or("", String::as_str);
+        let name = match self.names.name(&[folder, name]) {
+            Ok(name) => name,
+            Err(why) => return self.ready.push_back(bad(at, &why)),
+        };
+        if !item.is_empty() || files.is_empty() {
+            let row = item.into_row(at.clone(), name.clone(), &mut self.left_out);
+            self.ready.push_back(Ok(row));
+        }
+        for file in files {
+            let row = self.attachment(file, &at, &name);
+            self.ready.push_back(row);
+        }
     }
 
-    fn login(&mut self, item: &mut Item, login: Option<Tree>) -> &'static str {
-        let Some(mut login) = login else { return "login" };
-        item.field("user", login.take_text("username"));
-        item.field("password", login.take_text("password"));
-        item.field("totp", login.take_text("totp"));
-        for mut uri in login.take_list("uris") {
-            item.url(uri.take_text("uri"));
-        }
-        let passkeys = login.get("fido2Credentials").map_or(0, |list| list.elements().len());
-        self.left_out.count(PASSKEYS, passkeys as u64);
-        "login"
+    /// Returns the row of an attachment.
+    fn attachment(
+        &mut self,
+        number: usize,
+        at: &Position,
+        item: &SecretName,
+    ) -> Result<Result<Row, BadRow>, Error> {
+        let archive = self.archive.as_mut().expect("attachments are those of a zip");
+        let path = archive.entries()[number].name.clone();
+        let file_name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+        let bad = |why: &str| {
+            let shown = title(file_name).unwrap_or_default();
+            Ok(Err(BadRow { at: at.clone(), why: format!("its file `{shown}`: {why}") }))
+        };
+        let bytes = match archive.read(number, MAX_VALUE_BYTES as u64) {
+            Ok(bytes) => bytes,
+            Err(Fault::Read(fault)) => return Err(Error::Read(fault)),
+            Err(Fault::Encrypted) => return bad("it is encrypted"),
+            Err(Fault::Broken(why)) => return bad(&why),
+        };
+        let name = match self.names.name(&[item.as_str(), file_name]) {
+            Ok(name) => name,
+            Err(why) => return bad(&why),
+        };
+        let mut row = Item::default();
+        row.value("value", Value::Bytes(bytes));
+        row.text("category", "file");
+        Ok(row.into_row(at.clone(), name, &mut self.left_out))
     }
 
     /// Adds a field that the user made: text 0, hidden 1, boolean 2, linked 3.
@@ -165,88 +284,24 @@ impl Iterator for BitwardenItems {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (index, place) = self.places.next()?;
-            if let Some(row) = self.item(index as u64 + 1, &place) {
-                return Some(Ok(row));
+            if let Some(row) = self.ready.pop_front() {
+                return Some(row);
             }
+            let Some((index, place)) = self.places.next() else {
+                let stray = self.attachments.drain().map(|(_, files)| files.len()).sum::<usize>();
+                self.left_out.count(STRAY, stray as u64);
+                return None;
+            };
+            self.item(index as u64 + 1, &place);
         }
     }
 }
 
-/// Returns the folder, or else the collections, that an item is in.
-fn folders_of<'a>(folders: &'a HashMap<String, String>, from: &Tree) -> Vec<&'a str> {
-    let collections = from.get("collectionIds").map_or(&[][..], Tree::elements);
-    let ids = from.get("folderId").into_iter().chain(collections);
-    ids.filter_map(|id| folders.get(id.as_text()?).map(String::as_str)).collect()
-}
-
-fn bad(at: Position, why: &str) -> Option<Result<Row, BadRow>> {
-    Some(Err(BadRow { at, why: why.to_owned() }))
-}
-
-/// Moves members under the names they get here.
-fn fields(item: &mut Item, from: &mut Tree, names: &[(&str, &str)]) {
-    for (label, member) in names {
-        item.field(label, from.take_text(member));
-    }
-}
-
-fn card(item: &mut Item, card: Option<Tree>) -> &'static str {
-    let Some(mut card) = card else { return "card" };
-    let names = [("cardholder", "cardholderName"), ("brand", "brand"), ("number", "number")];
-    fields(item, &mut card, &names);
-    let number = |text: &Option<SecretText>| text.as_ref()?.expose().parse::<i64>().ok();
-    let (year, month) = (card.take_text("expYear"), card.take_text("expMonth"));
-    match (number(&year), number(&month)) {
-        (Some(year @ 2000..=9998), Some(month @ 1..=12)) => {
-            item.value("expires", Value::text(format!("{year}-{month:02}")));
-            item.expires_after(year, month);
-        }
-        _ => {
-            item.field("expires-year", year);
-            item.field("expires-month", month);
-        }
-    }
-    item.field("code", card.take_text("code"));
-    "card"
-}
-
-fn identity(item: &mut Item, identity: Option<Tree>) -> &'static str {
-    let Some(mut identity) = identity else { return "identity" };
-    let names = [
-        ("title", "title"),
-        ("first-name", "firstName"),
-        ("middle-name", "middleName"),
-        ("last-name", "lastName"),
-        ("user", "username"),
-        ("company", "company"),
-        ("email", "email"),
-        ("phone", "phone"),
-        ("address", "address1"),
-        ("address-2", "address2"),
-        ("address-3", "address3"),
-        ("city", "city"),
-        ("state", "state"),
-        ("postal-code", "postalCode"),
-        ("country", "country"),
-        ("ssn", "ssn"),
-        ("passport", "passportNumber"),
-        ("licence", "licenseNumber"),
-    ];
-    fields(item, &mut identity, &names);
-    "identity"
-}
-
-fn ssh_key(item: &mut Item, key: Option<Tree>) -> &'static str {
-    let Some(mut key) = key else { return "ssh-key" };
-    let names = [
-        ("private-key", "privateKey"),
-        ("public-key", "publicKey"),
-        ("fingerprint", "keyFingerprint"),
-        ("fingerprint", "fingerprint"),
-    ];
-    fields(item, &mut key, &names);
-    "ssh-key"
+/// Takes the folder, or else the collections, that an item is in.
+fn folders_of(folders: &HashMap<String, String>, from: &mut Tree) -> Vec<String> {
+    let collections = from.take_list("collectionIds");
+    let ids = from.take("folderId").into_iter().chain(collections);
+    ids.filter_map(|id| folders.get(id.as_text()?).cloned()).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! the caller, or seen from the header row of a well-known export.
 
 mod column;
+pub(super) mod entity;
+mod json;
 mod known;
 mod record;
 
@@ -9,13 +11,15 @@ use std::io::Read;
 
 use keystead_plugin_api::{SecretBytes, SecretText, Value};
 
+use self::known::Known;
+
 pub use self::column::{BadColumn, Column};
 use self::column::{Role, folder};
 use self::record::{Record, Records};
 use super::distinct::{Distinct, clean, title};
 use super::item::{Item, sounds_secret};
 use super::left_out::LeftOut;
-use super::{BadRow, Error, Position, Row, Rows, input};
+use super::{BadRow, Error, Position, Row, Rows, foreign, input};
 
 pub(super) const FORM: &str = "a CSV table";
 
@@ -56,7 +60,7 @@ impl Delimiter {
 }
 
 /// Which column is what, before anything is imported.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The program whose export this was seen to be.
     pub program: Option<&'static str>,
@@ -66,6 +70,12 @@ pub struct Plan {
     pub left_out: Vec<String>,
     /// Those of them that sound secret.
     pub left_out_secret: Vec<String>,
+    /// Whether `&amp;` and the like are decoded.
+    pub has_entities: bool,
+    /// Whether it has characters that are not UTF-8, and may be Windows-1252.
+    pub may_be_windows_1252: bool,
+    /// All headers.
+    columns: Vec<String>,
 }
 
 impl Plan {
@@ -86,26 +96,31 @@ impl Plan {
                 .collect();
             lines.push(format!("leaving out the columns {}", left_out.join(", ")));
         }
+        if self.has_entities {
+            lines.push("decoding HTML entities such as `&amp;`, which this export has".to_owned());
+        }
+        if self.may_be_windows_1252 {
+            let (what, remedy) = foreign::WINDOWS_1252;
+            lines.push(format!("this is {what}: {remedy}"));
+        }
         lines
     }
 }
 
-/// Reads a table, row by row. Without columns its header row must be that of Chrome, Edge,
-/// Firefox, Safari, KeePassXC, LastPass, Bitwarden or 1Password; without a delimiter it is the
-/// one of which the header row has most.
+/// Reads a table, row by row. Without columns its header row must be exactly that of a known export;
+/// without a delimiter it is the one that a line `sep=;` names, or of which the header row has most.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::UnknownTable`], or [`Error::NotOfForm`] where the table is longer
-/// than 64 MiB, or its header row has no column that was named.
+/// [`Error::Read`], [`Error::Foreign`], [`Error::UnknownTable`], or [`Error::NotOfForm`] where the
+/// table is longer than 64 MiB, or its header row has no column that was named.
 pub fn read(
     file: impl Read,
     columns: &[Column],
     delimiter: Option<Delimiter>,
 ) -> Result<Table, Error> {
     let bytes = input::whole(file, FORM)?;
-    let start = if bytes.expose().starts_with(input::MARK) { input::MARK.len() } else { 0 };
-    let delimiter = delimiter.unwrap_or_else(|| most_frequent(&bytes.expose()[start..]));
-    let mut records = Records::new(start, delimiter.byte());
+    foreign::check(bytes.expose())?;
+    let mut records = records(bytes.expose(), delimiter);
     let header = match records.next(bytes.expose()) {
         None => return Err(wrong("it is empty")),
         Some(Record { fault: Some(why), .. }) => {
@@ -116,23 +131,34 @@ pub fn read(
     if header.len() > MAX_COLUMNS {
         return Err(wrong(&format!("it has more than {MAX_COLUMNS} columns")));
     }
-    let headers: Option<Vec<String>> = (0..header.len())
-        .map(|at| Some(clean(header.text(bytes.expose(), at)?.expose())))
-        .collect();
-    let headers = headers.ok_or_else(|| wrong("its header row is not UTF-8"))?;
-    let (program, roles) = if columns.is_empty() {
-        // Nothing of it is repeated: without a header row this would be somebody's password.
-        let Some((program, roles)) = known::program(&headers) else {
-            return Err(Error::UnknownTable);
+    let headers: Option<Vec<String>> = headers(&header, bytes.expose());
+    let Some(headers) = headers else {
+        let (what, remedy) = foreign::WINDOWS_1252;
+        return Err(Error::Foreign { what, remedy });
+    };
+    let (known, roles) = if columns.is_empty() {
+        // Where this is no header row it would be somebody's password.
+        let Some((known, roles)) = known::program(&headers) else {
+            let is_header_row = known::is_header_row(&headers);
+            let columns = if is_header_row { headers.iter().map(shown).collect() } else { vec![] };
+            return Err(Error::UnknownTable { columns });
         };
-        (Some(program), roles)
+        (Some(known), roles)
     } else {
         (None, column::roles(columns, &headers).map_err(|why| wrong(&why))?)
     };
-    let plan = plan(program, &headers, &roles);
+    if let Some(known) = known.filter(|_| header.is_quoted(bytes.expose())) {
+        records.quote(known.quoting);
+    }
+    let has_entities = known.is_some_and(|known| known.may_have_entities)
+        && entity::is_encoded(bytes.expose(), records.clone(), &roles);
+    let mut plan = plan(known, &headers, &roles);
+    plan.has_entities = has_entities;
+    plan.may_be_windows_1252 = is_windows_1252(bytes.expose());
     Ok(Table {
         bytes,
         records,
+        lost: vec![false; roles.len()],
         roles,
         plan,
         names: Distinct::default(),
@@ -142,17 +168,50 @@ pub fn read(
 
 /// Returns whether what a file starts with is the header row of a known export.
 pub(super) fn is_known(head: &[u8]) -> bool {
-    let start = if head.starts_with(input::MARK) { input::MARK.len() } else { 0 };
+    let mut records = records(head, None);
+    let start = records.at();
     // A row that goes on behind this is not known.
-    let Some(end) = head.iter().position(|&byte| byte == b'\n') else { return false };
-    let head = &head[..end];
-    let mut records = Records::new(start, most_frequent(&head[start.min(end)..]).byte());
+    let Some(len) = head[start..].iter().position(|&byte| byte == b'\n') else { return false };
+    let head = &head[..start + len];
     let Some(header) = records.next(head).filter(|header| header.fault.is_none()) else {
         return false;
     };
-    let headers: Option<Vec<String>> =
-        (0..header.len()).map(|at| Some(clean(header.text(head, at)?.expose()))).collect();
-    headers.is_some_and(|headers| known::program(&headers).is_some())
+    headers(&header, head).is_some_and(|headers| known::program(&headers).is_some())
+}
+
+/// Returns the rows of a table, behind its byte order mark and a line `sep=;` of a spreadsheet.
+fn records(bytes: &[u8], delimiter: Option<Delimiter>) -> Records {
+    let start = if bytes.starts_with(input::MARK) { input::MARK.len() } else { 0 };
+    let rest = &bytes[start..];
+    let len = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+    let line = rest[..len].trim_ascii_end();
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    let (start, first, named) = match line {
+        [s, e, p, b'=', delimiter] if [*s, *e, *p].eq_ignore_ascii_case(b"sep") => {
+            ((start + len + 1).min(bytes.len()), 2, Some(*delimiter))
+        }
+        _ => (start, 1, None),
+    };
+    let delimiter = delimiter.map(Delimiter::byte).or(named);
+    let delimiter = delimiter.unwrap_or_else(|| most_frequent(&bytes[start..]).byte());
+    Records::new(start, delimiter).from_line(first)
+}
+
+fn headers(header: &Record, bytes: &[u8]) -> Option<Vec<String>> {
+    (0..header.len()).map(|at| Some(clean(header.text(bytes, at)?.expose()))).collect()
+}
+
+/// Returns whether bytes that are no UTF-8 are likely letters of Windows-1252: none of the others is a
+/// longer character of UTF-8.
+fn is_windows_1252(bytes: &[u8]) -> bool {
+    let mut is_broken = false;
+    for chunk in bytes.utf8_chunks() {
+        is_broken |= !chunk.invalid().is_empty();
+        if !chunk.valid().trim_start_matches('\u{feff}').is_ascii() {
+            return false;
+        }
+    }
+    is_broken
 }
 
 fn wrong(why: &str) -> Error {
@@ -186,12 +245,15 @@ fn most_frequent(bytes: &[u8]) -> Delimiter {
     }
 }
 
-fn plan(program: Option<&'static str>, headers: &[String], roles: &[Role]) -> Plan {
-    let shown = |header: &str| title(header).unwrap_or_else(|| "(no header)".into());
-    let mut plan =
-        Plan { program, used: Vec::new(), left_out: Vec::new(), left_out_secret: Vec::new() };
+fn shown(header: &String) -> String {
+    title(header).unwrap_or_else(|| "(no header)".into())
+}
+
+fn plan(known: Option<&'static Known>, headers: &[String], roles: &[Role]) -> Plan {
+    let program = known.map(|known| known.program);
+    let mut plan = Plan { program, ..Plan::default() };
     for (header, role) in headers.iter().zip(roles) {
-        if *role != Role::LeftOut {
+        if !matches!(role, Role::LeftOut | Role::Skip) {
             plan.used.push((role.to_string(), shown(header)));
             continue;
         }
@@ -200,6 +262,7 @@ fn plan(program: Option<&'static str>, headers: &[String], roles: &[Role]) -> Pl
             plan.left_out_secret.push(shown(header));
         }
     }
+    plan.columns = headers.iter().map(shown).collect();
     plan
 }
 
@@ -210,6 +273,8 @@ pub struct Table {
     records: Records,
     /// What each column is.
     roles: Vec<Role>,
+    /// Whether something was in a column that is left out.
+    lost: Vec<bool>,
     plan: Plan,
     names: Distinct,
     left_out: LeftOut,
@@ -234,12 +299,16 @@ impl Table {
         let mut item = Item::default();
         let (mut name, mut within, mut place) = (String::new(), String::new(), String::new());
         for (column, role) in self.roles.iter().enumerate() {
-            if *role == Role::LeftOut {
+            if matches!(role, Role::LeftOut | Role::Skip) {
+                self.lost[column] |= *role == Role::LeftOut && !record.is_empty_at(column);
                 continue;
             }
-            let Some(text) = record.text(self.bytes.expose(), column) else {
+            let Some(mut text) = record.text(self.bytes.expose(), column) else {
                 return Err(bad(format!("field {} is not UTF-8", column + 1)));
             };
+            if self.plan.has_entities {
+                text = entity::decoded(text);
+            }
             match role {
                 Role::Name => name = clean(text.expose()),
                 Role::Folder(form) => within = folder(*form, text.expose()),
@@ -257,7 +326,9 @@ impl Table {
                         item.url(Some(SecretText::new(url.trim())));
                     }
                 }
+                Role::JsonUrls => json::urls(&mut item, text),
                 Role::Fields => fields(&mut item, text.expose()),
+                Role::JsonFields => json::fields(&mut item, text),
                 Role::Value => item.field("value", Some(text)),
                 Role::User => item.field("user", Some(text)),
                 Role::Password => item.field("password", Some(text)),
@@ -273,12 +344,33 @@ impl Table {
                 Role::Updated => item.time("updated", text.expose()),
                 Role::Expires => item.time("expires", text.expose()),
                 Role::Meta(key) => item.text(key, text.expose()),
-                Role::LeftOut => {}
+                Role::Known(key) => item.text(key, text.expose()),
+                Role::Number(key) if text.expose() != "0" => item.text(key, text.expose()),
+                Role::Moment(key) => item.time(key, text.expose()),
+                Role::Label(label) => item.field(label, Some(text)),
+                Role::Number(_) | Role::Skip | Role::LeftOut => {}
             }
         }
         let name = if name.is_empty() { place } else { name };
         let name = self.names.name(&[&within, &name]).map_err(bad)?;
         item.into_row(at.clone(), name, &mut self.left_out)
+    }
+}
+
+impl Table {
+    /// Returns whether a row of NordPass is a folder: there is nothing but its name, and perhaps that it
+    /// is one. The rows of what is in it name it again.
+    fn is_folder(&self, record: &Record) -> bool {
+        self.plan.program == Some("NordPass")
+            && record.fault.is_none()
+            && record.len() == self.roles.len()
+            && self.roles.iter().enumerate().all(|(column, role)| match role {
+                Role::Name => !record.is_empty_at(column),
+                Role::Known(_) => record
+                    .text(self.bytes.expose(), column)
+                    .is_some_and(|text| matches!(text.expose(), "" | "folder")),
+                _ => record.is_empty_at(column),
+            })
     }
 }
 
@@ -288,7 +380,10 @@ impl Rows for Table {
     }
 
     fn left_out(&self) -> Vec<String> {
-        self.left_out.lines().collect()
+        let lost = self.lost.iter().zip(&self.plan.columns).filter(|(lost, _)| **lost);
+        lost.map(|(_, header)| format!("the column `{header}`"))
+            .chain(self.left_out.lines())
+            .collect()
     }
 }
 
@@ -296,8 +391,12 @@ impl Iterator for Table {
     type Item = Result<Result<Row, BadRow>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let record = self.records.next(self.bytes.expose())?;
-        Some(Ok(self.row(&record)))
+        loop {
+            let record = self.records.next(self.bytes.expose())?;
+            if !self.is_folder(&record) {
+                return Some(Ok(self.row(&record)));
+            }
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Nothing is expanded: `$NAME` and `$(...)` are taken as they stand.
 
+mod material;
+mod quote;
 mod read;
 mod write;
 
@@ -11,10 +13,10 @@ use std::io::Read;
 use keystead_plugin_api::{MAX_VALUE_BYTES, Metadata, SecretName, Value};
 
 use super::window::{More, Window};
-use super::{BadRow, Error, Position, Row, Rows};
+use super::{BadRow, Error, Position, Row, Rows, foreign};
 use read::Parsed;
 
-pub use write::{Keys, key, write};
+pub use write::{Keys, key, write, write_bare};
 
 /// The most bytes of an entry: a text of the most bytes, each of them escaped, and as much
 /// as is read at once for the key.
@@ -33,9 +35,17 @@ impl<R: Read> Dotenv<R> {
         Self { window: Window::new(from, MAX_ENTRY), line: 0, over: false }
     }
 
+    /// Moves behind these bytes, which may have several lines.
+    fn take(&mut self, len: usize) {
+        let breaks = self.window.rest()[..len].iter().filter(|&&byte| byte == b'\n').count();
+        self.line += breaks as u64;
+        self.window.take(len);
+    }
+
     fn row(&mut self) -> Result<Option<Result<Row, BadRow>>, Error> {
         if self.line == 0 {
             self.window.skip_mark().map_err(Error::Read)?;
+            foreign::check(self.window.rest())?;
             self.line = 1;
         }
         let mut ended = false;
@@ -56,10 +66,12 @@ impl<R: Read> Dotenv<R> {
                 },
                 Parsed::Blank => None,
                 Parsed::Bad(why) => bad(why),
+                Parsed::BadLines { len, why } => {
+                    self.take(len);
+                    bad(why)
+                }
                 Parsed::Entry { len, key, value } => {
-                    let breaks = self.window.rest()[..len].iter().filter(|&&b| b == b'\n').count();
-                    self.line += breaks as u64;
-                    self.window.take(len);
+                    self.take(len);
                     Some(as_row(at, &key, value))
                 }
             };
@@ -72,7 +84,11 @@ impl<R: Read> Dotenv<R> {
     }
 }
 
-impl<R: Read> Rows for Dotenv<R> {}
+impl<R: Read> Rows for Dotenv<R> {
+    fn is_keyed(&self) -> bool {
+        true
+    }
+}
 
 impl<R: Read> Iterator for Dotenv<R> {
     type Item = Result<Result<Row, BadRow>, Error>;
@@ -140,6 +156,67 @@ mod tests {
                 "20 Q=z",
             ]
         );
+    }
+
+    #[test]
+    fn quotes_are_decoded_as_their_readers_do() {
+        let text = b"A=`it's \\n \"x\"\ny` # no\nB=$'a\\n\\t\\'\\x41\\101\\u00e4\\\\\\e'\n\
+                     C='it'\\''s'\nD=\"a\"'b'\\\"\nE=$'\\cx'\nF=$\"x\"\nG='a'b\nH=`x\nI=$HOME\nJ=$'\\0'";
+        assert_eq!(
+            found(text),
+            [
+                "1 A=it's \\n \"x\"\ny",
+                "3 B=a\n\t'AA\u{e4}\\\u{1b}",
+                "4 C=it's",
+                "5 D=ab\"",
+                "line 6! an escape between `$'` and `'` is not read",
+                "line 7! `$\"...\"` is not read: leave the `$` out, or use single quotes",
+                "line 8! there is more behind the closing quote",
+                "line 9! its quote is never closed",
+                "10 I=$HOME",
+                "line 11! an escape between `$'` and `'` is not read",
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_of_key_material_are_one_broken_row_and_no_names() {
+        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        let why = "its value has several lines without quotes: put it in quotes";
+        let alone = "key material without quotes: put it in quotes behind a key";
+        let open = "its quote is never closed";
+        let three = "three quotes are not read: use one";
+        let name = "what stands before the `=` looks like key material, not like a key";
+        let pem =
+            format!("-----BEGIN PRIVATE KEY-----\n{body}\n{body}\nYWI=\n-----END PRIVATE KEY-----");
+        for (text, reason) in [
+            (format!("K={pem}"), why),
+            (format!("export K = {pem}"), why),
+            (pem.replace('\n', "\r\n"), alone),
+            (format!("K=\"{pem}"), open),
+            (format!("K=-----BEGIN X-----\n{body}\n{body}=="), why),
+            (format!("K={body}\n{body}\nAbc="), why),
+            (format!("K={body}\nAQ=="), why),
+            (format!("{body}\n{body}\nAQAB"), alone),
+            (format!("{body}=="), alone),
+            ("Zm9vYmE=".into(), alone),
+            ("AQ==".into(), alone),
+            (format!("K=\"\"\"\n{body}\nX=1\n\"\"\""), three),
+            ("K='''a'''".into(), three),
+            ("x7Kp2Qz9LmA4tR8v_x=1".into(), name),
+        ] {
+            let next = 3 + text.matches('\n').count();
+            assert_eq!(
+                found(format!("A=1\n{text}\nZ=2\n").as_bytes()),
+                ["1 A=1".to_owned(), format!("line 2! {reason}"), format!("{next} Z=2")],
+                "{text}"
+            );
+        }
+        let text = format!(
+            "K='{pem}'\nL={body}==\nPORT=\nFOO=\noauth2ClientSecretProduction=x\nM={body}\nPORT=1"
+        );
+        let found = found(text.as_bytes());
+        assert!(found.len() == 7 && !found.iter().any(|row| row.contains('!')), "{found:?}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum ExportFormat {
     JsonLines,
     /// `KEY=VALUE`: texts only.
     Dotenv(Keys),
+    /// The same without quotes, for `docker run --env-file`: texts of one line.
+    EnvFile(Keys),
 }
 
 /// What became of a secret that was to be exported.
@@ -111,12 +113,16 @@ impl<'a> Export<'a> {
                 return Ok(ExportOutcome::Unfit(why));
             }
             ExportFormat::JsonLines => json_lines::write(name, vault, secret),
-            ExportFormat::Dotenv(keys) => {
+            ExportFormat::Dotenv(keys) | ExportFormat::EnvFile(keys) => {
                 let key = match dotenv::key(name, keys) {
                     Ok(key) => key,
                     Err(why) => return Ok(ExportOutcome::Unfit(why.to_owned())),
                 };
-                let line = match dotenv::write(&key, &secret.value) {
+                let write = match self.to {
+                    ExportFormat::EnvFile(_) => dotenv::write_bare,
+                    _ => dotenv::write,
+                };
+                let line = match write(&key, &secret.value) {
                     Ok(line) => line,
                     Err(why) => return Ok(ExportOutcome::Unfit(why)),
                 };

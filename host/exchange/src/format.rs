@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use keystead_plugin_api::SecretText;
+
 use super::dotenv::Dotenv;
 use super::json_lines::JsonLines;
-use super::{Error, Rows, bitwarden, csv, input, onepux, pass, secretstore};
+use super::{Error, Rows, bitwarden, csv, foreign, input, keepass, onepux, pass, secretstore};
 
 /// A form of file or directory that secrets are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum ImportFormat {
     Bitwarden,
     /// 1Password's 1PUX.
     OnePux,
+    /// KeePass's XML.
+    KeePassXml,
     /// A table.
     Csv,
     /// A directory of `pass`.
@@ -38,6 +42,8 @@ pub struct ImportOptions {
     pub gpg: pass::Gpg,
     /// Whose SecretStore it is, and its password.
     pub owner: secretstore::Owner,
+    /// The password of an encrypted export.
+    pub password: Option<SecretText>,
 }
 
 /// What is imported, at its start.
@@ -60,6 +66,7 @@ impl ImportFormat {
         Self::Dotenv,
         Self::Bitwarden,
         Self::OnePux,
+        Self::KeePassXml,
         Self::Csv,
         Self::Pass,
         Self::SecretStore,
@@ -72,6 +79,7 @@ impl ImportFormat {
             Self::Dotenv => "dotenv",
             Self::Bitwarden => "bitwarden",
             Self::OnePux => "1pux",
+            Self::KeePassXml => "keepass-xml",
             Self::Csv => "csv",
             Self::Pass => "pass",
             Self::SecretStore => "secretstore",
@@ -87,7 +95,8 @@ impl ImportFormat {
     /// there is no start.
     ///
     /// # Errors
-    /// [`Error::UnknownForm`] when no form fits, or several do.
+    /// [`Error::Foreign`] when its first bytes are those of something else; [`Error::UnknownForm`] when no
+    /// form fits, or several do.
     pub fn recognise(path: &Path, head: Option<&[u8]>) -> Result<Self, Error> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let only = |fits: &dyn Fn(Self) -> bool| {
@@ -102,7 +111,13 @@ impl ImportFormat {
         }
         let named = only(&|form| form.has_name(&name, head.is_none()));
         let starts = || head.and_then(|head| only(&|form| form.starts(head)));
-        named.or_else(starts).ok_or(Error::UnknownForm)
+        match named.or_else(starts) {
+            Some(form) => Ok(form),
+            None => {
+                foreign::check(head.unwrap_or_default())?;
+                Err(Error::UnknownForm)
+            }
+        }
     }
 
     /// Returns whether files of this form are commonly called so.
@@ -113,7 +128,7 @@ impl ImportFormat {
             Self::OnePux => !is_dir && name.ends_with(".1pux"),
             Self::Csv => !is_dir && (name.ends_with(".csv") || name.ends_with(".tsv")),
             Self::Pass => is_dir && name == ".password-store",
-            Self::Bitwarden | Self::SecretStore => false,
+            Self::Bitwarden | Self::KeePassXml | Self::SecretStore => false,
         }
     }
 
@@ -126,18 +141,28 @@ impl ImportFormat {
             inner.is_some_and(|inner| inner.starts_with(member))
         };
         match self {
-            Self::Bitwarden => begins_with("\"encrypted\""),
+            // Its zip begins with the file that holds the items.
+            Self::Bitwarden => {
+                begins_with("\"encrypted\"")
+                    || head.starts_with(b"PK\x03\x04")
+                        && head.get(30..).is_some_and(|name| name.starts_with(b"data.json"))
+            }
             Self::OnePux => {
                 let holds = |name: &[u8]| head.windows(name.len()).any(|found| found == name);
                 head.starts_with(b"PK\x03\x04")
                     && (holds(b"export.attributes") || holds(b"export.data"))
             }
+            Self::KeePassXml => text.trim_start().starts_with('<') && text.contains("<KeePassFile"),
             Self::Csv => csv::is_known(head),
             Self::Pass | Self::SecretStore => false,
             Self::JsonLines => {
                 let line = text.trim_start().lines().next().unwrap_or_default();
                 let inner = line.strip_prefix('{').map(str::trim_start);
-                inner.is_some_and(|inner| inner.starts_with("\"schema\""))
+                // Of a file by hand the schema may be missing.
+                inner.is_some_and(|inner| {
+                    inner.starts_with("\"schema\"")
+                        || inner.starts_with("\"name\"") && inner.contains("\"value\"")
+                })
             }
             Self::Dotenv => {
                 let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
@@ -175,7 +200,8 @@ pub fn open(
 ) -> Result<Box<dyn Rows>, Error> {
     match form {
         ImportFormat::Bitwarden => {
-            Ok(Box::new(bitwarden::read(source.into_read(bitwarden::FORM)?)?))
+            let from = source.into_read(bitwarden::FORM)?;
+            Ok(Box::new(bitwarden::read(from, reading.password.as_ref())?))
         }
         ImportFormat::OnePux => match source {
             ImportSource::File(file) => Ok(Box::new(onepux::read(file)?)),
@@ -185,6 +211,7 @@ pub fn open(
                 Ok(Box::new(onepux::read(Cursor::new(bytes))?))
             }
         },
+        ImportFormat::KeePassXml => Ok(Box::new(keepass::read(source.into_read(keepass::FORM)?)?)),
         ImportFormat::Csv => {
             let from = source.into_read(csv::FORM)?;
             Ok(Box::new(csv::read(from, &reading.columns, reading.delimiter)?))
@@ -220,13 +247,20 @@ mod tests {
             assert_eq!(of(name, "{"), Some(ImportFormat::Dotenv), "{name}");
         }
         assert_eq!(of("x", "\u{feff}{ \"schema\": 1"), Some(ImportFormat::JsonLines));
+        assert_eq!(of("x", "{\"name\":\"a\",\"value\":{"), Some(ImportFormat::JsonLines));
         assert_eq!(of("x", "# said\n\nexport A_1 = b"), Some(ImportFormat::Dotenv));
         assert_eq!(of("x", "\u{feff}{\n  \"encrypted\": false,"), Some(ImportFormat::Bitwarden));
         assert_eq!(of("x.json", "{\"encrypted\":true"), Some(ImportFormat::Bitwarden));
         assert_eq!(of("A.1PUX", ""), Some(ImportFormat::OnePux));
         assert_eq!(of("x", "PK\x03\x04......export.data"), Some(ImportFormat::OnePux));
+        let zip = format!("PK\x03\x04{}data.json", "\0".repeat(26));
+        assert_eq!(of("x.zip", &zip), Some(ImportFormat::Bitwarden));
         assert_eq!(of("x.csv", "a=b"), Some(ImportFormat::Csv));
         assert_eq!(of("x", "name,url,username,password\na,b,c,"), Some(ImportFormat::Csv));
+        assert_eq!(
+            of("x.xml", "<?xml version=\"1.0\"?>\n<KeePassFile>"),
+            Some(ImportFormat::KeePassXml)
+        );
         for head in ["", "{\"items\":[]}", "name,password\n", "hunter2\n", "https://x/?a=b"] {
             assert_eq!(of("x", head), None, "{head}");
         }

@@ -2,6 +2,7 @@
 //! where the rows can be read twice, and then only what was looked at is written.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use keystead::internals::plugin::inspect::ParsedKind;
 use keystead::internals::{kind_to_write, same_value, target, unfit};
@@ -61,6 +62,9 @@ pub struct Import<'a> {
     /// What the vault says of its names, and the names of this pass.
     rules: Option<Rules>,
     names: Names,
+    /// Whether of two rows with one name the last counts, and which names this pass has written then.
+    is_keyed: bool,
+    written: HashSet<[u32; 4]>,
     /// How the vault spells the secrets that rows of this pass are, where only it knows which names are
     /// one.
     spellings: Names,
@@ -75,6 +79,8 @@ pub struct Imported {
     pub secret: Option<(SecretName, ValueKind)>,
     /// What became of it.
     pub became: ImportOutcome,
+    /// The earlier row of the same name, which this one takes the place of.
+    pub repeats: Option<Position>,
     /// Whether an earlier pass had to tell of this row as well.
     pub told: bool,
 }
@@ -136,6 +142,8 @@ impl<'a> Import<'a> {
             looked: None,
             rules: None,
             names: Names::default(),
+            is_keyed: false,
+            written: HashSet::new(),
             spellings: Names::default(),
         })
     }
@@ -162,6 +170,7 @@ impl<'a> Import<'a> {
         each: &mut dyn FnMut(Imported),
     ) -> std::result::Result<(), super::Error> {
         (self.names, self.spellings) = (Names::default(), Names::default());
+        (self.is_keyed, self.written) = (rows.is_keyed(), HashSet::new());
         let mut prints = Prints::default();
         let mut batch = Batch::default();
         let rules = self.host.vault_rules(&self.vault, ask)?;
@@ -181,9 +190,13 @@ impl<'a> Import<'a> {
                 Err(bad) => Item {
                     at: bad.at,
                     secret: None,
+                    repeats: None,
                     what: What::Done(ImportOutcome::Broken(bad.why)),
                 },
             };
+            if let (Some(_), Some((name, _))) = (&item.repeats, &item.secret) {
+                batch.supersede(&rules, name);
+            }
             batch.bytes += item.bytes();
             batch.items.push((index, told, item));
             if batch.is_full() {
@@ -202,7 +215,8 @@ impl<'a> Import<'a> {
     fn item(&mut self, row: Row, rules: &Rules) -> Item {
         let Row { at, name, value, metadata } = row;
         let kind = value.kind();
-        let done = |at, secret, became| Item { at, secret, what: What::Done(became) };
+        let done =
+            |at, secret, became| Item { at, secret, repeats: None, what: What::Done(became) };
         let named = if self.prefix.is_empty() {
             Ok(name)
         } else {
@@ -215,8 +229,9 @@ impl<'a> Import<'a> {
         };
         // Names that are one secret there would take each other's place. Where only the vault knows,
         // it is asked before anything is replaced.
-        if let Some(first) = self.names.take(self.seal.text(&sort_key(rules, &name)), &at) {
-            return done(at, None, ImportOutcome::Broken(stood_before(&first)));
+        let repeats = self.names.take(self.seal.text(&sort_key(rules, &name)), &at);
+        if let Some(first) = repeats.as_ref().filter(|_| !self.is_keyed) {
+            return done(at, None, ImportOutcome::Broken(stood_before(first)));
         }
         let why = if let Some(unfit) = unfit(&self.kind.values, &value) {
             unfit
@@ -225,7 +240,8 @@ impl<'a> Import<'a> {
         } else if let Err(limit) = rules.check(&name, Some(&value)) {
             limit.message().to_owned()
         } else {
-            return Item { at, secret: Some((name, kind)), what: What::Row(value, metadata) };
+            let secret = Some((name, kind));
+            return Item { at, secret, repeats, what: What::Row(value, metadata) };
         };
         done(at, Some((name, kind)), ImportOutcome::Unfit(why))
     }
@@ -240,13 +256,19 @@ impl<'a> Import<'a> {
         each: &mut dyn FnMut(Imported),
     ) -> Result<()> {
         let done = self.settle(&mut batch, run, ask);
-        for (index, told, Item { at, secret, what }) in batch.items {
+        for (index, told, Item { at, secret, repeats, what }) in batch.items {
             // Where the vault failed during a batch write, some rows are left as they were.
             let What::Done(became) = what else { continue };
-            if !became.is_fine() {
+            if !became.is_fine() || repeats.is_some() {
                 prints.tell(index);
             }
-            each(Imported { at, secret, became, told });
+            if self.is_keyed
+                && let (Some((name, _)), Some(rules)) = (&secret, &self.rules)
+                && matches!(became, ImportOutcome::New | ImportOutcome::Replaced)
+            {
+                self.written.insert(self.seal.text(&sort_key(rules, name)));
+            }
+            each(Imported { at, secret, became, repeats, told });
         }
         done
     }
@@ -332,6 +354,12 @@ impl<'a> Import<'a> {
         Ok(self.spellings.take(self.seal.text(spelling.as_str()), at))
     }
 
+    /// Returns whether an earlier row of this pass was written under this name, or would have been.
+    fn is_written(&self, name: &SecretName) -> bool {
+        let key = self.rules.as_ref().map(|rules| self.seal.text(&sort_key(rules, name)));
+        key.is_some_and(|key| self.written.contains(&key))
+    }
+
     /// Compares these rows of the batch with what the vault has, and returns those that are
     /// to be replaced.
     fn compare(
@@ -349,6 +377,7 @@ impl<'a> Import<'a> {
             let found = fetch(self.host, &self.vault, &names, ask)?;
             for (&at, found) in which.iter().zip(found) {
                 let item = &mut batch.items[at].2;
+                let is_ours = item.repeats.is_some() && self.is_written(item.name());
                 if matches!(found, Ok(Some(_)))
                     && let Some(first) = self.other_row(item.name(), &item.at, ask)?
                 {
@@ -356,6 +385,7 @@ impl<'a> Import<'a> {
                     continue;
                 }
                 let became = match (found, self.if_there) {
+                    (Ok(None), _) if is_ours && run == RunMode::DryRun => ImportOutcome::Replaced,
                     (Ok(None), _) if run == RunMode::DryRun => ImportOutcome::New,
                     // It was there when it was to be created, and is gone: somebody else is at work.
                     (Ok(None), _) => {
@@ -367,6 +397,11 @@ impl<'a> Import<'a> {
                         })
                     }
                     (Ok(Some(secret)), _) if item.is(&secret) => ImportOutcome::Unchanged,
+                    // What an earlier row made it is no other secret.
+                    (Ok(Some(_)), _) if is_ours => {
+                        replaced.push(at);
+                        continue;
+                    }
                     (Ok(Some(_)), ImportConflict::Tell) => ImportOutcome::Different,
                     (Ok(Some(_)), ImportConflict::Skip) => ImportOutcome::Skipped,
                     (Ok(Some(_)), ImportConflict::Replace) => {
@@ -400,6 +435,16 @@ struct Batch {
 }
 
 impl Batch {
+    /// Leaves out the rows of a name, since a later one counts.
+    fn supersede(&mut self, rules: &Rules, name: &SecretName) {
+        let key = sort_key(rules, name);
+        for (_, _, item) in &mut self.items {
+            if item.secret.as_ref().is_some_and(|(other, _)| sort_key(rules, other) == key) {
+                item.what = What::Superseded;
+            }
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.items.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
@@ -408,12 +453,16 @@ impl Batch {
 struct Item {
     at: Position,
     secret: Option<(SecretName, ValueKind)>,
+    /// The earlier row of the same name, where this one counts.
+    repeats: Option<Position>,
     what: What,
 }
 
 enum What {
     Row(Value, Metadata),
     Done(ImportOutcome),
+    /// A later row of this name counts.
+    Superseded,
 }
 
 impl Item {
@@ -425,7 +474,7 @@ impl Item {
         match &self.what {
             // What is over the limits never becomes a row.
             What::Row(value, _) => value.encoded_len().unwrap_or_default(),
-            What::Done(_) => 0,
+            What::Done(_) | What::Superseded => 0,
         }
     }
 
@@ -444,7 +493,7 @@ impl Item {
                 same_value(value, &secret.value)
                     && metadata.iter().all(|(key, value)| secret.metadata.get(key) == Some(value))
             }
-            What::Done(_) => false,
+            What::Done(_) | What::Superseded => false,
         }
     }
 

@@ -73,6 +73,30 @@ pub(super) fn text(input: impl Read, form: &'static str) -> Result<SecretText, E
     }
 }
 
+/// Returns bytes as a text in which each byte that is no UTF-8 is [`NO_TEXT`]: so that what it stands
+/// in is broken, and what is beside it is not.
+pub(super) fn marked(bytes: SecretBytes) -> SecretText {
+    let bytes = match SecretText::from_bytes(bytes.duplicate()) {
+        Ok(text) => return text,
+        Err(_) => bytes,
+    };
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    for chunk in bytes.expose().utf8_chunks() {
+        text.extend_from_slice(chunk.valid().as_bytes());
+        text.extend(chunk.invalid().iter().map(|_| NO_TEXT));
+    }
+    let text = SecretBytes::new(std::mem::take(&mut *text));
+    SecretText::from_bytes(text).expect("texts, and a control character for each other byte")
+}
+
+/// Returns why a part of a text that [`marked`] made is broken.
+pub(super) fn why_in<'a>(part: &str, why: &'a str) -> &'a str {
+    if part.as_bytes().contains(&NO_TEXT) { "it is not UTF-8" } else { why }
+}
+
+/// What stands for a byte that is no UTF-8: a control character that JSON has nowhere.
+const NO_TEXT: u8 = 0x1f;
+
 /// The byte order mark in UTF-8.
 pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -85,6 +85,17 @@ impl Item {
         self.text(&key, url.expose());
     }
 
+    /// Adds an address, unless it is there already.
+    pub(super) fn other_url(&mut self, url: SecretText) {
+        let is_there = self.metadata.iter().any(|(key, value)| {
+            (key == "url" || key.starts_with("url."))
+                && matches!(value, MetadataValue::Text(text) if text == url.expose())
+        });
+        if !is_there {
+            self.url(Some(url));
+        }
+    }
+
     /// Adds a text to the metadata; an empty one is none.
     pub(super) fn text(&mut self, key: &str, text: &str) {
         let text = clean(text);

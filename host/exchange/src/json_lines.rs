@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::window::{More, Window};
-use super::{BadRow, Error, Position, Row, Rows};
+use super::{BadRow, Error, Position, Row, Rows, foreign};
 use keystead::internals::json::{escaped, line, metadata, write};
 
 /// The most bytes of a line: a value and metadata of the most bytes, all of them characters
@@ -37,6 +37,7 @@ impl<R: Read> JsonLines<R> {
     fn row(&mut self) -> Result<Option<Result<Row, BadRow>>, Error> {
         if self.line == 0 {
             self.window.skip_mark().map_err(Error::Read)?;
+            foreign::check(self.window.rest())?;
         }
         loop {
             self.line += 1;
@@ -76,7 +77,11 @@ impl<R: Read> JsonLines<R> {
     }
 }
 
-impl<R: Read> Rows for JsonLines<R> {}
+impl<R: Read> Rows for JsonLines<R> {
+    fn is_keyed(&self) -> bool {
+        true
+    }
+}
 
 impl<R: Read> Iterator for JsonLines<R> {
     type Item = Result<Result<Row, BadRow>, Error>;

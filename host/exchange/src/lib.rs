@@ -13,20 +13,25 @@ mod distinct;
 pub mod dotenv;
 mod export;
 mod fingerprint;
+mod foreign;
 mod format;
 mod import;
 mod input;
 mod item;
 pub mod json_lines;
+pub mod keepass;
 mod left_out;
 pub mod onepux;
 mod output;
+#[cfg(test)]
+mod packed;
 pub mod pass;
 pub mod secretstore;
 #[cfg(test)]
 mod shown;
 pub mod vaultinfo;
 mod window;
+mod zip;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -101,6 +106,12 @@ pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>>
         Vec::new()
     }
 
+    /// Returns whether a row's name is its key: of two rows with one name the last counts. Otherwise names
+    /// are made here, and there are no two.
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     /// Returns what has been left out so far, in lines: `2 items of the trash`. After the
     /// last row that is all.
     fn left_out(&self) -> Vec<String> {
@@ -144,15 +155,30 @@ pub enum Error {
         /// The account.
         user: String,
     },
-    /// An encrypted store is locked with a password, and none was given.
-    #[error("this store is locked with a password")]
+    /// A store or an export is locked with a password, and none was given.
+    #[error("this is locked with a password")]
     NoPassword,
-    /// The password is not that of an encrypted store, or the store is damaged.
-    #[error("the password is wrong, or `storefile` is damaged: both look the same")]
-    WrongPassword,
-    /// Nobody said which column of a table is what, and its first row does not tell.
+    /// The password is not that of a store or an export, or it is damaged.
+    #[error("the password is wrong, or {file} is damaged: both look the same")]
+    WrongPassword {
+        /// What may be damaged.
+        file: &'static str,
+    },
+    /// It is nothing that is read here, and its first bytes tell what it is.
+    #[error("this is {what}")]
+    Foreign {
+        /// What it is: `a zip archive`.
+        what: &'static str,
+        /// What to do about it: an imperative.
+        remedy: &'static str,
+    },
+    /// Nobody said which column of a table is what, and its first row is not exactly that of a known
+    /// export.
     #[error("its first row is not the header row of a known table")]
-    UnknownTable,
+    UnknownTable {
+        /// Its columns, where the first row is one of headers: otherwise it may be somebody's secret.
+        columns: Vec<String>,
+    },
     /// Neither its name nor its start tells the form.
     #[error("cannot detect the import format")]
     UnknownForm,
@@ -197,8 +223,9 @@ impl Error {
             Self::NoProgram { .. } => "E13.no-program",
             Self::WrongAccount { .. } => "E13.wrong-account",
             Self::NoPassword => "E13.locked",
-            Self::WrongPassword => "E13.wrong-password",
-            Self::UnknownTable => "E13.unknown-table",
+            Self::WrongPassword { .. } => "E13.wrong-password",
+            Self::Foreign { .. } => "E13.foreign",
+            Self::UnknownTable { .. } => "E13.unknown-table",
             Self::UnknownForm => "E13.unknown-form",
             Self::Changed => "E13.changed",
             Self::Write(_) | Self::Output { .. } => "E13.unwritable",

@@ -1,9 +1,5 @@
 //! 1PUX, the unencrypted export of 1Password 8: a zip of one JSON text and of files.
 
-#[cfg(test)]
-mod packed;
-mod zip;
-
 use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -12,10 +8,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use keystead_plugin_api::{MAX_VALUE_BYTES, Map, SecretName, SecretText, Value};
 
-use self::zip::{Archive, Fault};
 use super::distinct::{Distinct, clean, title};
 use super::item::Item;
 use super::left_out::{LeftOut, Thing};
+use super::zip::{Archive, Fault};
 use super::{BadRow, Error, Position, Row, Rows, input};
 use keystead::internals::json::tree::{self, MAX_PARTS, Tree};
 
@@ -47,7 +43,7 @@ pub fn read<R: Read + Seek>(file: R) -> Result<Items<R>, Error> {
             return Err(wrong(format!("it has no `{name}`")));
         };
         let bytes = archive.read(number, most).map_err(|fault| refused(name, fault))?;
-        SecretText::from_bytes(bytes).map_err(|_| wrong(format!("`{name}` is not UTF-8")))
+        Ok(input::marked(bytes))
     };
     let attributes = part("export.attributes", MAX_ATTRIBUTES_BYTES)?;
     let text = part("export.data", input::MAX_BYTES as u64)?;
@@ -181,7 +177,10 @@ impl<R: Read + Seek> Items<R> {
             // Once each item stood in an object of its own.
             Ok(mut from @ Tree::Object(_)) => from.take("item").unwrap_or(from),
             Ok(_) => return self.bad(Position::Item(number, None), "it is no object"),
-            Err(why) => return self.bad(Position::Item(number, None), why),
+            Err(why) => {
+                let why = input::why_in(&self.text.expose()[place.clone()], why);
+                return self.bad(Position::Item(number, None), why);
+            }
         };
         let mut overview = from.take("overview").unwrap_or(Tree::Null);
         let name = overview.take_text("title");

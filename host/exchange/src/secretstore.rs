@@ -137,7 +137,7 @@ impl Store {
             }
         };
         let wrong = || match self.has_password {
-            true => Error::WrongPassword,
+            true => Error::WrongPassword { file: "`storefile`" },
             false => damaged(DATA),
         };
         let (mac, sealed) = split(&self.data).ok_or_else(wrong)?;

@@ -55,8 +55,9 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
     let host = Host::new(Options::new(paths, "/proc/self/exe".into()));
     let candidate = host.plugins().examine(&std::path::absolute(file)?)?;
     let id = candidate.id().to_string();
-    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
-    host.plugins().install(candidate, &vouch, OnIdConflict::Refuse)?;
+    let decision =
+        TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    host.plugins().install(candidate, &decision, OnIdConflict::Refuse)?;
     let vault = registered(&host, &id, &root)?;
     let name = SecretName::parse("a")?;
     let new = NewSecret {

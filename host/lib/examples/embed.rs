@@ -52,8 +52,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     // The moment of trust: inspect, decide, and only then install.
     let candidate = host.plugins().examine(&plugin)?;
     let id = candidate.id().to_string();
-    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
-    host.plugins().install(candidate, &vouch, OnIdConflict::Refuse)?;
+    let decision =
+        TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    host.plugins().install(candidate, &decision, OnIdConflict::Refuse)?;
 
     let name = VaultName::parse("app")?;
     let plan = host.plan_registration(NewRegistration::new(name.clone(), id, root.clone()))?;

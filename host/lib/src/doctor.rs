@@ -1,4 +1,4 @@
-//! What is wrong with what is installed and registered, why that matters, and what mends
+//! What is wrong with what is installed and registered, why that matters, and what fixes
 //! it. Looks at everything, runs no plugin, opens no vault and changes nothing.
 
 mod dir;
@@ -48,14 +48,14 @@ pub struct Finding {
     pub causes: Vec<String>,
     /// Why it matters.
     pub why: String,
-    /// What mends it: each by itself, the best first.
-    pub mends: Vec<Fix>,
+    /// What fixes it: each by itself, the best first.
+    pub fixes: Vec<Fix>,
 }
 
 impl Finding {
     fn new(severity: Severity, code: &'static str, what: impl Into<String>) -> Self {
         let (what, why) = (visible(&what.into()), String::new());
-        Self { severity, code, what, causes: Vec::new(), why, mends: Vec::new() }
+        Self { severity, code, what, causes: Vec::new(), why, fixes: Vec::new() }
     }
 
     /// Returns a finding in an error's own words.
@@ -78,8 +78,8 @@ impl Finding {
         self
     }
 
-    fn mended(mut self, by: impl IntoIterator<Item = Fix>) -> Self {
-        self.mends.extend(by);
+    fn fixed_by(mut self, by: impl IntoIterator<Item = Fix>) -> Self {
+        self.fixes.extend(by);
         self
     }
 }

@@ -176,8 +176,8 @@ impl Host {
     ///     println!("it requests {permission}");
     /// }
     /// // Whoever may decide has agreed.
-    /// let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    /// host.plugins().install(candidate, &vouch, OnIdConflict::Refuse)?;
+    /// let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    /// host.plugins().install(candidate, &decision, OnIdConflict::Refuse)?;
     /// # Ok(())
     /// # }
     /// ```

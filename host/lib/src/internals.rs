@@ -21,7 +21,7 @@ pub use crate::error::visible;
 pub use crate::host::{Check, Denied, may_be_denial, tells_of_denial};
 pub use crate::plugin::exec::run as execute;
 pub use crate::secrets::transfer::same_value;
-pub use crate::secrets::{has_wildcards, unfit};
+pub use crate::secrets::{has_wildcards, single, unfit};
 pub use crate::shell::word;
 pub use crate::similar::similar;
 
@@ -84,6 +84,12 @@ pub fn target(host: &Host, named: Option<&VaultName>) -> Result<VaultName> {
 /// The error that the vault answers every request with.
 pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<ParsedKind> {
     Ok(host.prepare(vault)?.kind().clone())
+}
+
+/// Returns a vault other than this one that has a secret, of those that a search asks and that answer
+/// without a prompt.
+pub fn other_vault_with(host: &Host, name: &SecretName, than: &VaultName) -> Option<VaultName> {
+    host.other_vault_with(name, than)
 }
 
 /// Looks for what is wrong with directories, plugins and registrations.

@@ -20,7 +20,7 @@ use keystead_plugin_api::{
 };
 
 pub use action::PlannedAction;
-pub use field::{FieldKind, NewField, NoField};
+pub use field::{FieldKind, NewField, NoField, single};
 pub use many::BatchWrite;
 pub use pattern::has_wildcards;
 
@@ -216,6 +216,25 @@ impl Host {
         entry.map_err(|error| named(error, vault.name(), name))
     }
 
+    /// Returns a vault other than this one that has a secret, of those that a search asks and that answer
+    /// without a prompt.
+    pub(crate) fn other_vault_with(
+        &self,
+        name: &SecretName,
+        than: &VaultName,
+    ) -> Option<VaultName> {
+        let has = |vault: &VaultName| {
+            let place = SearchScope::Vault(vault.clone());
+            self.describe(name, &place, &mut NonInteractive).is_ok()
+        };
+        let registry = &Arc::new(self.registry().once());
+        let is_searched = |vault: &VaultName| {
+            self.layered_in(registry, vault).is_ok_and(|registered| registered.entry.search)
+        };
+        let mut others = self.names_in(registry).ok()?.into_iter();
+        others.find(|vault| vault != than && is_searched(vault) && has(vault))
+    }
+
     /// Asks vaults in order for the first answer.
     fn first<T>(
         &self,
@@ -349,7 +368,7 @@ mod tests {
     use keystead_plugin_api::ErrorDetail;
 
     #[test]
-    fn only_plain_already_exists_becomes_a_secret_that_exists() {
+    fn only_plain_already_exists_becomes_secret_exists() {
         let vault = VaultName::parse("v").unwrap();
         let name = SecretName::parse("n").unwrap();
         let held =
@@ -366,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn secret_that_is_not_there_keeps_what_its_vault_says_beyond_that() {
+    fn missing_secret_error_keeps_vault_detail() {
         let vault = VaultName::parse("v").unwrap();
         let name = SecretName::parse("gone").unwrap();
         let until = "it was removed and can be brought back until\nFriday\u{1b}[2J";

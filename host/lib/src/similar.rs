@@ -15,32 +15,12 @@ pub fn similar<'a, T: AsRef<str> + ?Sized>(
         .into_iter()
         .filter_map(|candidate| {
             let known = candidate.as_ref().to_ascii_lowercase();
-            let away = distance(&given, &known);
+            // Letters put in, left out, replaced or swapped with the next.
+            let away = strsim::osa_distance(&given, &known);
             (away * 3 <= known.chars().count().max(3)).then_some((away, candidate))
         })
         .min_by_key(|(away, _)| *away)
         .map(|(_, candidate)| candidate)
-}
-
-/// Returns how many letters must be put in, left out, replaced or swapped with the next.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    let mut previous = None;
-    for (i, ca) in a.chars().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, cb) in b.iter().enumerate() {
-            let mut best = (last[j] + usize::from(ca != *cb)).min(last[j + 1] + 1).min(row[j] + 1);
-            if j > 0 && previous == Some(*cb) && b[j - 1] == ca {
-                best = best.min(before_last[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before_last = std::mem::replace(&mut last, row);
-        previous = Some(ca);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@
 mod kind;
 mod part;
 mod records;
+mod tagged;
 #[cfg(test)]
 mod tests;
 
 pub use part::One;
 pub use records::{LogLine, RECORDS};
+pub use tagged::{take_metadata, Content, Kinded, Source, READ_ONLY};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::SecretBytes;
@@ -392,6 +394,18 @@ fn encode_behind<T: Wire>(head: &[u8], value: &T) -> Result<SecretBytes> {
 /// As for [`Wire::read`].
 pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T> {
     whole(Reader::new(bytes, "request"))
+}
+
+/// Returns the record of these fields, each with its number, in ascending order of these.
+pub fn record_of(fields: &[(u16, &[u8])]) -> SecretBytes {
+    let len = fields.iter().map(|(_, content)| 6 + content.len()).sum();
+    let mut out = Vec::with_capacity(len);
+    for (number, content) in fields {
+        out.extend_from_slice(&number.to_le_bytes());
+        out.extend_from_slice(&(content.len() as u32).to_le_bytes());
+        out.extend_from_slice(content);
+    }
+    SecretBytes::new(out)
 }
 
 /// The first byte of a reply.

@@ -17,7 +17,7 @@ const BYTES: &[u8] = b"bytes";
 pub(crate) enum Newline {
     /// It is part of the text, as every other byte.
     Kept,
-    /// One is taken off when a text is read, and put there when it is written.
+    /// One, `\n` or `\r\n`, is taken off when a text is read, and put there when it is written.
     Trimmed,
 }
 
@@ -47,7 +47,7 @@ impl Mark {
 /// `Unsupported` where it is more than a secret may have.
 pub(crate) fn value(content: SecretBytes, mark: Mark, newline: Newline) -> Result<Value> {
     let value = match (mark, std::str::from_utf8(content.expose())) {
-        (Mark::None, Ok(text)) => match (newline, text.strip_suffix('\n')) {
+        (Mark::None, Ok(text)) => match (newline, line(text)) {
             (Newline::Trimmed, Some(line)) => {
                 Value::Text(SecretText::from_bytes(SecretBytes::copy_of(line.as_bytes()))?)
             }
@@ -59,6 +59,12 @@ pub(crate) fn value(content: SecretBytes, mark: Mark, newline: Newline) -> Resul
         Ok(_) => Ok(value),
         Err(_) => Err(too_large()),
     }
+}
+
+/// Returns a text without the line end at its end, `\n` or `\r\n`, where it has one.
+fn line(text: &str) -> Option<&str> {
+    let line = text.strip_suffix('\n')?;
+    Some(line.strip_suffix('\r').unwrap_or(line))
 }
 
 /// Returns the error for what is larger than a secret may be.
@@ -75,9 +81,11 @@ pub(crate) fn content(value: Value, newline: Newline) -> Result<(SecretBytes, Ma
         Value::Text(text) if newline == Newline::Kept => Ok((text.into_bytes(), Mark::None)),
         Value::Text(text) => {
             // At its full size from the start: growing would leave a copy behind.
-            let mut line = Vec::with_capacity(text.expose().len() + 1);
+            let mut line = Vec::with_capacity(text.expose().len() + 2);
             line.extend_from_slice(text.expose().as_bytes());
-            line.push(b'\n');
+            // After a carriage return of the text's own, `\n` alone would be read as the end `\r\n`.
+            let end: &[u8] = if text.expose().ends_with('\r') { b"\r\n" } else { b"\n" };
+            line.extend_from_slice(end);
             Ok((SecretBytes::new(line), Mark::None))
         }
         Value::Bytes(bytes) => {
@@ -107,6 +115,8 @@ mod tests {
                 Value::text("canary\n"),
                 Value::text("canary\n\n"),
                 Value::text("canary\r\n"),
+                Value::text("canary\r"),
+                Value::text("\r\r"),
                 Value::text("\n"),
                 Value::text("\u{feff}canary\0"),
                 Value::bytes(Vec::new()),
@@ -131,7 +141,10 @@ mod tests {
         assert_eq!(read(b"canary\n", Newline::Kept), Value::text("canary\n"));
         assert_eq!(read(b"canary\n", Newline::Trimmed), Value::text("canary"));
         assert_eq!(read(b"canary", Newline::Trimmed), Value::text("canary"));
-        assert_eq!(read(b"canary\r\n", Newline::Trimmed), Value::text("canary\r"));
+        assert_eq!(read(b"canary\r\n", Newline::Trimmed), Value::text("canary"));
+        assert_eq!(read(b"canary\r\n", Newline::Kept), Value::text("canary\r\n"));
+        assert_eq!(read(b"canary\r\n\r\n", Newline::Trimmed), Value::text("canary\r\n"));
+        assert_eq!(read(b"canary\r", Newline::Trimmed), Value::text("canary\r"));
         assert_eq!(read(b"\x80\n", Newline::Trimmed), Value::bytes(b"\x80\n".to_vec()));
         assert_eq!(read(b"", Newline::Trimmed), Value::text(""));
     }

@@ -80,7 +80,7 @@ impl Vault for Store {
         if request.version.is_some() {
             return Err(Error::unsupported("this vault keeps no earlier versions"));
         }
-        let Some((database, unlocked)) = self.opened(request.deadline)? else {
+        let Some((database, unlocked)) = self.existing(request.deadline)? else {
             return Err(Error::not_found());
         };
         let file = database.reading(request.deadline)?;
@@ -95,7 +95,7 @@ impl Vault for Store {
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         let after = request.cursor.as_deref().map(cursor).transpose()?.unwrap_or(HEAD);
-        let Some((database, unlocked)) = self.opened(request.deadline)? else {
+        let Some((database, unlocked)) = self.existing(request.deadline)? else {
             return Ok(Page::default());
         };
         let file = database.reading(request.deadline)?;
@@ -111,7 +111,7 @@ impl Vault for Store {
     }
 
     fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
-        let Some((database, unlocked)) = self.opened(request.deadline)? else {
+        let Some((database, unlocked)) = self.existing(request.deadline)? else {
             return Err(Error::not_found());
         };
         let file = database.reading(request.deadline)?;
@@ -239,6 +239,7 @@ impl Vault for Store {
 
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
         let Some(database) = self.file(request.deadline)? else {
+            self.check_for_key()?;
             self.context.warn("there is no vault yet: the first secret makes it");
             return Ok(TestReport::new());
         };
@@ -304,6 +305,32 @@ impl Store {
             self.known = true;
         }
         Ok(Some((database, self.unlocked.as_ref().expect("just unlocked"))))
+    }
+
+    /// As [`Store::opened`], for what needs a vault and makes none.
+    ///
+    /// # Errors
+    /// `Unavailable` where the vault is missing and its key file is not.
+    fn existing(&mut self, deadline: Deadline) -> Result<Option<(&mut Database, &OpenKeys)>> {
+        if self.file(deadline)?.is_none() {
+            self.check_for_key()?;
+            return Ok(None);
+        }
+        self.opened(deadline)
+    }
+
+    /// Refuses to take a vault for one that was never made whose key file is there: its disk may not be
+    /// mounted.
+    fn check_for_key(&self) -> Result<()> {
+        let Some(key_file) = &self.key_file else { return Ok(()) };
+        if key_file::read(key_file)?.is_none() {
+            return Ok(());
+        }
+        Err(Error::unavailable(format!(
+            "{} is missing, although its key file {} is there; the first secret that is set makes a new vault",
+            self.dir.join(crate::database::FILE).display(),
+            key_file.display()
+        )))
     }
 
     /// Makes the vault, where nobody has to be asked for it.
@@ -376,7 +403,7 @@ impl Store {
         deadline: Deadline,
         edit: impl FnOnce(&Connection, &OpenKeys) -> Result<T>,
     ) -> Result<T> {
-        let Some((database, unlocked)) = self.opened(deadline)? else {
+        let Some((database, unlocked)) = self.existing(deadline)? else {
             return Err(Error::not_found());
         };
         let transaction = database.writing(deadline)?;

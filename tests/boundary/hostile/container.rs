@@ -9,6 +9,7 @@ use crate::plugin_files::hostile;
 use crate::podman::{Mode, Podman};
 
 #[test]
+#[ignore = "needs podman"]
 fn in_a_rootless_container_rows_end_as_outside_needs_podman() {
     let podman = Podman::new(Mode::Rootless);
     for program in ["rm", "mkdir"] {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use keystead::Placement;
 use keystead::api::{Value, VaultName};
-use keystead::trust::{InProcess, PluginId};
+use keystead::trust::{InProcess, InstallTarget, PluginId, TrustDecision};
 use keystead::{FoundSecret, NewRegistration};
 
 use super::place::Place;
@@ -114,7 +114,12 @@ fn is_late_to_open(error: &keystead::Error) -> bool {
 pub(super) fn pardon(scene: &Scene, row: &Row) {
     let plugins = scene.host.plugins();
     let candidate = plugins.reexamine(&PluginId::parse(row.name).unwrap()).unwrap();
-    plugins.trust(candidate, InProcess::Never).unwrap();
+    plugins
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Never },
+        )
+        .unwrap();
     scene.host.reload();
 }
 

@@ -83,6 +83,7 @@ fn bash_puts_in_every_name_as_one_word() {
 }
 
 #[test]
+#[ignore = "needs zsh"]
 fn zsh_puts_in_every_name_as_one_word_needs_zsh() {
     let sandbox = with_names();
     let zsh = std::env::var_os("KEYSTEAD_TEST_ZSH").expect("`cargo xtask test` provides zsh");
@@ -112,6 +113,7 @@ fn zsh_puts_in_every_name_as_one_word_needs_zsh() {
 }
 
 #[test]
+#[ignore = "needs fish"]
 fn fish_lists_every_name_needs_fish() {
     let sandbox = with_names();
     let fish = std::env::var_os("KEYSTEAD_TEST_FISH").expect("`cargo xtask test` provides fish");

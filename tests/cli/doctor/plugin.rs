@@ -34,7 +34,7 @@ Error: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/shar
 
 "#]]
     );
-    sandbox.mends(1);
+    sandbox.fixes(1);
 }
 
 #[test]
@@ -58,7 +58,7 @@ Error: plugin `memory` is pinned, and its file `[SHA256].so` is in no plugin dir
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -80,7 +80,7 @@ Warning: no pin stands for the plugin file `[ROOT]/home/.local/share/keystead/pl
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ Error: plugin `memory` is quarantined after repeated crashes (SHA-256 [SHA256]);
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }
 
 #[test]
@@ -155,7 +155,7 @@ Error: plugin `memory` of vault `work` is not installed
 
 "#]]
     );
-    sandbox.mends(1);
+    sandbox.fixes(1);
 }
 
 #[test]
@@ -184,5 +184,5 @@ Warning: vault `notes` has standing answers for `password`, and its kind of vaul
 
 "#]]
     );
-    sandbox.mends(0);
+    sandbox.fixes(0);
 }

@@ -1,33 +1,9 @@
 //! What opens a vault: a password from anywhere, a key file, a recovery code, a session.
 
-use std::process::Command;
-
 use snapbox::{assert_data_eq, str};
 
 use super::super::prompt::end;
 use super::{CANARY, Home, answer};
-
-#[test]
-fn a_password_comes_from_any_reference() {
-    let home = Home::with_password();
-    std::fs::write(home.0.here("pass.given"), format!("{CANARY}\n")).unwrap();
-    let path = home.0.here("pass.given");
-    for reference in
-        ["file:pass.given", &format!("command:[\"/bin/cat\",\"{}\"]", path.display()), "env:PW"]
-    {
-        let words = format!("get a --no-input --unlock password={reference}");
-        assert_eq!(home.run_with(&[("PW", CANARY)], &words).succeeds(), b"", "{reference}");
-    }
-    let script = format!(
-        "{} get a --unlock password=fd:3 --no-input 3<pass.given",
-        env!("CARGO_BIN_EXE_keystead")
-    );
-    let like = home.0.command("", &[]);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).env_clear().current_dir(like.get_current_dir().unwrap());
-    shell.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    assert_eq!(home.0.answer(shell, b"").succeeds(), b"");
-}
 
 #[test]
 fn a_password_comes_from_another_vault() {

@@ -32,7 +32,7 @@ impl Plugin {
     pub(super) fn pin(&self) -> String {
         let Self { id, sha256, size, version, .. } = self;
         format!(
-            "schema = 1\nid = \"{id}\"\nsha256 = \"{sha256}\"\nvouched-by = \"packaged\"\n\
+            "schema = 1\nid = \"{id}\"\nsha256 = \"{sha256}\"\ntrust-source = \"packaged\"\n\
              in-process = true\nsize = {size}\nversion = \"{version}\"\n"
         )
     }

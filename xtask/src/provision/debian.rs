@@ -28,7 +28,7 @@ pub(super) fn system(program: &str, package: &str) -> Result<PathBuf> {
 }
 
 /// Says whether we are root.
-pub(super) fn is_root() -> Result<bool> {
+pub(crate) fn is_root() -> Result<bool> {
     Ok(fs_err::metadata("/proc/self")?.uid() == 0)
 }
 

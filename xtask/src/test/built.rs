@@ -77,7 +77,7 @@ pub(super) fn sanitizer(workspace: &Workspace, tools: &Tools) -> Result<Outcome>
     for words in [
         "-p keystead-plugin-api --lib --test boundary".to_owned(),
         format!(
-            "-p {HOST} --lib -- plugin::abi_check plugin::c_abi::tests::attack \
+            "-p {HOST} --lib -- --include-ignored plugin::abi_check plugin::c_abi::tests::attack \
              plugin::c_abi::tests::plugin plugin::loader"
         ),
     ] {
@@ -88,7 +88,7 @@ pub(super) fn sanitizer(workspace: &Workspace, tools: &Tools) -> Result<Outcome>
         let (ok, output) = captured(tests.env("ASAN_OPTIONS", "detect_leaks=0"));
         all.add(Outcome::tests(ok, output));
     }
-    let mut pairs = workspace.cargo(&format!("test -p {CLI} --test main -- {ASAN}"));
+    let mut pairs = workspace.cargo(&format!("test -p {CLI} --test main -- --ignored {ASAN}"));
     let (ok, output) = captured(tools.lend(pairs.env("ASAN_OPTIONS", "detect_leaks=0")));
     all.add(Outcome::tests(ok, output));
     Ok(all)

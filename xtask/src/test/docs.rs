@@ -6,22 +6,31 @@
 //! a line, `...` for any lines, and a last line `? 3` for the exit code where it is not 0. The
 //! blocks of one document run one after the other, in one temporary home that is shown as
 //! `/home/you`, with Keystead installed as `cargo xtask install` does it. Directory and exported
-//! variables stay from command to command, as in a shell.
+//! variables stay from command to command, as in a shell. A block marked `console root` is typed as root
+//! on a machine of its own, whose `/etc` and `/usr/local/lib` are directories of that home; without root
+//! its document is left out.
 
 use std::env;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use snapbox::{Assert, Data};
 
 use crate::Result;
-use crate::process::captured;
+use crate::process::{captured, command, succeed};
+use crate::provision::debian;
 use crate::report::Outcome;
 use crate::workspace::Workspace;
 
 /// What a document calls the home it runs in.
 const HOME: &str = "/home/you";
+
+/// Makes the directories of a machine of its own, in a home.
+const MACHINE: &str = "mkdir -p .machine/etc .machine/lib; cp /etc/passwd /etc/group .machine/etc";
+
+/// Runs a script of bash there.
+const INSIDE: &str = "mount --bind .machine/etc /etc; mount --bind .machine/lib /usr/local/lib
+    exec bash -c \"$1\"";
 
 /// One typed command and what the document says it answers.
 #[derive(Default)]
@@ -30,6 +39,7 @@ struct Example {
     typed: String,
     answer: String,
     code: i32,
+    as_root: bool,
 }
 
 /// Runs every example of every document and counts them.
@@ -38,7 +48,15 @@ pub(super) fn executed(workspace: &Workspace, prefix: &Path) -> Result<Outcome> 
     for document in documents(workspace)? {
         let text = workspace.read(&document)?;
         let home = tempfile::Builder::new().prefix("keystead-docs-").tempdir()?;
-        for example in examples(&text)? {
+        let examples = examples(&text)?;
+        if examples.iter().any(|example| example.as_root) {
+            if !debian::is_root()? {
+                println!("left out, as this user is not root: {}", document.display());
+                continue;
+            }
+            succeed(command("sh -ec").arg(MACHINE).current_dir(home.path()))?;
+        }
+        for example in examples {
             let place = format!("{}:{}", document.display(), example.line);
             match run(&example, prefix, home.path()) {
                 Ok(()) => outcome.passed += 1,
@@ -61,16 +79,18 @@ pub(super) fn documents(workspace: &Workspace) -> Result<Vec<PathBuf>> {
 /// Returns the examples in the `console` blocks of a document.
 fn examples(text: &str) -> Result<Vec<Example>> {
     let mut examples: Vec<Example> = Vec::new();
-    let (mut is_fenced, mut is_console) = (false, false);
+    let (mut is_fenced, mut is_console, mut as_root) = (false, false, false);
     // Whether a command of this block stands above: output needs one.
     let mut begun = false;
     for (index, line) in text.lines().enumerate() {
         if let Some(info) = line.strip_prefix("```") {
-            (is_fenced, is_console, begun) = (!is_fenced, !is_fenced && info == "console", false);
+            as_root = info == "console root";
+            let is_console_here = !is_fenced && (as_root || info == "console");
+            (is_fenced, is_console, begun) = (!is_fenced, is_console_here, false);
         } else if let (true, Some(typed)) = (is_console, line.strip_prefix("$ ")) {
             begun = true;
             let (line, typed) = (index + 1, typed.to_owned());
-            examples.push(Example { line, typed, ..Example::default() });
+            examples.push(Example { line, typed, as_root, ..Example::default() });
         } else if is_console {
             let example = examples.last_mut().filter(|_| begun);
             let example = example.ok_or_else(|| format!("line {}: no command above", index + 1))?;
@@ -92,11 +112,17 @@ fn run(example: &Example, prefix: &Path, home: &Path) -> Result<()> {
     let state = home.join(".shell-state");
     let shown = state.display();
     let script = format!(
-        "[ -f '{shown}' ] && . '{shown}'\n{}\ncode=$?\n{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > '{shown}'\nexit $code\n",
+        "sudo() {{ \"$@\"; }}; [ -f '{shown}' ] && . '{shown}'\n{}\ncode=$?\n{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > '{shown}'\nexit $code\n",
         example.typed
     );
-    let mut bash = Command::new("bash");
-    bash.args(["-c", &script]).env_clear().current_dir(home).env("HOME", home);
+    let mut bash = match example.as_root {
+        true => command("unshare --mount sh -ec"),
+        false => command("bash -c"),
+    };
+    if example.as_root {
+        bash.args([INSIDE, "sh"]);
+    }
+    bash.arg(&script).env_clear().current_dir(home).env("HOME", home);
     let cargo = env::var_os("CARGO").map(PathBuf::from).unwrap_or_default();
     let mut path = vec![prefix.join("bin"), cargo.parent().unwrap_or(&cargo).to_owned()];
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));

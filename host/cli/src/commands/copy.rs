@@ -6,7 +6,9 @@ use super::CommandContext;
 use super::transfer::{self, TransferArgs};
 use crate::failure::{Exit, Failure};
 
-/// Copy secrets from one vault to another
+/// Copy secrets to another vault or name
+///
+/// `copy NAME NEW -V VAULT` makes a second secret in one vault.
 ///
 /// Values go with their metadata. What the other vault cannot have is refused before
 /// anything is written, every reason at once; what is written is read back and compared.
@@ -18,6 +20,13 @@ use crate::failure::{Exit, Failure};
 pub(crate) struct Args {
     #[command(flatten)]
     which: TransferArgs,
+}
+
+impl Args {
+    /// Returns the option that names the vault a secret is in.
+    pub(crate) fn vault_option(&self) -> &'static str {
+        self.which.vault_option()
+    }
 }
 
 pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {

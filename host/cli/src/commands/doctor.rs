@@ -1,5 +1,5 @@
 //! `keystead doctor`: what is wrong with what is installed and registered, and the command
-//! that mends each.
+//! that fixes each.
 
 use keystead::internals::doctor::{Finding, Severity};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::ui::Lines;
 /// Find problems and suggest fixes
 ///
 /// Runs no plugin, opens no vault and changes nothing. Each finding comes with a command to
-/// paste. Exit code 1 where there are errors, 0 with warnings only or where all is sound.
+/// paste. Exit code 1 where there are errors, 0 otherwise.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -21,10 +21,10 @@ pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure>
     if let Some(dir) = &scene.global.config_dir {
         // A command that is pasted must mean the same directory.
         let option = format!(" --config-dir {}", quoted(&absolute(dir).to_string_lossy()));
-        for mend in findings.iter_mut().flat_map(|finding| &mut finding.mends) {
-            let command = mend.command.strip_prefix("sudo ").unwrap_or(&mend.command);
+        for fix in findings.iter_mut().flat_map(|finding| &mut finding.fixes) {
+            let command = fix.command.strip_prefix("sudo ").unwrap_or(&fix.command);
             if command.starts_with("keystead ") {
-                mend.command += &option;
+                fix.command += &option;
             }
         }
     }
@@ -33,7 +33,7 @@ pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure>
     if scene.ui.is_json() {
         scene.ui.json(&DoctorOutput {
             schema: 1,
-            sound: errors + warnings == 0,
+            ok: errors + warnings == 0,
             errors,
             warnings,
             findings: findings.iter().map(DoctorItem::of).collect(),
@@ -65,10 +65,10 @@ fn tell(lines: &mut Lines, finding: &Finding) -> Result<(), Failure> {
     if !finding.why.is_empty() {
         lines.line(&format!("  Why:   {}", finding.why))?;
     }
-    for (at, mend) in finding.mends.iter().enumerate() {
+    for (at, fix) in finding.fixes.iter().enumerate() {
         let head = if at == 0 { "Fix:  " } else { "   or:" };
-        lines.line(&format!("  {head} {}", mend.command))?;
-        lines.line(&format!("         ({})", mend.does))?;
+        lines.line(&format!("  {head} {}", fix.command))?;
+        lines.line(&format!("         ({})", fix.description))?;
     }
     lines.line(&format!("  Code:  {}", finding.code))?;
     lines.line("")
@@ -94,7 +94,7 @@ fn quoted(word: &str) -> String {
 #[derive(Serialize)]
 struct DoctorOutput<'a> {
     schema: u32,
-    sound: bool,
+    ok: bool,
     errors: usize,
     warnings: usize,
     findings: Vec<DoctorItem<'a>>,
@@ -107,25 +107,27 @@ struct DoctorItem<'a> {
     what: &'a str,
     causes: &'a [String],
     why: &'a str,
-    mends: Vec<Command<'a>>,
+    fixes: Vec<Command<'a>>,
 }
 
 #[derive(Serialize)]
 struct Command<'a> {
     command: &'a str,
-    does: &'static str,
+    description: &'static str,
 }
 
 impl<'a> DoctorItem<'a> {
     fn of(finding: &'a Finding) -> Self {
-        let mends = finding.mends.iter();
+        let fixes = finding.fixes.iter();
         Self {
             severity: finding.severity.as_str(),
             code: finding.code,
             what: &finding.what,
             causes: &finding.causes,
             why: &finding.why,
-            mends: mends.map(|m| Command { command: &m.command, does: m.does }).collect(),
+            fixes: fixes
+                .map(|m| Command { command: &m.command, description: m.description })
+                .collect(),
         }
     }
 }

@@ -22,7 +22,7 @@ const MOST_TOLD: usize = 20;
 ///
 /// Says first how many secrets of which vaults go where, and asks. The file is for its owner
 /// alone, and is there when it is whole. `jsonl` holds every kind of value and metadata, and
-/// can be imported again; `dotenv` holds texts.
+/// can be imported again; `dotenv` holds texts, and `env-file` texts of one line.
 ///
 /// Without a vault those of all vaults are written; one that cannot be asked is a warning,
 /// and exit code 5.
@@ -54,6 +54,8 @@ enum Form {
     Jsonl,
     /// An environment file: texts
     Dotenv,
+    /// An environment file without quotes, for `docker run --env-file`: texts of one line
+    EnvFile,
 }
 
 /// What becomes of names that are no keys.
@@ -74,6 +76,8 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         }
         (Form::Dotenv, Some(KeysArg::Upper)) => ExportFormat::Dotenv(Keys::Upper),
         (Form::Dotenv, _) => ExportFormat::Dotenv(Keys::Same),
+        (Form::EnvFile, Some(KeysArg::Upper)) => ExportFormat::EnvFile(Keys::Upper),
+        (Form::EnvFile, _) => ExportFormat::EnvFile(Keys::Same),
     };
     let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
     if args.output.is_none() && scene.ui.answers_terminal() {

@@ -2,6 +2,7 @@
 
 use keystead::internals::ids::privilege;
 use keystead::internals::metadata::expires;
+use keystead::internals::single;
 use keystead::reference::Reference;
 use keystead::trust::Privilege;
 use keystead::{FoundSecret, NoField, OnUnavailable, SearchScope};
@@ -18,7 +19,8 @@ use keystead::internals::json::{escaped, write};
 /// Print a secret's value
 ///
 /// Prints exactly its bytes; a newline follows only on a terminal. Of a credential it is the
-/// password; a map needs `--field` or `--json`.
+/// password; of a map the field `password`, else `value`, where that is a text or bytes. Any other map
+/// needs `--field` or `--json`.
 ///
 /// `--field` is the exact name of a part, or a JSON pointer (RFC 6901), such as `/hosts/0`: `~1` in
 /// it is a `/`, `~0` a `~`. It leads into maps, JSON, and texts that are a JSON object. A JSON string
@@ -113,7 +115,8 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     let (vault, metadata) = (found.vault.clone(), found.secret.metadata.clone());
     let value = match field.as_deref() {
         Some(field) => part(found, &name, field)?,
-        None => found.secret.value,
+        None if scene.ui.is_json() => found.secret.value,
+        None => single(found.secret.value),
     };
     if scene.ui.is_json() {
         let head = GetHeader {

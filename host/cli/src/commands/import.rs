@@ -1,5 +1,6 @@
 //! `keystead import`: secrets from a file of another program, or of our own, into a vault.
 
+mod locked;
 mod origin;
 mod secretstore;
 mod tally;
@@ -27,8 +28,9 @@ use crate::failure::{Exit, Failure, capitalised};
 /// Import secrets from a file or directory
 ///
 /// Shows first what would happen: what is new, what is there already, what cannot be
-/// imported and why. Then it asks. A secret that is there with another value is left alone
-/// unless `--replace` is given; what is broken is told with its line, and the rest goes in.
+/// imported and why, and what is left out. Then it asks. A secret that is there with another
+/// value is left alone unless `--replace` is given; what is broken is told with its line, and
+/// the rest goes in. Exit code 5 if anything of the file is not imported.
 ///
 /// An import that was broken off can simply be made again.
 ///
@@ -56,8 +58,9 @@ pub(crate) struct Args {
     skip_existing: bool,
     /// What a column of a CSV table is: `name=Title`, `password=Secret`, `meta.team=Team`. A
     /// role is name, folder, value, user, password, notes, totp, url, tags, favourite, created,
-    /// updated, expires, field.LABEL (secret) or meta.KEY (not secret). Tables of Chrome, Edge,
-    /// Firefox, Safari, KeePassXC, LastPass, Bitwarden and 1Password are known without
+    /// updated, expires, skip, field.LABEL (secret) or meta.KEY (not secret). Tables of Chrome,
+    /// Edge, Firefox, Safari, Apple Passwords, KeePassXC, KeePass 1, LastPass, Bitwarden,
+    /// 1Password, Proton Pass, NordPass and Dashlane are known without
     #[arg(long = "column", value_name = "ROLE=HEADER", value_parser = Column::parse)]
     columns: Vec<Column>,
     /// What stands between the fields of a CSV table, if its header row does not tell
@@ -126,7 +129,8 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         _ => Default::default(),
     };
     let (columns, delimiter) = (args.columns, args.delimiter);
-    let reading = ImportOptions { columns, delimiter, gpg: gpg(&scene), owner };
+    let password = locked::export(&mut origin, form, &scene)?;
+    let reading = ImportOptions { columns, delimiter, gpg: gpg(&scene), owner, password };
     let vault = import.vault().clone();
 
     if origin.is_read_once() {
@@ -195,9 +199,6 @@ fn pass(
         scene.ui.warn(&format!("and {} more", tally.untold));
     }
     tally.left_out = rows.left_out();
-    if to_do.is_none() && !tally.left_out.is_empty() {
-        scene.ui.note(&format!("Left out: {}.", tally.left_out.join(", ")));
-    }
     match done {
         Ok(()) => Ok(tally),
         Err(error) => {
@@ -233,7 +234,7 @@ fn finish(
         &format!("Imported into vault `{vault}`: {}.", tally.in_words(false)),
         &format!("Would import into vault `{vault}`: {}", tally.in_words(true)),
     );
-    Ok(if tally.not_fine() > 0 { Exit::Partly } else { Exit::Done })
+    Ok(if tally.is_whole() { Exit::Done } else { Exit::Partly })
 }
 
 /// What `--json` answers.

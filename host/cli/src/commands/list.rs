@@ -1,5 +1,6 @@
 //! `keystead list`: names, vaults, kinds and metadata; never values.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use keystead::ListedSecret;
@@ -20,7 +21,8 @@ use crate::{duration, metadata};
 /// that it would obey or nobody would see.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only names that match; `*` stands for any text, `?` for any character
+    /// Only names that match; `*` stands for any text, `?` for any character, and `web/` for all
+    /// below it
     pattern: Option<String>,
     /// The vault to list
     #[arg(short = 'V', long, value_parser = vault_name)]
@@ -47,7 +49,8 @@ fn tag(text: &str) -> Result<String, String> {
 
 pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let waiting = scene.waiting(args.vault.as_ref());
-    let pattern = args.pattern.as_deref();
+    let pattern = args.pattern.as_deref().map(below);
+    let pattern = pattern.as_deref();
     let mut listing = scene.host.list(pattern, args.vault.as_ref(), &mut scene.terminal)?;
     drop(waiting);
     let filter = Filter {
@@ -81,6 +84,14 @@ pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Fa
         scene.ui.warn(&format!("vault `{vault}` is not listed: {}", in_one_line(error)));
     }
     Ok(if listing.failed.is_empty() { Exit::Done } else { Exit::Partly })
+}
+
+/// Returns the pattern of what is below a name that ends like that of a directory.
+pub(crate) fn below(pattern: &str) -> Cow<'_, str> {
+    match pattern.ends_with('/') {
+        true => format!("{pattern}*").into(),
+        false => pattern.into(),
+    }
 }
 
 fn row(ListedSecret { vault, entry }: &ListedSecret) -> Vec<String> {

@@ -9,13 +9,15 @@ mod scratch;
 mod show;
 mod test;
 mod trust;
+mod upgrade;
 mod verify;
 
 use std::path::PathBuf;
 
-use keystead::trust::PluginId;
+use keystead::trust::{InProcess, InstallTarget, PluginId, TrustDecision};
 
 use super::CommandContext;
+use crate::environment;
 use crate::failure::{Exit, Failure};
 
 /// The commands about plugins.
@@ -25,6 +27,7 @@ pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
     Install(install::Args),
+    Upgrade(upgrade::Args),
     #[command(visible_alias = "rm")]
     Remove(remove::Args),
     Trust(trust::Args),
@@ -38,12 +41,31 @@ pub(crate) fn run(command: Command, scene: &CommandContext<'_>) -> Result<Exit, 
         Command::List(args) => list::run(&args, scene),
         Command::Show(args) => show::run(&args, scene),
         Command::Install(args) => install::run(&args, scene),
+        Command::Upgrade(args) => upgrade::run(&args, scene),
         Command::Remove(args) => remove::run(&args, scene),
         Command::Trust(args) => trust::run(&args, scene),
         Command::Verify(args) => verify::run(&args, scene),
         Command::Test(args) => test::run(args, scene),
         Command::New(args) => new::run(&args, scene),
     }
+}
+
+/// Returns for whom a plugin is installed: for this user, or with `--system` for all.
+fn decision(scene: &CommandContext<'_>, in_process: InProcess) -> Result<TrustDecision, Failure> {
+    let place = match scene.global.system {
+        true if !rustix::process::geteuid().is_root() => {
+            return Err(Failure::act("only root can change the plugins of all users")
+                .hint("run the command as root, for example with `sudo`"));
+        }
+        true => InstallTarget::System(environment::LOCAL.into()),
+        false => InstallTarget::User,
+    };
+    Ok(TrustDecision { place, in_process })
+}
+
+/// Returns words to end a sentence with: who gets the plugin, if more than this user.
+fn for_whom(scene: &CommandContext<'_>) -> &'static str {
+    if scene.global.system { " for all users" } else { "" }
 }
 
 /// An installed plugin, or a file that may be one.

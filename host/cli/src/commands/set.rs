@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keystead::{FieldKind, NewField, NewSecret, NonInteractive};
+use keystead::{ErrorClass, FieldKind, NewField, NewSecret, NonInteractive, SearchScope};
 use keystead_plugin_api::{
     Credential, ErrorKind, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value,
     ValueKind, VaultName, WriteMode,
@@ -24,7 +24,8 @@ const MAX_JSON: usize = 4 * MAX_VALUE_BYTES;
 /// Create or replace a secret
 ///
 /// The value is typed when asked for, or comes from `--stdin` or `--file`. It is never taken
-/// from the command line. Text from `--stdin` loses one final newline unless `--exact`.
+/// from the command line. Text from `--stdin` loses one final newline, `\n` or `\r\n`, unless
+/// `--exact`. An empty value is refused unless `--allow-empty`.
 ///
 /// A map is one JSON object. Its members are any JSON, and stay as they are written: texts, numbers,
 /// lists, `true`, `false`, `null`, and objects, which are maps again. `{"base64":...}` is bytes,
@@ -61,6 +62,9 @@ pub(crate) struct Args {
     /// Read the value from this file, as it is
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Write the value even if it is empty
+    #[arg(long)]
+    allow_empty: bool,
     /// The user name of a credential
     #[arg(long)]
     user: Option<String>,
@@ -116,6 +120,10 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     // What is wrong with the command line is said before anybody types a password.
     let metadata = metadata::collect(args.meta)?;
     let source = Source::of(args.stdin, args.exact, args.file, &scene)?;
+    check_vault(args.vault.as_ref(), &source, &scene)?;
+    if args.field.is_some() && args.vault.is_none() {
+        check_field(&args.name, &mut scene)?;
+    }
     let option = if args.field.is_some() { "--as" } else { "--kind" };
     let value = match kind {
         Kind::Text => {
@@ -134,6 +142,11 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         Kind::Map => map(&source.bytes("a map")?)?,
     };
 
+    if args.field.is_none() && !args.allow_empty && is_empty(&value) {
+        return Err(Failure::act("the value is empty; nothing was changed")
+            .because(source.is_empty())
+            .hint("add `--allow-empty` to write an empty value"));
+    }
     let field_kind = args.as_kind.map_or(FieldKind::Kept, |_| FieldKind::New);
     let run = scene.run();
     let waiting = scene.waiting(args.vault.as_ref());
@@ -172,6 +185,56 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
+/// Says what is wrong with the vault before its value is read; and before anybody types it, whether it
+/// can be opened: its plugin, its parameters and its grants.
+fn check_vault(
+    vault: Option<&VaultName>,
+    source: &Source,
+    scene: &CommandContext<'_>,
+) -> Result<(), Failure> {
+    let vault = keystead::internals::target(&scene.host, vault)?;
+    keystead::internals::kind_to_write(&scene.host, &vault)?;
+    if !matches!(source, Source::Typed) {
+        return Ok(());
+    }
+    match scene.host.vault_rules(&vault, &mut NonInteractive) {
+        // It can be asked for what it needs later; and what it refuses now says nothing of a write.
+        Err(error) if error.class() != ErrorClass::NeedsInput && !is_refusal(&error) => {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to begin a new map in the default vault for a secret that another vault has.
+fn check_field(name: &SecretName, scene: &mut CommandContext<'_>) -> Result<(), Failure> {
+    let vault = keystead::internals::target(&scene.host, None)?;
+    let place = SearchScope::Vault(vault.clone());
+    let missing = match scene.host.describe(name, &place, &mut scene.terminal) {
+        Err(error @ keystead::Error::NoSuchSecret { .. }) => error,
+        // Whatever else is wrong, the write says.
+        _ => return Ok(()),
+    };
+    match keystead::internals::other_vault_with(&scene.host, name, &vault) {
+        Some(_) => Err(missing.into()),
+        None => Ok(()),
+    }
+}
+
+fn is_refusal(error: &keystead::Error) -> bool {
+    matches!(error, keystead::Error::Refused { .. })
+}
+
+/// Returns whether nothing would be left of a secret that this value replaces.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Text(text) => text.expose().is_empty(),
+        Value::Bytes(bytes) => bytes.expose().is_empty(),
+        Value::Credential(credential) => credential.password.expose().is_empty(),
+        _ => false,
+    }
+}
+
 /// Returns which names the vault takes, where it refuses the request as it is and says that.
 fn grammar(error: &keystead::Error, scene: &CommandContext<'_>) -> Option<String> {
     let keystead::Error::Refused { vault, answer } = error else { return None };
@@ -206,22 +269,34 @@ impl Source {
         scene: &CommandContext<'_>,
     ) -> Result<Self, Failure> {
         match file {
-            Some(file) => Ok(Self::File(file)),
-            None if stdin && exact => Ok(Self::Standard(Ending::Exact)),
-            None if stdin => Ok(Self::Standard(Ending::LessOneNewline)),
-            None if scene.terminal.is_input() => Ok(Self::Typed),
-            None => {
-                let why = match scene.global.no_input {
-                    true => "`--no-input` was given",
-                    false => "there is no terminal",
-                };
-                Err(Failure::new(
-                    Exit::NeedsHuman,
-                    "the value is missing, and prompting is not possible",
-                )
-                .because(why)
-                .hint("add `--stdin` or `--file FILE`"))
-            }
+            Some(file) => return Ok(Self::File(file)),
+            None if stdin && exact => return Ok(Self::Standard(Ending::Exact)),
+            None if stdin => return Ok(Self::Standard(Ending::LessOneNewline)),
+            None => {}
+        }
+        if input::is_piped() {
+            return Err(Failure::usage("the value is piped in, and `--stdin` is missing")
+                .hint("add `--stdin` to read the value from standard input")
+                .hint("add `< /dev/tty` to type it"));
+        }
+        if scene.terminal.is_interactive() {
+            return Ok(Self::Typed);
+        }
+        let why = match scene.global.no_input {
+            true => "`--no-input` was given",
+            false => "there is no terminal",
+        };
+        Err(Failure::new(Exit::NeedsHuman, "the value is missing, and prompting is not possible")
+            .because(why)
+            .hint("add `--stdin` or `--file FILE`"))
+    }
+
+    /// Returns why a value from here is empty.
+    fn is_empty(&self) -> String {
+        match self {
+            Self::Standard(_) => "standard input has none".to_owned(),
+            Self::File(path) => format!("file `{}` is empty", path.display()),
+            Self::Typed => "none was typed".to_owned(),
         }
     }
 
@@ -253,12 +328,7 @@ impl Source {
 }
 
 fn twice(scene: &CommandContext<'_>, label: &str) -> Result<SecretText, Failure> {
-    let first = scene.terminal.hidden(label).map_err(untyped)?;
-    let second = scene.terminal.hidden("Once more").map_err(untyped)?;
-    if first != second {
-        return Err(Failure::act("the values do not match; nothing was changed"));
-    }
-    Ok(first)
+    scene.terminal.hidden_twice(label, "Once more").map_err(untyped)
 }
 
 fn user(scene: &CommandContext<'_>) -> Result<String, Failure> {
@@ -273,14 +343,9 @@ fn user(scene: &CommandContext<'_>) -> Result<String, Failure> {
 }
 
 fn untyped(why: InputError) -> Failure {
-    match why {
-        InputError::Nobody => Failure::new(Exit::NeedsHuman, "nobody can be asked"),
-        InputError::Interrupted => Failure::act("nothing was changed"),
-        InputError::TooLong => {
-            Failure::act("the line is too long to be typed").hint("add `--stdin` or `--file FILE`")
-        }
-        InputError::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
-    }
+    let is_paste = matches!(why, InputError::TooLong | InputError::SeveralLines);
+    let failure = Failure::from(why);
+    if is_paste { failure.hint("add `--stdin` or `--file FILE`") } else { failure }
 }
 
 fn map(json: &SecretBytes) -> Result<Value, Failure> {

@@ -19,21 +19,23 @@ use crate::progress::Progress;
 pub(crate) struct TransferArgs {
     /// The secret's name, or a pattern: `*` stands for any text, `?` for any character
     pattern: String,
+    /// The name there, for one secret; without vaults it stays in its vault
+    #[arg(value_name = "NEW", value_parser = secret_name, conflicts_with = "name")]
+    new_name: Option<SecretName>,
     /// The vault they are in
     #[arg(long, value_name = "VAULT", value_parser = vault_name, requires = "to")]
     from: Option<VaultName>,
     /// The vault they go to
     #[arg(long, value_name = "VAULT", value_parser = vault_name, requires = "from")]
     to: Option<VaultName>,
-    /// The name there, for one secret
+    /// The same as NEW
     #[arg(long = "as", value_name = "NAME", value_parser = secret_name)]
     name: Option<SecretName>,
-    /// With `--as`: the one vault it is about, instead of the default one
+    /// With a new name: the one vault it is about, instead of the default one
     #[arg(
         short = 'V',
         long,
         value_parser = vault_name,
-        requires = "name",
         conflicts_with_all = ["from", "to"],
     )]
     vault: Option<VaultName>,
@@ -48,11 +50,19 @@ pub(crate) struct TransferArgs {
     skip: bool,
 }
 
+impl TransferArgs {
+    /// Returns the option that names the vault a secret is in.
+    pub(super) fn vault_option(&self) -> &'static str {
+        if self.from.is_some() { "--from" } else { "-V" }
+    }
+}
+
 pub(crate) fn run(
-    which: TransferArgs,
+    mut which: TransferArgs,
     source: TransferMode,
     mut scene: CommandContext<'_>,
 ) -> Result<Exit, Failure> {
+    which.name = which.name.or(which.new_name.take());
     let (from, to) = vaults(&which, &scene)?;
     let mut transfer = Transfer::new(which.pattern, from, to);
     transfer.rename = which.name;
@@ -85,7 +95,7 @@ fn vaults(
     }
     if which.name.is_none() {
         return Err(Failure::usage("both vaults must be named")
-            .hint("add `--from VAULT --to VAULT`, or `--as NAME` for another name in one vault"));
+            .hint("add `--from VAULT --to VAULT`, or a new name for one secret in its vault"));
     }
     let one = match &which.vault {
         Some(vault) => Some(vault.clone()),

@@ -1,5 +1,6 @@
 //! From the errors of an import or export to what the user sees, each with what can be done about it.
 
+use keystead::internals::visible;
 use keystead_exchange::Error;
 
 use super::Failure;
@@ -14,6 +15,11 @@ impl From<Error> for Failure {
         let causes = match error {
             Error::NoPassword => {
                 vec!["it asks for `password`, and prompting is not possible".into()]
+            }
+            Error::UnknownTable { ref columns } if !columns.is_empty() => {
+                let columns: Vec<String> =
+                    columns.iter().map(|column| format!("`{}`", visible(column))).collect();
+                vec![format!("its columns are {}", columns.join(", "))]
             }
             _ => Vec::new(),
         };
@@ -33,7 +39,8 @@ fn hint(error: &Error) -> Option<String> {
                 "export it again without encryption ({how}), import that, and delete it"
             ));
         }
-        Error::UnknownTable => {
+        Error::Foreign { remedy, .. } => remedy,
+        Error::UnknownTable { .. } => {
             "say which column is what: add `--column name=HEADER --column password=HEADER`"
         }
         Error::WrongAccount { .. } => "name the account that SecretStore ran as with `--user NAME`",

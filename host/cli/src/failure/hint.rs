@@ -269,8 +269,8 @@ impl Found {
             Error::NoMatch { vault, .. } => {
                 self.hint(format!("run `keystead list -V {vault}` to see what there is"));
             }
-            Error::Several { .. } => self.hint("leave `--as` out, or name one secret"),
-            Error::OntoItself { .. } => self.hint("add `--as NAME` for another name"),
+            Error::Several { .. } => self.hint("leave the new name out, or name one secret"),
+            Error::OntoItself { .. } => self.hint("add another name: `keystead copy NAME NEW`"),
             Error::Refused { refused, by_others, by_metadata, total, .. } => {
                 for one in refused.iter().take(MOST) {
                     self.causes.push(format!("`{}`: {}", one.name, one.reasons.join("; ")));
@@ -327,7 +327,10 @@ impl Found {
             }
             Error::IdTaken { id, .. } => {
                 self.hint(format!("run `keystead plugin show {id}` to see what is installed"));
-                self.hint("run `keystead plugin trust FILE` to put the new file in its place");
+                self.hint("run `keystead plugin upgrade FILE` to put the new file in its place");
+            }
+            Error::NotYours { layer: pins::PinLayer::Administrator, .. } => {
+                self.hint("add `--system`, as root");
             }
             Error::NoDataDir => self.hint(NO_HOME),
             Error::File(error) | Error::Pin(pins::Error::File(error)) => self.file(error),

@@ -14,7 +14,9 @@ use std::sync::{Arc, OnceLock};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
+};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use zeroize::Zeroizing;
 
@@ -23,6 +25,21 @@ const INTERRUPT: u8 = 3;
 
 /// Ctrl-Z: puts the process to sleep, as line editing would.
 const SUSPEND: u8 = 26;
+
+/// Has the terminal mark where a paste begins and ends.
+const MARK_PASTES: &[u8] = b"\x1b[?2004h";
+
+/// Has it mark pastes no more.
+const MARK_NO_PASTES: &[u8] = b"\x1b[?2004l";
+
+/// How long nothing may arrive after the end of a line until that is all: a paste arrives together.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// The same once something did arrive: a long paste comes in pieces.
+const QUIET_AFTER_MORE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+
+/// The most bytes of a paste that are waited for: what sends more is no person.
+const MOST_MORE: usize = 64 * 1024 * 1024;
 
 /// The signal that the process is to end by; 0 for none.
 static ENDED_BY: AtomicI32 = AtomicI32::new(0);
@@ -53,12 +70,13 @@ pub(super) struct HiddenInput<'a> {
     tty: &'a File,
     before: Termios,
     question: &'a str,
+    marks_pastes: bool,
 }
 
 impl<'a> HiddenInput<'a> {
-    /// Asks this question.
-    pub(super) fn start(tty: &'a File, question: &'a str) -> io::Result<Self> {
-        let quiet = Self { tty, before: tcgetattr(tty)?, question };
+    /// Asks this question, and has pastes marked by a terminal that knows how.
+    pub(super) fn start(tty: &'a File, question: &'a str, marks_pastes: bool) -> io::Result<Self> {
+        let quiet = Self { tty, before: tcgetattr(tty)?, question, marks_pastes };
         // Signals first: from here on one finds a terminal that can be given back.
         Signals::get()?.hold(true);
         quiet.ask()?;
@@ -77,10 +95,23 @@ impl<'a> HiddenInput<'a> {
         // What was typed before the question was not meant for it.
         tcsetattr(self.tty, OptionalActions::Flush, &modes)?;
         let mut tty = self.tty;
+        if self.marks_pastes {
+            tty.write_all(MARK_PASTES)?;
+        }
         tty.write_all(self.question.as_bytes())
     }
 
+    /// Takes what arrives together with a line, so that no shell runs it. Returns whether that is more
+    /// than line ends.
+    pub(super) fn take_more(&self) -> bool {
+        take_more(self.tty)
+    }
+
     fn give_back(&self) {
+        if self.marks_pastes {
+            let mut tty = self.tty;
+            let _ = tty.write_all(MARK_NO_PASTES);
+        }
         let _ = tcsetattr(self.tty, OptionalActions::Flush, &self.before);
     }
 
@@ -114,6 +145,7 @@ impl<'a> HiddenInput<'a> {
             match tty.read(byte.as_mut()) {
                 Ok(0) => return Ok(Key::End),
                 Ok(_) if byte[0] == INTERRUPT => {
+                    self.take_more();
                     self.give_back();
                     // The whole job: a shell stops its loop only if it was interrupted too.
                     rustix::process::kill_current_process_group(Signal::INT)?;
@@ -154,6 +186,35 @@ impl Drop for HiddenInput<'_> {
             }
         }
     }
+}
+
+/// Takes what arrives together with a line that was read, in whatever mode the terminal is, until
+/// nothing arrives. Returns whether that is more than line ends.
+pub(super) fn take_more(tty: &File) -> bool {
+    let mut from = tty;
+    let mut bytes = Zeroizing::new([0_u8; 4096]);
+    let (mut taken, mut quiet, mut is_more) = (0, QUIET, false);
+    while taken < MOST_MORE {
+        match poll(&mut [wait_for(tty)], Some(&quiet)) {
+            Err(Errno::INTR) => continue,
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        match from.read(bytes.as_mut()) {
+            Ok(0) => break,
+            Ok(len) => {
+                taken += len;
+                if bytes[..len].iter().any(|byte| !matches!(byte, b'\n' | b'\r')) {
+                    (is_more, quiet) = (true, QUIET_AFTER_MORE);
+                }
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    // The beginning of a line that the terminal itself still edits.
+    let _ = tcflush(tty, QueueSelector::IFlush);
+    is_more
 }
 
 fn wait_for(what: &impl AsFd) -> PollFd<'_> {

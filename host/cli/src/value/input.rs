@@ -6,6 +6,7 @@ use std::path::Path;
 use fs_err::File;
 use keystead_plugin_api::{SecretBytes, SecretText};
 use rustix::fd::BorrowedFd;
+use rustix::fs::FileType;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ const FIRST: usize = 16 * 1024;
 pub(crate) enum Ending {
     /// As it is.
     Exact,
-    /// One final newline is the shell's, not the secret's.
+    /// One final newline, `\n` or `\r\n`, is the shell's, not the secret's.
     LessOneNewline,
 }
 
@@ -29,6 +30,16 @@ pub(crate) enum Ending {
 pub(crate) fn standard(most: usize) -> Result<SecretBytes, Failure> {
     read_all(Unbuffered::standard(), most)
         .map_err(|fault| Failure::act("cannot read the value from standard input").because(fault))
+}
+
+/// Returns whether something feeds the standard input: a pipe, a socket or a file; no terminal, and no
+/// device such as `/dev/null`.
+pub(crate) fn is_piped() -> bool {
+    let file = rustix::fs::fstat(rustix::stdio::stdin());
+    file.is_ok_and(|file| {
+        let kind = FileType::from_raw_mode(file.st_mode);
+        matches!(kind, FileType::Fifo | FileType::Socket | FileType::RegularFile)
+    })
 }
 
 /// Returns all that a file has.
@@ -50,8 +61,10 @@ pub(crate) fn text(
     ending: Ending,
     option: &str,
 ) -> Result<SecretText, Failure> {
-    let bytes = match (ending, bytes.expose().split_last()) {
-        (Ending::LessOneNewline, Some((b'\n', rest))) => SecretBytes::copy_of(rest),
+    let bytes = match (ending, bytes.expose().strip_suffix(b"\n")) {
+        (Ending::LessOneNewline, Some(line)) => {
+            SecretBytes::copy_of(line.strip_suffix(b"\r").unwrap_or(line))
+        }
         _ => bytes,
     };
     SecretText::from_bytes(bytes).map_err(|fault| {
@@ -125,6 +138,12 @@ mod tests {
         let given = || SecretBytes::copy_of(b"a\n\n");
         assert_eq!(text(given(), Ending::LessOneNewline, "--kind").unwrap().expose(), "a\n");
         assert_eq!(text(given(), Ending::Exact, "--kind").unwrap().expose(), "a\n\n");
+        for (given, expected) in
+            [("a\r\n", "a"), ("a\r\n\r\n", "a\r\n"), ("a\r", "a\r"), ("\r\n", "")]
+        {
+            let given = SecretBytes::copy_of(given.as_bytes());
+            assert_eq!(text(given, Ending::LessOneNewline, "--kind").unwrap().expose(), expected);
+        }
         let empty = text(SecretBytes::copy_of(b"\n"), Ending::LessOneNewline, "--kind").unwrap();
         assert_eq!(empty.expose(), "");
         assert!(text(SecretBytes::copy_of(&[0xff]), Ending::Exact, "--kind").is_err());

@@ -15,8 +15,12 @@ pub(super) enum Role {
     Url,
     /// Several addresses with commas between them.
     Urls,
+    /// A JSON list of addresses: texts, or objects with a member `url`.
+    JsonUrls,
     /// Lines of `LABEL: VALUE`.
     Fields,
+    /// A JSON list of objects with the members `label` and `value`.
+    JsonFields,
     Tags,
     Favourite,
     Archived,
@@ -25,6 +29,16 @@ pub(super) enum Role {
     Expires,
     Field(String),
     Meta(String),
+    /// Metadata of this key, written as a word: what has the same meaning in known tables.
+    Known(&'static str),
+    /// A number that is metadata of this key unless it is zero.
+    Number(&'static str),
+    /// A moment that is metadata of this key.
+    Moment(&'static str),
+    /// A field of this label, in a known table.
+    Label(&'static str),
+    /// Left out, as was asked for.
+    Skip,
     LeftOut,
 }
 
@@ -49,7 +63,7 @@ pub(super) fn folder(form: Folder, text: &str) -> String {
 }
 
 /// The roles that a person can name; `field.LABEL` and `meta.KEY` stand beside them.
-const NAMED: [(&str, Role); 13] = [
+const NAMED: [(&str, Role); 14] = [
     ("name", Role::Name),
     ("folder", Role::Folder(Folder::Slashes)),
     ("value", Role::Value),
@@ -63,6 +77,7 @@ const NAMED: [(&str, Role); 13] = [
     ("created", Role::Created),
     ("updated", Role::Updated),
     ("expires", Role::Expires),
+    ("skip", Role::Skip),
 ];
 
 impl fmt::Display for Role {
@@ -71,8 +86,10 @@ impl fmt::Display for Role {
             Self::Field(label) => write!(f, "field.{label}"),
             Self::Meta(key) => write!(f, "meta.{key}"),
             Self::Folder(_) => f.write_str("folder"),
-            Self::Urls => f.write_str("url"),
-            Self::Fields => f.write_str("fields"),
+            Self::Urls | Self::JsonUrls => f.write_str("url"),
+            Self::Fields | Self::JsonFields => f.write_str("fields"),
+            Self::Known(key) | Self::Number(key) | Self::Moment(key) => f.write_str(key),
+            Self::Label(label) => write!(f, "field.{label}"),
             Self::Archived => f.write_str("state"),
             Self::LeftOut => f.write_str("left out"),
             plain => {
@@ -98,7 +115,7 @@ pub struct BadColumn(String);
 impl Column {
     /// Returns the column that `ROLE=HEADER` names. A role is `name`, `folder`, `value`,
     /// `user`, `password`, `notes`, `totp`, `url`, `tags`, `favourite`, `created`, `updated`,
-    /// `expires`, `field.LABEL` (secret) or `meta.KEY` (not secret).
+    /// `expires`, `skip` (left out), `field.LABEL` (secret) or `meta.KEY` (not secret).
     ///
     /// # Errors
     /// Where it is none of these.
@@ -133,7 +150,7 @@ pub(super) fn roles(columns: &[Column], headers: &[String]) -> Result<Vec<Role>,
     let mut roles = vec![Role::LeftOut; headers.len()];
     let mut seen: Vec<&Role> = Vec::new();
     for Column { role, header } in columns {
-        if seen.contains(&role) {
+        if *role != Role::Skip && seen.contains(&role) {
             return Err(format!("`{role}` was given two columns"));
         }
         seen.push(role);

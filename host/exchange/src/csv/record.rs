@@ -1,5 +1,8 @@
 //! Rows of a table, by RFC 4180: where each field lies, without copying it. Lines end with LF
 //! or CR LF; a quoted field may hold both, delimiters, and quotes written twice.
+//!
+//! Not `csv-core`: it takes a quote that is never closed, and whatever follows a closing one, without
+//! a word. Here that is a broken row with its line, since it would be a secret other than the one meant.
 
 use std::ops::Range;
 
@@ -9,11 +12,21 @@ use zeroize::Zeroizing;
 use super::MAX_COLUMNS;
 
 /// Where the reading of a table is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Records {
     at: usize,
     line: u64,
     delimiter: u8,
+    quoting: Quoting,
+}
+
+/// How a quote is written within quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// Twice.
+    Doubled,
+    /// Behind a backslash, and so is a backslash: as KeePass 1 does.
+    Backslashes,
 }
 
 /// One row.
@@ -23,9 +36,9 @@ pub(super) struct Record {
     pub(super) line: u64,
     /// What is wrong with it.
     pub(super) fault: Option<&'static str>,
-    /// Where each field lies, and whether quotes in it are written twice: those that may be
+    /// Where each field lies, and whether something in it is escaped, and how: those that may be
     /// looked at.
-    fields: Vec<(Range<usize>, bool)>,
+    fields: Vec<(Range<usize>, Option<Quoting>)>,
     /// How many there are.
     count: usize,
 }
@@ -36,18 +49,41 @@ impl Record {
         self.count
     }
 
+    /// Returns whether nothing stands in a field.
+    pub(super) fn is_empty_at(&self, at: usize) -> bool {
+        self.fields.get(at).is_none_or(|(place, _)| place.is_empty())
+    }
+
+    /// Returns whether its first field is in quotes.
+    pub(super) fn is_quoted(&self, bytes: &[u8]) -> bool {
+        let start = self.fields.first().map_or(0, |(place, _)| place.start);
+        start > 0 && bytes[start - 1] == b'"'
+    }
+
     /// Returns a field; `None` where it is not UTF-8.
     pub(super) fn text(&self, bytes: &[u8], at: usize) -> Option<SecretText> {
-        let (place, doubled) = self.fields.get(at)?;
+        let (place, escaped) = self.fields.get(at)?;
         let field = &bytes[place.clone()];
-        if !doubled {
-            return SecretText::from_bytes(SecretBytes::copy_of(field)).ok();
-        }
+        let escape = match escaped {
+            None => return SecretText::from_bytes(SecretBytes::copy_of(field)).ok(),
+            Some(Quoting::Doubled) => b'"',
+            Some(Quoting::Backslashes) => b'\\',
+        };
         let mut single = Zeroizing::new(Vec::with_capacity(field.len()));
         let mut rest = field;
-        while let Some(quote) = rest.iter().position(|&byte| byte == b'"') {
-            single.extend_from_slice(&rest[..=quote]);
-            rest = &rest[(quote + 2).min(rest.len())..];
+        while let Some(at) = rest.iter().position(|&byte| byte == escape) {
+            single.extend_from_slice(&rest[..at]);
+            match rest.get(at + 1) {
+                Some(&byte @ (b'"' | b'\\')) => {
+                    single.push(byte);
+                    rest = &rest[at + 2..];
+                }
+                // A backslash that escapes nothing is one.
+                _ => {
+                    single.push(escape);
+                    rest = &rest[at + 1..];
+                }
+            }
         }
         single.extend_from_slice(rest);
         SecretText::from_bytes(SecretBytes::new(std::mem::take(&mut *single))).ok()
@@ -56,7 +92,22 @@ impl Record {
 
 impl Records {
     pub(super) fn new(at: usize, delimiter: u8) -> Self {
-        Self { at, line: 1, delimiter }
+        Self { at, line: 1, delimiter, quoting: Quoting::Doubled }
+    }
+
+    /// Returns where the next row begins.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns these from a later line on.
+    pub(super) fn from_line(self, line: u64) -> Self {
+        Self { line, ..self }
+    }
+
+    /// Reads what follows with quotes written so.
+    pub(super) fn quote(&mut self, quoting: Quoting) {
+        self.quoting = quoting;
     }
 
     /// Returns the next row; lines with nothing in them are none.
@@ -83,7 +134,7 @@ impl Records {
                         return record;
                     }
                 },
-                _ => (self.plain(bytes), false),
+                _ => (self.plain(bytes), None),
             };
             record.count += 1;
             // Beyond these no field is looked at: the header row has no more.
@@ -115,17 +166,26 @@ impl Records {
     }
 
     /// Reads a field in quotes, up to what follows it.
-    fn quoted(&mut self, bytes: &[u8]) -> Result<(Range<usize>, bool), &'static str> {
+    fn quoted(&mut self, bytes: &[u8]) -> Result<(Range<usize>, Option<Quoting>), &'static str> {
         let start = self.at + 1;
-        let (mut at, mut doubled) = (start, false);
+        let (mut at, mut escaped) = (start, None);
         let end = loop {
             match bytes.get(at) {
                 None => {
                     self.at = bytes.len();
                     return Err("a quote is not closed: all that follows it is lost");
                 }
-                Some(b'"') if bytes.get(at + 1) == Some(&b'"') => {
-                    doubled = true;
+                Some(b'"')
+                    if self.quoting == Quoting::Doubled && bytes.get(at + 1) == Some(&b'"') =>
+                {
+                    escaped = Some(self.quoting);
+                    at += 2;
+                }
+                Some(b'\\')
+                    if self.quoting == Quoting::Backslashes
+                        && matches!(bytes.get(at + 1), Some(b'"' | b'\\')) =>
+                {
+                    escaped = Some(self.quoting);
                     at += 2;
                 }
                 Some(b'"') => break at,
@@ -138,8 +198,8 @@ impl Records {
         };
         self.at = end + 1;
         match &bytes[self.at..] {
-            [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..] => Ok((start..end, doubled)),
-            [byte, ..] if *byte == self.delimiter => Ok((start..end, doubled)),
+            [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..] => Ok((start..end, escaped)),
+            [byte, ..] if *byte == self.delimiter => Ok((start..end, escaped)),
             rest => {
                 // The next line is where sense may begin again.
                 self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
@@ -210,6 +270,21 @@ mod tests {
                 (4, Err("a quote is not closed: all that follows it is lost")),
             ]
         );
+    }
+
+    #[test]
+    fn backslash_escapes_quote_and_backslash_only() {
+        let text = br#""a\"b","c\\","\n","\\\"",""
+"d""e","f"
+"#;
+        let mut records = Records::new(0, b',');
+        records.quote(Quoting::Backslashes);
+        let record = records.next(text).unwrap();
+        let fields: Vec<_> = (0..record.len())
+            .map(|at| record.text(text, at).unwrap().expose().to_owned())
+            .collect();
+        assert_eq!(fields, ["a\"b", "c\\", "\\n", "\\\"", ""]);
+        assert_eq!(records.next(text).unwrap().fault, Some("something follows a closing quote"));
     }
 
     #[test]

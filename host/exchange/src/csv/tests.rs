@@ -14,9 +14,12 @@ fn columns(typed: &[&str]) -> Vec<Column> {
 fn whole(bytes: &[u8], typed: &[&str]) -> String {
     let mut table = match read(bytes, &columns(typed), None) {
         Ok(table) => table,
+        Err(Error::UnknownTable { columns }) => {
+            return format!("unknown table: {}", columns.join(" "));
+        }
         Err(error) => return format!("{}: {error}", error.code()),
     };
-    let Plan { program, used, left_out, left_out_secret } = table.plan().clone();
+    let Plan { program, used, left_out, left_out_secret, .. } = table.plan().clone();
     let used: Vec<_> = used.iter().map(|(role, header)| format!("{role}={header}")).collect();
     let mut text = format!(
         "{program:?}: {}; left out: {}; secret: {}\n",
@@ -65,14 +68,18 @@ fn firefox() {
     assert_data_eq!(
         whole(text.as_bytes(), &[]),
         str![[r#"
-Some("Firefox"): url=url user=username password=password created=timeCreated updated=timePasswordChanged; left out: httpRealm formActionOrigin guid timeLastUsed; secret: 
+Some("Firefox"): url=url user=username password=password http-realm=httpRealm form-origin=formActionOrigin guid=guid created=timeCreated last-used=timeLastUsed updated=timePasswordChanged; left out: ; secret: 
 line 2: github.com
   "bob" / "canary-5d1f /"quoted/""
   [created] 2021-02-26T00:22:36Z
+  [form-origin] https://github.com
+  [guid] {1}
+  [last-used] 2021-02-26T00:22:36.001Z
   [updated] 2021-10-27T14:54:05Z
   [url] https://github.com
 line 3: github.com (2)
   "alice" / "canary-5d1f"
+  [guid] {2}
   [url] https://github.com
 left out: 1 date that cannot be read
 
@@ -88,7 +95,7 @@ fn keepassxc() {
     assert_data_eq!(
         whole(text.as_bytes(), &[]),
         str![[r#"
-Some("KeePassXC"): folder=Group name=Title user=Username password=Password url=URL notes=Notes totp=TOTP updated=Last Modified created=Created; left out: Icon; secret: 
+Some("KeePassXC"): folder=Group name=Title user=Username password=Password url=URL notes=Notes totp=TOTP icon=Icon updated=Last Modified created=Created; left out: ; secret: 
 line 2: Internet/Mail/Post
   user: "bob"
   password: "canary-5d1f"
@@ -133,17 +140,19 @@ fn bitwarden_csv() {
     assert_data_eq!(
         whole(text.as_bytes(), &[]),
         str![[r#"
-Some("Bitwarden"): folder=folder favourite=favorite name=name notes=notes fields=fields url=login_uri user=login_username password=login_password totp=login_totp; left out: type reprompt; secret: 
+Some("Bitwarden"): folder=folder favourite=favorite category=type name=name notes=notes fields=fields reprompt=reprompt url=login_uri user=login_username password=login_password totp=login_totp; left out: ; secret: 
 line 2: Work/GitHub
   PIN: "canary-5d1f"
   key: "a: b/nsecond line"
   user: "bob"
   password: "canary-5d1f"
+  [category] login
   [favourite] Boolean(true)
   [url] https://github.com
   [url.2] https://api.github.com
 line 6: Alarm
   "canary-5d1f"
+  [category] note
 
 "#]]
     );
@@ -171,13 +180,211 @@ line 2: GitHub
     assert_data_eq!(
         whole(text.as_bytes(), &[]),
         str![[r#"
-Some("Safari"): name=Title url=URL user=Username password=Password notes=Notes totp=OTPAuth; left out: ; secret: 
+Some("Safari or Apple Passwords"): name=Title url=URL user=Username password=Password notes=Notes totp=OTPAuth; left out: ; secret: 
 line 2: GitHub
   "bob" / "canary-5d1f"
   [url] https://github.com
 
 "#]]
     );
+}
+
+#[test]
+fn proton_pass() {
+    let text = "type,name,url,autofillUrls,email,username,password,note,totp,createTime,modifyTime,vault\n\
+        login,GitHub,\"https://github.com/, https://api.github.com/\",\"[{\"\"url\"\":\"\"https://github.com/\"\",\"\"mode\"\":0},{\"\"url\"\":\"\"https://gist.github.com/\"\"}]\",bob@example.com,bob,canary-5d1f,a note,canary-5d1f-totp,1614298956,1635346445,Work\n\
+        alias,Shop,,,x@passmail.net,,,,,1614298956,1614298956,Personal\n\
+        creditCard,Card,,,,,,\"{\"\"number\"\":\"\"canary-5d1f\"\"}\",,1614298956,1614298956,Personal\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("Proton Pass"): category=type name=name url=url url=autofillUrls field.email=email user=username password=password notes=note totp=totp created=createTime updated=modifyTime folder=vault; left out: ; secret: 
+line 2: Work/GitHub
+  email: "bob@example.com"
+  user: "bob"
+  password: "canary-5d1f"
+  notes: "a note"
+  totp: "canary-5d1f-totp"
+  [category] login
+  [created] 2021-02-26T00:22:36Z
+  [updated] 2021-10-27T14:54:05Z
+  [url] https://github.com/
+  [url.2] https://api.github.com/
+  [url.3] https://gist.github.com/
+line 3: Personal/Shop
+  email: "x@passmail.net"
+  [category] alias
+  [created] 2021-02-26T00:22:36Z
+  [updated] 2021-02-26T00:22:36Z
+line 4: Personal/Card
+  "{/"number/":/"canary-5d1f/"}"
+  [category] creditCard
+  [created] 2021-02-26T00:22:36Z
+  [updated] 2021-02-26T00:22:36Z
+
+"#]]
+    );
+    let old = "type,name,url,username,password,note,totp,createTime,modifyTime,vault\n\
+        login,a,,bob,canary-5d1f,,,1614298956,1614298956,Personal\n";
+    assert_data_eq!(
+        whole(old.as_bytes(), &[]),
+        str![[r#"
+Some("Proton Pass"): category=type name=name url=url user=username password=password notes=note totp=totp created=createTime updated=modifyTime folder=vault; left out: ; secret: 
+line 2: Personal/a
+  "bob" / "canary-5d1f"
+  [category] login
+  [created] 2021-02-26T00:22:36Z
+  [updated] 2021-02-26T00:22:36Z
+
+"#]]
+    );
+}
+
+#[test]
+fn nordpass() {
+    let text = "name,url,additional_urls,username,password,note,cardholdername,cardnumber,cvc,expirydate,zipcode,folder,full_name,phone_number,email,address1,address2,city,country,state,type,custom_fields\n\
+        Work,,,,,,,,,,,,,,,,,,,,folder,\n\
+        GitHub,https://github.com,\"[\"\"https://api.github.com\"\"]\",bob,canary-5d1f,,,,,,,Work,,,,,,,,,password,\"[{\"\"label\"\":\"\"PIN\"\",\"\"type\"\":\"\"hidden\"\",\"\"value\"\":\"\"canary-5d1f\"\"}]\"\n\
+        Card,,,,,,Bob,canary-5d1f,canary-5d1f,04/27,EX1,,,,,,,,,,credit_card,\n\
+        odd,,,,canary-5d1f,,,,,,,,,,,,,,,,password,{canary-5d1f\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("NordPass"): name=name url=url url=additional_urls user=username password=password notes=note field.cardholder=cardholdername field.number=cardnumber field.code=cvc field.expires=expirydate field.postal-code=zipcode folder=folder field.full-name=full_name field.phone=phone_number field.email=email field.address=address1 field.address-2=address2 field.city=city field.country=country field.state=state category=type fields=custom_fields; left out: ; secret: 
+line 3: Work/GitHub
+  user: "bob"
+  password: "canary-5d1f"
+  PIN: "canary-5d1f"
+  [category] password
+  [url] https://github.com
+  [url.2] https://api.github.com
+line 4: Card
+  cardholder: "Bob"
+  number: "canary-5d1f"
+  code: "canary-5d1f"
+  expires: "04/27"
+  postal-code: "EX1"
+  [category] credit_card
+line 5: odd
+  password: "canary-5d1f"
+  custom fields: "{canary-5d1f"
+  [category] password
+
+"#]]
+    );
+}
+
+#[test]
+fn dashlane() {
+    for text in [
+        "username,username2,username3,title,password,note,url,category,otpSecret\n\
+         bob,bob2,,GitHub,canary-5d1f,,https://github.com,Work,canary-5d1f-totp\n",
+        "type,account_name,account_holder,cc_number,code,expiration_month,expiration_year,routing_number,account_number,country,issuing_bank\n\
+         credit_card,Card,Bob,canary-5d1f,123,4,2027,,,GB,\n",
+        "type,number,name,issue_date,expiration_date,place_of_issue,state\n\
+         passport,canary-5d1f,Bob,2020-1-1,2030-1-1,GB,\n",
+        "title,note\nAlarm,canary-5d1f\n",
+    ] {
+        let read = whole(text.as_bytes(), &[]);
+        let rows = read.split_once('\n').unwrap().1;
+        assert!(read.starts_with("Some(\"Dashlane (") && rows.contains("canary-5d1f"), "{read}");
+        assert!(!rows.contains("BAD") && !rows.contains("left out"), "{read}");
+    }
+}
+
+#[test]
+fn keepass_1_escapes_with_backslashes() {
+    let text = r#""Account","Login Name","Password","Web Site","Comments"
+"shop","bob","canary-5d1f\"\\","https://shop.example/",""
+"share","","canary-5d1f\server","","two
+lines, \\ and \"quotes\""
+"#;
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("KeePass 1"): name=Account user=Login Name password=Password url=Web Site notes=Comments; left out: ; secret: 
+line 2: shop
+  "bob" / "canary-5d1f/"//"
+  [url] https://shop.example/
+line 3: share
+  password: "canary-5d1f//server"
+  notes: "two/nlines, // and /"quotes/""
+
+"#]]
+    );
+}
+
+#[test]
+fn entities_of_lastpass_are_decoded_where_its_export_has_them() {
+    let header = "url,username,password,totp,extra,name,grouping,fav\n";
+    let table = |rows: &str| whole(format!("{header}{rows}").as_bytes(), &[]);
+    let encoded = table("https://a.example/?b&c,bob,canary&amp;lt;&#39;,,,R&amp;D,,0\n");
+    assert!(encoded.contains("R&D\n  \"bob\" / \"canary&lt;'\""), "{encoded}");
+    // An export that writes `<` or `&` as they are has entities as part of a value.
+    let plain = table("https://a.example/,bob,canary&amp;x,,,a,,0\n,,canary<,,,b,,0\n");
+    assert!(plain.contains("\"bob\" / \"canary&amp;x\""), "{plain}");
+}
+
+#[test]
+fn more_or_other_columns_are_an_unknown_table() {
+    for (header, columns) in [
+        ("name,url,username,password,totp", "name url username password totp"),
+        (
+            "name,url,username,password,note,email,folder",
+            "name url username password note email folder",
+        ),
+        ("name,url,username,password,password", "name url username password password"),
+        (
+            "Group,Title,Username,Password,URL,Notes,Tags",
+            "Group Title Username Password URL Notes Tags",
+        ),
+        ("Title;Token;Recovery code", "Title Token Recovery code"),
+        ("Title;Secret", "Title Secret"),
+    ] {
+        let text = format!("{header}\na,b,c,canary,e\n");
+        assert_eq!(whole(text.as_bytes(), &[]), format!("unknown table: {columns}"));
+    }
+}
+
+#[test]
+fn first_line_of_spreadsheet_names_delimiter() {
+    for start in ["sep=;\r\n", "\u{feff}sep=;\n", "\"sep=;\"\n", "SEP=;\n"] {
+        let text = format!("{start}name;url;username;password\na,b;;bob;canary\nx\n");
+        let read = whole(text.as_bytes(), &[]);
+        assert!(read.contains("line 3: a,b\n  \"bob\" / \"canary\""), "{read}");
+        assert!(read.contains("line 4: BAD: it has 1 fields"), "{read}");
+    }
+    let odd = "sep=|\nname|url|username|password\na|||canary\n";
+    assert!(whole(odd.as_bytes(), &[]).contains("line 3: a\n  \"canary\""));
+}
+
+#[test]
+fn other_encodings_are_named_with_what_to_do() {
+    let error = |bytes: &[u8]| match read(bytes, &[], None) {
+        Err(Error::Foreign { what, remedy }) => format!("{what}: {remedy}"),
+        Err(other) => other.to_string(),
+        Ok(table) => table.plan().lines().pop().unwrap(),
+    };
+    let utf_16: Vec<u8> = "\u{feff}name,url".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(error(&utf_16).starts_with("a text in UTF-16: convert it: `iconv -f UTF-16"));
+    assert!(error(b"Gr\xf6\xdfe,url\n").contains("Windows-1252"));
+    assert!(error(b"name,url,username,password\na,,b\xf6b,canary\n").contains("WINDOWS-1252"));
+    // UTF-8 with one bad byte is still UTF-8.
+    let one = "name,url,username,password\n\u{e4},,b".as_bytes();
+    assert!(!error(&[one, b"\xffb,canary\n"].concat()).contains("WINDOWS-1252"));
+    assert_eq!(
+        error(b"PK\x03\x04data.json"),
+        "a zip archive: unpack it with `unzip FILE`, and import the file in it"
+    );
+}
+
+#[test]
+fn columns_that_hold_something_are_left_out_by_name_or_skipped_on_purpose() {
+    let text = "Title,Secret,PIN,Empty\na,canary,1234,\n";
+    let typed = ["name=Title", "value=Secret"];
+    assert!(whole(text.as_bytes(), &typed).ends_with("left out: the column `PIN`\n"));
+    let typed = ["name=Title", "value=Secret", "skip=PIN", "skip=Empty"];
+    assert!(!whole(text.as_bytes(), &typed).contains("left out: the column"));
 }
 
 #[test]
@@ -205,6 +412,8 @@ line 2: deploy
   [team] core
 line 3: next
   "canary-5d1f"
+left out: the column `PIN code`
+left out: the column `(no header)`
 
 "#]]
     );
@@ -293,10 +502,10 @@ fn a_first_row_that_may_be_a_secret_is_never_repeated() {
     assert_data_eq!(
         answers.join("\n"),
         str![[r#"
-E13.unknown-table: its first row is not the header row of a known table
+unknown table: 
 E13.not-of-form: this is not a CSV table: its first row has no column `Title`
 E13.not-of-form: this is not a CSV table: its header row: a quote is not closed: all that follows it is lost
-E13.not-of-form: this is not a CSV table: its header row is not UTF-8
+E13.foreign: this is a text that is not UTF-8, most likely Windows-1252
 E13.not-of-form: this is not a CSV table: it is empty
 E13.not-of-form: this is not a CSV table: it is empty
 E13.not-of-form: this is not a CSV table: its first row has the column `a` twice
@@ -325,10 +534,10 @@ fn a_column_that_is_typed_wrong_is_explained() {
         answers.join("\n"),
         str![[r#"
 `name` is not ROLE=HEADER, like `name=Title`
-a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
-a column is no `field.`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
-a column is no `meta`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
-a column is no ``, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, skip, field.LABEL, meta.KEY
+a column is no `field.`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, skip, field.LABEL, meta.KEY
+a column is no `meta`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, skip, field.LABEL, meta.KEY
+a column is no ``, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, skip, field.LABEL, meta.KEY
 "#]]
     );
 }

@@ -1,7 +1,9 @@
 //! One entry of an environment file, from the start of its line on.
 
 use keystead_plugin_api::{SecretBytes, SecretText, Value};
-use zeroize::Zeroizing;
+
+use super::material;
+use super::quote::{self, Piece};
 
 /// What stands at the start of a line.
 pub(super) enum Parsed {
@@ -13,14 +15,17 @@ pub(super) enum Parsed {
     Blank,
     /// An entry, up to the end of its value; on the rest of that line is nothing.
     Entry { len: usize, key: String, value: Value },
-    /// What is no entry.
+    /// What is no entry, up to the end of its line.
     Bad(&'static str),
+    /// What is no entry and has several lines: up to the end of the last one.
+    BadLines { len: usize, why: &'static str },
 }
 
 /// Why this is no entry, or not yet.
-enum Stop {
+pub(super) enum Stop {
     More,
     Bad(&'static str),
+    BadLines { len: usize, why: &'static str },
 }
 
 /// Returns what stands at the start of these bytes; `ended` where nothing follows them.
@@ -30,6 +35,7 @@ pub(super) fn entry(bytes: &[u8], ended: bool) -> Parsed {
         Ok(parsed) => parsed,
         Err(Stop::More) => Parsed::NeedsMore,
         Err(Stop::Bad(why)) => Parsed::Bad(why),
+        Err(Stop::BadLines { len, why }) => Parsed::BadLines { len, why },
     }
 }
 
@@ -44,7 +50,7 @@ struct Reader<'a> {
     ended: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn entry(&mut self) -> Result<Parsed, Stop> {
         if self.bytes.is_empty() && self.ended {
             return Ok(Parsed::End);
@@ -53,6 +59,10 @@ impl Reader<'_> {
         match self.peek()? {
             None | Some(b'\n' | b'#') => return Ok(Parsed::Blank),
             Some(_) => {}
+        }
+        if let Some(len) = material::lines(&self.bytes[self.at..], self.ended)? {
+            let why = "key material without quotes: put it in quotes behind a key";
+            return Err(Stop::BadLines { len: self.at + len, why });
         }
         let mut key = self.key()?;
         let behind = self.at;
@@ -68,13 +78,18 @@ impl Reader<'_> {
         if key.is_empty() {
             return Err(Stop::Bad("there is no key before the `=`"));
         }
+        if material::is_name(&key) {
+            let why = "what stands before the `=` looks like key material, not like a key";
+            return Err(Stop::Bad(why));
+        }
         self.at += 1;
         let equals = self.at;
         self.blanks();
-        let value = match self.peek()? {
-            Some(quote @ (b'\'' | b'"')) => self.quoted(quote)?,
+        self.peek()?;
+        let value = match self.in_value(quote::start(&self.bytes[self.at..], self.ended))? {
+            true => self.quoted()?,
             // A blank before a `#` makes it a comment, also where no value stands before.
-            _ => {
+            false => {
                 self.at = equals;
                 self.bare()?
             }
@@ -103,24 +118,35 @@ impl Reader<'_> {
         let line = &rest[..end];
         let comment = line.windows(2).position(|pair| is_blank(pair[0]) && pair[1] == b'#');
         let value = line[..comment.unwrap_or(end)].trim_ascii();
+        let start = self.at + line.iter().take_while(|byte| is_blank(**byte)).count();
+        if let Some(len) = material::value(&self.bytes[start..], self.ended)? {
+            let why = "its value has several lines without quotes: put it in quotes";
+            return Err(Stop::BadLines { len: start + len, why });
+        }
         self.at += end;
         text(SecretBytes::copy_of(value))
     }
 
-    fn quoted(&mut self, quote: u8) -> Result<SecretText, Stop> {
-        let inner = &self.bytes[self.at + 1..];
-        let mut len = 0;
+    /// Reads quoted pieces that stand together, as a shell does: `'it'\''s'`.
+    fn quoted(&mut self) -> Result<SecretText, Stop> {
+        let (start, mut pieces) = (self.at, Vec::new());
         loop {
-            match inner.get(len) {
-                Some(&byte) if byte == quote => break,
-                Some(b'\\') if quote == b'"' => len += 2,
-                Some(_) => len += 1,
-                None if self.ended => return Err(Stop::Bad("its quote is never closed")),
-                None => return Err(Stop::More),
+            match quote::piece(&self.bytes[self.at..], self.ended) {
+                Ok(Some((piece, len))) => {
+                    pieces.push(piece);
+                    self.at += len;
+                }
+                Ok(None) => break,
+                // Where a quote is missing, lines of key material behind it are no names all the same.
+                Err(Stop::Bad(why)) => {
+                    return Err(match material::value(&self.bytes[start + 1..], self.ended)? {
+                        Some(len) => Stop::BadLines { len: start + 1 + len, why },
+                        None => Stop::Bad(why),
+                    });
+                }
+                Err(stop) => return Err(stop),
             }
         }
-        let inner = &inner[..len];
-        self.at += 1 + len + 1;
         let closed = self.at;
         self.blanks();
         match self.peek()? {
@@ -128,7 +154,15 @@ impl Reader<'_> {
             Some(b'#') if self.at > closed => {}
             Some(_) => return Err(Stop::Bad("there is more behind the closing quote")),
         }
-        text(if quote == b'"' { unescaped(inner) } else { SecretBytes::copy_of(inner) })
+        text(Piece::joined(&pieces))
+    }
+
+    /// Counts what is found in a value from the start of the line.
+    fn in_value<T>(&self, found: Result<T, Stop>) -> Result<T, Stop> {
+        found.map_err(|stop| match stop {
+            Stop::BadLines { len, why } => Stop::BadLines { len: self.at + len, why },
+            stop => stop,
+        })
     }
 
     /// Moves behind blanks; a carriage return is one, since only a line's end has it here.
@@ -145,41 +179,10 @@ impl Reader<'_> {
     }
 }
 
-fn is_blank(byte: u8) -> bool {
+pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
 fn text(bytes: SecretBytes) -> Result<SecretText, Stop> {
     SecretText::from_bytes(bytes).map_err(|_| Stop::Bad("it is not UTF-8"))
-}
-
-/// Returns what stands between double quotes; what is no escape stays as it is.
-fn unescaped(inner: &[u8]) -> SecretBytes {
-    let mut len = 0;
-    pieces(inner, |piece| len += piece.len());
-    let mut bytes = Zeroizing::new(Vec::with_capacity(len));
-    pieces(inner, |piece| bytes.extend_from_slice(piece));
-    SecretBytes::new(std::mem::take(&mut *bytes))
-}
-
-fn pieces(inner: &[u8], mut put: impl FnMut(&[u8])) {
-    let mut rest = inner;
-    loop {
-        let plain = rest.iter().take_while(|&&byte| byte != b'\\').count();
-        put(&rest[..plain]);
-        match rest.get(plain..plain + 2) {
-            None => {
-                put(&rest[plain..]);
-                return;
-            }
-            Some(b"\\n") => put(b"\n"),
-            Some(b"\\r") => put(b"\r"),
-            Some(b"\\t") => put(b"\t"),
-            // As in a shell: the line goes on in the next one.
-            Some(b"\\\n") => {}
-            Some(&[_, byte @ (b'\\' | b'"' | b'$' | b'`')]) => put(&[byte]),
-            Some(pair) => put(pair),
-        }
-        rest = &rest[plain + 2..];
-    }
 }

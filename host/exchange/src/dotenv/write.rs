@@ -72,6 +72,38 @@ pub fn write(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(line)
 }
 
+/// The longest line that `docker run --env-file` reads, without its end.
+const MAX_BARE_LINE: usize = 64 * 1024 - 1;
+
+/// Returns the entry of a key, with its end, in the form of `docker run --env-file` and Podman: all
+/// behind the `=` is the value, quotes and blanks included.
+///
+/// # Errors
+/// Why that form cannot hold this value.
+pub fn write_bare(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, String> {
+    let Value::Text(text) = value else {
+        return Err(format!("an environment file cannot hold a value of kind {}", value.kind()));
+    };
+    let text = text.expose();
+    if text.contains('\0') {
+        return Err("no environment variable can hold a NUL character".to_owned());
+    }
+    if text.contains(['\n', '\r']) {
+        return Err(
+            "its value has line breaks, which a file for `--env-file` cannot hold".to_owned()
+        );
+    }
+    let len = key.len() + 1 + text.len();
+    if len > MAX_BARE_LINE {
+        return Err(format!("its line has {len} bytes; `docker` reads at most {MAX_BARE_LINE}"));
+    }
+    let mut line = Zeroizing::new(Vec::with_capacity(len + 1));
+    for piece in [key.as_bytes(), b"=", text.as_bytes(), b"\n"] {
+        line.extend_from_slice(piece);
+    }
+    Ok(line)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quotes {
     None,
@@ -131,6 +163,19 @@ mod tests {
             "an environment file cannot hold a value of kind bytes"
         );
         assert!(write("K", &Value::credential("u", "p")).is_err());
+    }
+
+    #[test]
+    fn bare_lines_have_no_quotes_and_refuse_line_breaks() {
+        let bare = |text: &str| write_bare("K", &Value::text(text));
+        for text in ["", " a 'b' \"c\" #d $e\\ "] {
+            assert_eq!(bare(text).unwrap().as_slice(), format!("K={text}\n").as_bytes());
+        }
+        for text in ["a\nb", "a\r", "a\0", &"x".repeat(64 * 1024 - 2)] {
+            assert!(bare(text).is_err(), "{}", text.len());
+        }
+        assert!(bare(&"x".repeat(64 * 1024 - 3)).is_ok());
+        assert!(write_bare("K", &Value::bytes(vec![1])).is_err());
     }
 
     #[test]

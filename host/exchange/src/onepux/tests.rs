@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use snapbox::{assert_data_eq, str};
 
+use super::super::packed::{Packed, zip};
 use super::super::shown::{changed, shown};
-use super::packed::{Packed, zip};
 use super::*;
 
 const DATA: &str = include_str!("../../../../tests/fixtures/1password.json");
@@ -276,7 +276,7 @@ E13.not-of-form: this is not a 1PUX export: `export.data` has no list `accounts`
 E13.not-of-form: this is not a 1PUX export: `export.data`: line 1, column 35: no value of JSON begins like this
 E13.not-of-form: this is not a 1PUX export: `export.data`: it has 67108865 bytes; the most is 67108864
 E13.not-of-form: this is not a 1PUX export: `export.data`: it is damaged
-E13.not-of-form: this is not a 1PUX export: `export.data` is not UTF-8
+E13.not-of-form: this is not a 1PUX export: `export.data`: line 1, column 9: a control character must be escaped
 "#]]
     );
 }

@@ -1,8 +1,8 @@
-//! What is in a decrypted file: a password in the first line, then lines of `key: value`, and
-//! whatever else was noted.
+//! What is in a decrypted file: a password in the first line and lines of `key: value` below it. Any
+//! other text stays as it is: taken apart it could not be had back, and its first line need not be a
+//! password.
 
 use keystead_plugin_api::{SecretBytes, SecretName, SecretText, Value};
-use zeroize::Zeroizing;
 
 use super::super::item::Item;
 use super::super::left_out::LeftOut;
@@ -14,75 +14,103 @@ const MAX_KEY: usize = 64;
 /// What gopass once began its files with; the password is one of the lines then.
 const GOPASS_MARK: &str = "GOPASS-SECRET-1.0";
 
-/// Returns what a decrypted file becomes: bytes where it is not UTF-8, text where it is one
-/// line or a key in PEM, a credential of a user and a password, else a map.
+/// Returns what a decrypted file becomes: bytes where it is not UTF-8, a credential of a user and a
+/// password, a map of a password and more, else the text.
 pub fn decrypted(bytes: SecretBytes, at: Position, name: SecretName) -> Result<Row, BadRow> {
     let mut item = Item::default();
     match SecretText::from_bytes(bytes.duplicate()) {
         Err(_) => item.value("value", Value::Bytes(bytes)),
-        Ok(text) if text.expose().starts_with("-----BEGIN ") => item.field("value", Some(text)),
-        Ok(text) => lines(&mut item, text.expose()),
+        Ok(text) => match parts(text.expose()) {
+            Some(parts) => parts.into_iter().for_each(|(part, text)| match part {
+                Part::Url => item.url(copy(text)),
+                Part::Field(label) => item.field(label, copy(text)),
+            }),
+            None => item.field("value", Some(text)),
+        },
     }
     item.into_row(at, name, &mut LeftOut::default())
 }
 
-fn lines(item: &mut Item, text: &str) {
-    let mut lines = text.lines();
-    let first = lines.next().unwrap_or_default();
-    if first.starts_with("otpauth://") {
-        item.field("totp", copy(first));
-    } else if first != GOPASS_MARK {
-        item.field("password", copy(first));
+/// What a line of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part<'a> {
+    Url,
+    Field(&'a str),
+}
+
+/// Returns the parts of a text that is a password and lines of `key: value`, each key once; `None` for
+/// any other, which its parts would not give back.
+fn parts(text: &str) -> Option<Vec<(Part<'_>, &str)>> {
+    let first = text.trim_end_matches(['\r', '\n']);
+    if !first.contains('\n') {
+        // A password, or the address of a one-time password, and no more than the end of its line.
+        let label = if first.starts_with("otpauth://") { "totp" } else { "password" };
+        return Some(vec![(Part::Field(label), first)]);
     }
-    let mut notes = Vec::new();
+    let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n').peekable();
+    let first = lines.next()?;
+    let mut parts = Vec::new();
+    if first == GOPASS_MARK {
+        // Below its lines is an empty one.
+        let body = text.strip_suffix("\n\n").unwrap_or(text.strip_suffix('\n').unwrap_or(text));
+        lines = body.split('\n').peekable();
+        lines.next();
+    } else {
+        let is_document = first.is_empty()
+            || part(first).is_some()
+            || first.starts_with("-----BEGIN ")
+            || first.contains('\r');
+        if is_document {
+            return None;
+        }
+        parts.push((Part::Field("password"), first));
+        // Where gopass has YAML below.
+        lines.next_if_eq(&"---");
+    }
     for line in lines {
-        if line.starts_with("otpauth://") {
-            item.field("totp", copy(line));
-            continue;
+        let (part, value) = part(line)?;
+        let is_same = |(other, _): &(Part<'_>, &str)| match (part, other) {
+            (Part::Field(label), Part::Field(other)) => {
+                label.to_lowercase() == other.to_lowercase()
+            }
+            (part, other) => part == *other,
+        };
+        if parts.iter().any(is_same) {
+            return None;
         }
-        match pair(line) {
-            // Where gopass has YAML below.
-            None if line == "---" && notes.is_empty() => {}
-            None => notes.push(line),
-            Some((key, value)) => match key.to_lowercase().as_str() {
-                "user" | "username" | "login" => item.field("user", copy(value)),
-                "password" => item.field("password", copy(value)),
-                "totp" | "otp" => item.field("totp", copy(value)),
-                "url" | "uri" | "website" => item.url(copy(value)),
-                _ => item.field(key, copy(value)),
-            },
-        }
+        parts.push((part, value));
     }
-    let is_blank = |line: &&str| line.trim().is_empty();
-    let start = notes.iter().take_while(|line| is_blank(line)).count();
-    let end = notes.len() - notes[start..].iter().rev().take_while(|line| is_blank(line)).count();
-    let notes = &notes[start..end];
-    let len = notes.iter().map(|line| line.len() + 1).sum();
-    let mut joined = Zeroizing::new(Vec::with_capacity(len));
-    for (index, line) in notes.iter().enumerate() {
-        if index > 0 {
-            joined.push(b'\n');
-        }
-        joined.extend_from_slice(line.as_bytes());
+    parts.iter().any(|(part, _)| *part == Part::Field("password")).then_some(parts)
+}
+
+/// Returns what a line is, and its value; `None` for one that is no `key: value`.
+fn part(line: &str) -> Option<(Part<'_>, &str)> {
+    if line.starts_with("otpauth://") {
+        return (line.trim() == line).then_some((Part::Field("totp"), line));
     }
-    let joined = SecretBytes::new(std::mem::take(&mut *joined));
-    let joined = SecretText::from_bytes(joined);
-    item.field("notes", Some(joined.expect("lines of a text, joined by line feeds")));
+    let (key, value) = pair(line)?;
+    let part = match key.to_lowercase().as_str() {
+        "user" | "username" | "login" => Part::Field("user"),
+        "password" => Part::Field("password"),
+        "totp" | "otp" => Part::Field("totp"),
+        "url" | "uri" | "website" => Part::Url,
+        _ => Part::Field(key),
+    };
+    Some((part, value))
 }
 
 fn copy(text: &str) -> Option<SecretText> {
     Some(SecretText::new(text))
 }
 
-/// Returns the key and the value of a line that has both. An address is none, and neither is a
-/// line that is indented: that belongs to the one above it.
+/// Returns the key and the value of a line that has both, with `: ` and nothing else between them.
 fn pair(line: &str) -> Option<(&str, &str)> {
-    let (key, value) = line.split_once(':')?;
-    let value = value.strip_prefix([' ', '\t'])?.trim();
+    let (key, value) = line.split_once(": ")?;
     let is_key = key.chars().next().is_some_and(char::is_alphanumeric)
         && key.chars().all(|c| c.is_alphanumeric() || " _-./".contains(c))
-        && key.chars().count() <= MAX_KEY;
-    (is_key && !value.is_empty()).then_some((key.trim_end(), value))
+        && key.chars().count() <= MAX_KEY
+        && key.trim() == key;
+    (is_key && !value.is_empty() && value.trim() == value).then_some((key, value))
 }
 
 #[cfg(test)]
@@ -117,13 +145,9 @@ mod tests {
     #[test]
     fn more_is_a_map() {
         assert_eq!(
-            of(
-                "canary\nlogin: bob\nuser: alice\nPIN: 1\npin:\t2\notpauth://totp/x?secret=canary\n\
-                https://x.example/\n\nSay: \"hello\"\n key: indented\nempty:\n- a: b\n\n"
-            ),
-            "x\n  password: \"canary\"\n  user: \"bob\"\n  user (2): \"alice\"\n  PIN: \"1\"\n  \
-             pin (2): \"2\"\n  totp: \"otpauth://totp/x?secret=canary\"\n  Say: \"\\\"hello\\\"\"\n  \
-             notes: \"https://x.example/|| key: indented|empty:|- a: b\"\n"
+            of("canary\nlogin: bob\nPIN: 1\notpauth://totp/x?secret=canary\nSay: \"hello\": x\n"),
+            "x\n  password: \"canary\"\n  user: \"bob\"\n  PIN: \"1\"\n  \
+             totp: \"otpauth://totp/x?secret=canary\"\n  Say: \"\\\"hello\\\": x\"\n"
         );
         assert_eq!(
             of("otpauth://totp/x?secret=canary\n"),
@@ -132,11 +156,42 @@ mod tests {
     }
 
     #[test]
+    fn any_other_text_stays_as_it_is() {
+        for text in [
+            // A document, whose first line is no password.
+            "apiVersion: v1\nkind: Config\nusers:\n- name: canary\n",
+            "[default]\naws_secret_access_key = canary\n",
+            "{\n  \"canary\": 1\n}\n",
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES,canary\n\nMII\n-----END RSA PRIVATE KEY-----\n",
+            "canary\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n-----END-----\n",
+            "otpauth://totp/x?secret=canary\nuser: bob\n",
+            // Blanks, order and repeats would be lost.
+            "canary\n\nuser: bob\n",
+            "canary\nuser: bob\n\n",
+            "canary\nuser: bob\nlogin: alice\n",
+            "canary\nPIN: 1\npin: 2\n",
+            "canary\nurl: https://a.example\nurl: https://b.example\n",
+            "canary\nuser:  bob\n",
+            "canary\nuser: bob \n",
+            "canary\nPIN:\t1\n",
+            "canary\nempty:\n",
+            "canary\n indented: x\n",
+            "canary\r\nuser: bob\r\n",
+            "canary\nuser: bob\na note\n",
+            "\nuser: canary\n",
+            "canary\n---\nuser: bob\nlist:\n  - 1\n",
+            "GOPASS-SECRET-1.0\nPassword: canary\n\nbody\n",
+            "GOPASS-SECRET-1.0\nUser: canary\n\n",
+        ] {
+            let name = SecretName::parse("x").unwrap();
+            let row = decrypted(SecretBytes::copy_of(text.as_bytes()), Position::Line(1), name);
+            assert_eq!(row.unwrap().value, Value::text(text), "{text}");
+        }
+    }
+
+    #[test]
     fn gopass_is_read_as_well() {
-        assert_eq!(
-            of("canary\n---\nuser: bob\nlist:\n  - 1\n"),
-            "x\n  password: \"canary\"\n  user: \"bob\"\n  notes: \"list:|  - 1\"\n"
-        );
+        assert_eq!(of("canary\n---\nuser: bob\n"), "x\n  \"bob\" / \"canary\"\n");
         assert_eq!(
             of("GOPASS-SECRET-1.0\nPassword: canary\nUser: bob\n\n"),
             "x\n  \"bob\" / \"canary\"\n"

@@ -84,10 +84,7 @@ fn wrong_passwords_and_accounts_are_told_apart() {
         said(unlocked(&locked, "root", Some("wrong"))),
         "E13.wrong-password: the password is wrong, or `storefile` is damaged: both look the same"
     );
-    assert_eq!(
-        said(unlocked(&locked, "root", None)),
-        "E13.locked: this store is locked with a password"
-    );
+    assert_eq!(said(unlocked(&locked, "root", None)), "E13.locked: this is locked with a password");
     assert_eq!(
         said(unlocked(&locked, "bob", Some(PASSWORD))),
         "E13.wrong-account: `storeconfig` is not that of account `bob`, or it is damaged"

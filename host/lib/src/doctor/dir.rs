@@ -37,7 +37,7 @@ impl Host {
             findings.push(
                 Finding::new(Severity::Warning, "E02.left-over", what)
                     .because("nothing reads it; a process was ended while it wrote")
-                    .mended([Fix::about("rm", &path, "remove it")]),
+                    .fixed_by([Fix::about("rm", &path, "remove it")]),
             );
         }
     }
@@ -55,7 +55,7 @@ fn registrations(path: &Path) -> Result<Vec<std::path::PathBuf>, fs::Error> {
 
 /// Returns what keeps the program for runners from being started.
 fn runner(program: &Path) -> Option<Finding> {
-    let mend = match program.is_file() {
+    let fix = match program.is_file() {
         true => Fix::about("chmod a+x", program, "let it be started"),
         false => Fix::about("ls -ld", program, "see what is there; then install Keystead again"),
     };
@@ -68,12 +68,12 @@ fn runner(program: &Path) -> Option<Finding> {
     let what = format!("`{}`, which runs isolated plugins, cannot be started", program.display());
     let mut finding = Finding::new(Severity::Error, "E11.spawn", what)
         .because("no vault whose plugin is isolated can be opened")
-        .mended([mend]);
+        .fixed_by([fix]);
     finding.causes.push(cause);
     Some(finding)
 }
 
-/// Returns a finding of an unsafe or unusable path, and what mends it.
+/// Returns a finding of an unsafe or unusable path, and what fixes it.
 pub(super) fn of_path(severity: Severity, error: &fs::Error) -> Finding {
     use fs::Error;
     let is_unsafe = matches!(
@@ -87,7 +87,7 @@ pub(super) fn of_path(severity: Severity, error: &fs::Error) -> Finding {
     );
     Finding::of(severity, error.code(), error)
         .because(if is_unsafe { UNSAFE } else { UNUSABLE })
-        .mended(fix::of_path(error))
+        .fixed_by(fix::of_path(error))
 }
 
 /// Returns a finding of what is wrong with all plugins of a layer.
@@ -100,7 +100,7 @@ fn of_trust(severity: Severity, error: &trust::Error) -> Finding {
         trust::Error::PolicyMalformed { path, line, .. } => {
             Finding::of(severity, error.code(), error)
                 .because("no plugin is used while it cannot be told what is forbidden")
-                .mended([Fix::edit(path, *line)])
+                .fixed_by([Fix::edit(path, *line)])
         }
         other => Finding::of(severity, other.code(), other).because(UNUSABLE),
     }

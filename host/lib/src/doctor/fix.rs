@@ -1,4 +1,4 @@
-//! Commands that mend: as a POSIX shell takes them, with all that is known put in.
+//! Commands that fix: as a POSIX shell takes them, with all that is known put in.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -11,43 +11,43 @@ use crate::registry::schema::{self, ParameterError};
 use crate::registry::{Registration, Setting};
 use crate::shell::word;
 
-/// A command that mends a finding.
+/// A command that fixes a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
     /// The command, quoted for a POSIX shell. Words in capitals are to be filled in:
     /// `FILE`, `VALUE`, `REFERENCE`.
     pub command: String,
     /// What it comes to.
-    pub does: &'static str,
+    pub description: &'static str,
 }
 
 impl Fix {
-    pub(super) fn new(command: impl Into<String>, does: &'static str) -> Self {
-        Self { command: command.into(), does }
+    pub(super) fn new(command: impl Into<String>, description: &'static str) -> Self {
+        Self { command: command.into(), description }
     }
 
     /// Returns a command of another program about a path, with the rights it takes.
-    pub(super) fn about(command: &str, path: &Path, does: &'static str) -> Self {
+    pub(super) fn about(command: &str, path: &Path, description: &'static str) -> Self {
         let command = format!("{command} {}", word(&path.to_string_lossy()));
-        Self { command: as_owner(path, command), does }
+        Self { command: as_owner(path, command), description }
     }
 
     /// Returns a command that puts a file out of the way, and keeps it.
-    pub(super) fn put_away(path: &Path, does: &'static str) -> Self {
+    pub(super) fn put_away(path: &Path, description: &'static str) -> Self {
         let text = path.to_string_lossy();
         let command = format!("mv {} {}", word(&text), word(&format!("{text}.old")));
-        Self { command: as_owner(path, command), does }
+        Self { command: as_owner(path, command), description }
     }
 
     /// Returns a command that opens a file for a person to put right.
     pub(super) fn edit(path: &Path, line: usize) -> Self {
         let path_word = word(&path.to_string_lossy());
         let command = format!("${{EDITOR:-vi}} +{line} {path_word}");
-        Self { command: as_owner(path, command), does: "put it right there" }
+        Self { command: as_owner(path, command), description: "put it right there" }
     }
 }
 
-/// Returns what mends a path that is not safe or cannot be used; nothing where trying again
+/// Returns what fixes a path that is not safe or cannot be used; nothing where trying again
 /// is all there is.
 pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
     use fs::Error;
@@ -63,11 +63,11 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
         }
         Error::Owner { at, allowed, .. } => vec![Fix {
             command: format!("sudo chown {} {}", user(allowed), word(&at.to_string_lossy())),
-            does: "look at what is in it first: its owner could change it",
+            description: "look at what is in it first: its owner could change it",
         }],
         Error::LinkOwner { at, allowed, .. } => vec![Fix {
             command: format!("sudo chown -h {} {}", user(allowed), word(&at.to_string_lossy())),
-            does: "look at where it leads first: its owner could point it elsewhere",
+            description: "look at where it leads first: its owner could point it elsewhere",
         }],
         Error::SharedDir { at, .. } => vec![Fix::new(
             format!("install -d -m 700 {}", word(&format!("{}/keystead", at.display()))),
@@ -90,13 +90,16 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
 /// Returns the command that shows what a plugin asks for now, and grants it.
 pub(super) fn grant(name: &str, layer: Layer, path: Option<&Path>) -> Fix {
     let command = in_layer(format!("keystead vault grant {name}"), layer, path);
-    Fix { command, does: "see what it asks for beyond that, and grant it" }
+    Fix { command, description: "see what it asks for beyond that, and grant it" }
 }
 
 /// Returns the command that ends a registration.
 pub(super) fn unregister(name: &str, layer: Layer, path: Option<&Path>) -> Fix {
     let command = in_layer(format!("keystead vault unregister {name}"), layer, path);
-    Fix { command, does: "give the registration up; the vault's secrets stay where they are" }
+    Fix {
+        command,
+        description: "give the registration up; the vault's secrets stay where they are",
+    }
 }
 
 /// Returns the command that registers a vault anew as it is, with what no longer fits its
@@ -133,7 +136,7 @@ pub(super) fn register(
         command += &format!(" --placement {}", placement.as_str());
     }
     command += " --replace";
-    Fix { command: in_layer(command, layer, path), does: "register it anew" }
+    Fix { command: in_layer(command, layer, path), description: "register it anew" }
 }
 
 /// Returns the optional permissions that a registration grants, as they are typed.

@@ -31,7 +31,7 @@ impl Host {
                     .because(
                         "it is never used; an installation was broken off, or a pin was removed",
                     )
-                    .mended([Fix::about("rm", path, "remove it")]),
+                    .fixed_by([Fix::about("rm", path, "remove it")]),
             );
         }
     }
@@ -53,16 +53,16 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
             finding,
             "the administrator says that it must not run",
         )
-        .mended([Fix::about("rm", path, "as the administrator: allow it again")]),
+        .fixed_by([Fix::about("rm", path, "as the administrator: allow it again")]),
         Error::Pin(pins::Error::Version { .. }) => {
             why(finding, "a newer Keystead wrote it, and may mean more by it than this one reads")
-                .mended(again(one))
+                .fixed_by(again(one))
         }
         Error::Pin(pins::Error::Malformed { line, .. }) => {
             let edit = Fix::edit(&one.path, *line);
-            why(finding, PIN).mended(again(one)).mended([edit])
+            why(finding, PIN).fixed_by(again(one)).fixed_by([edit])
         }
-        Error::Pin(_) => why(finding, PIN).mended(again(one)),
+        Error::Pin(_) => why(finding, PIN).fixed_by(again(one)),
         Error::HashMismatch { path, .. } => {
             let finding = why(
                 finding,
@@ -70,7 +70,7 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
                  Keystead, damage, or an attack",
             );
             match own {
-                true => finding.mended([
+                true => finding.fixed_by([
                     Fix::new(
                         format!("keystead plugin show {}", word(&path.to_string_lossy())),
                         "look at it without running it",
@@ -78,31 +78,32 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
                     Fix::new(format!("keystead plugin trust {id}"), "accept it, if it is meant"),
                     Fix::new(format!("keystead plugin remove {id}"), "be rid of it"),
                 ]),
-                false => finding.mended(again(one)),
+                false => finding.fixed_by(again(one)),
             }
         }
         Error::FileMissing { .. } => {
-            why(finding, "a plugin without its file cannot run").mended(again(one))
+            why(finding, "a plugin without its file cannot run").fixed_by(again(one))
         }
         Error::IdDiffers { .. } => {
-            why(finding, "the pin was made for another file").mended(again(one))
+            why(finding, "the pin was made for another file").fixed_by(again(one))
         }
         Error::Quarantined { .. } => {
-            why(finding, "it does not run until somebody gives it another chance")
-                .mended([Fix::new(format!("keystead plugin trust {id}"), "give it another chance")])
+            why(finding, "it does not run until somebody gives it another chance").fixed_by([
+                Fix::new(format!("keystead plugin trust {id}"), "give it another chance"),
+            ])
         }
-        Error::Unfit { source, .. } => why(finding, unfit(source)).mended(again(one)),
+        Error::Unfit { source, .. } => why(finding, unfit(source)).fixed_by(again(one)),
         Error::UserPlugins { path, .. }
         | Error::Denied { path, .. }
         | Error::NotAllowed { path, .. }
         | Error::Permission { path, .. } => {
-            let mends =
+            let fixes =
                 own.then(|| Fix::new(format!("keystead plugin remove {id}"), "be rid of it"));
             why(finding, "the administrator's policy says that it must not run")
-                .mended([Fix::edit(path, 1)])
-                .mended(mends)
+                .fixed_by([Fix::edit(path, 1)])
+                .fixed_by(fixes)
         }
-        _ => why(finding, PIN).mended(again(one)),
+        _ => why(finding, PIN).fixed_by(again(one)),
     }
 }
 

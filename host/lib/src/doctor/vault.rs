@@ -47,7 +47,7 @@ impl Host {
             findings.push(
                 Finding::new(Severity::Warning, "E01.shadowed", what)
                     .because("commands ask your vault, not the one that all users share")
-                    .mended([fix::unregister(name.as_str(), Layer::User, None)]),
+                    .fixed_by([fix::unregister(name.as_str(), Layer::User, None)]),
             );
         }
         let default = self.default_in(registry).ok().flatten();
@@ -77,12 +77,12 @@ impl Host {
             registry::Error::BadFileName { path } => {
                 Finding { severity: Severity::Warning, ..finding }
                     .because("no vault is registered by it")
-                    .mended([Fix::put_away(path, "put it out of the way")])
+                    .fixed_by([Fix::put_away(path, "put it out of the way")])
             }
             registry::Error::Locked { user, .. } => {
                 Finding { severity: Severity::Warning, ..finding }
                     .because("commands ask the administrator's vault, not yours")
-                    .mended([Fix::put_away(user, "put your registration out of the way")])
+                    .fixed_by([Fix::put_away(user, "put your registration out of the way")])
             }
             // Each layer's settings are looked at by themselves.
             _ if place_of(fault).is_some_and(|(path, _)| path.ends_with("config.toml")) => {
@@ -97,13 +97,15 @@ impl Host {
         let why = "commands that name no vault go to it, and fail";
         if let Some(name) = self.options().default_vault.as_ref().filter(|name| !is_there(name)) {
             let what = format!("`KEYSTEAD_VAULT` is `{name}`, and no such vault is registered");
-            let mut mends = vec![Fix::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
+            let mut fixes = vec![Fix::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
             if let Some(similar) = registry.similar(name) {
                 let command = format!("export KEYSTEAD_VAULT={similar}");
-                mends.insert(0, Fix::new(command, "name the vault that looks like it"));
+                fixes.insert(0, Fix::new(command, "name the vault that looks like it"));
             }
             findings.push(
-                Finding::new(Severity::Error, "E01.no-such-vault", what).because(why).mended(mends),
+                Finding::new(Severity::Error, "E01.no-such-vault", what)
+                    .because(why)
+                    .fixed_by(fixes),
             );
         }
         for (layer, default) in registry.defaults() {
@@ -122,26 +124,26 @@ impl Host {
                             path.as_deref(),
                         )
                     };
-                    let mut mends = vec![Fix::new(default("--clear"), "have no default vault")];
+                    let mut fixes = vec![Fix::new(default("--clear"), "have no default vault")];
                     if let Some(similar) = registry.similar(&name) {
                         let command = default(similar.as_str());
-                        mends.insert(0, Fix::new(command, "have the one that looks like it"));
+                        fixes.insert(0, Fix::new(command, "have the one that looks like it"));
                     }
                     findings.push(
                         Finding::new(Severity::Error, "E01.no-such-vault", what)
                             .because(why)
-                            .mended(mends),
+                            .fixed_by(fixes),
                     );
                 }
                 Err(registry::Error::File(fault)) => {
                     findings.push(dir::of_path(Severity::Error, &fault));
                 }
                 Err(fault) => {
-                    let mends = place_of(&fault).map(|(path, line)| Fix::edit(path, line));
+                    let fixes = place_of(&fault).map(|(path, line)| Fix::edit(path, line));
                     findings.push(
                         Finding::of(Severity::Error, fault.code(), &fault)
                             .because("which vault is the default one cannot be told")
-                            .mended(mends),
+                            .fixed_by(fixes),
                     );
                 }
             }
@@ -175,8 +177,8 @@ impl Host {
             findings.push(
                 Finding::new(Severity::Error, "E01.no-such-vault", what)
                     .because(format!("vault `{name}` cannot be opened or unlocked without it"))
-                    .mended(similar)
-                    .mended([
+                    .fixed_by(similar)
+                    .fixed_by([
                         Fix::new(new, "register the vault that is missing"),
                         case.unregister(),
                     ]),
@@ -195,7 +197,7 @@ impl Host {
             findings.push(
                 Finding::of(Severity::Error, error.code(), &error)
                     .because("none of these vaults can be opened or unlocked")
-                    .mended([case.without_references(), case.unregister()]),
+                    .fixed_by([case.without_references(), case.unregister()]),
             );
         }
     }
@@ -211,7 +213,7 @@ impl Host {
             Some((Ok(None), path)) => {
                 let what = format!("the administrator denies plugin `{id}` of vault `{name}`");
                 findings.push(
-                    Finding::new(Severity::Error, "E07.denied", what).because(STALE).mended([
+                    Finding::new(Severity::Error, "E07.denied", what).because(STALE).fixed_by([
                         Fix::about("rm", path, "as the administrator: allow it again"),
                         case.unregister(),
                     ]),
@@ -222,10 +224,9 @@ impl Host {
             None => {
                 let what = format!("plugin `{id}` of vault `{name}` is not installed");
                 findings.push(
-                    Finding::new(Severity::Error, "E03.not-pinned", what).because(STALE).mended([
-                        Fix::new("keystead plugin install FILE", "install it"),
-                        case.unregister(),
-                    ]),
+                    Finding::new(Severity::Error, "E03.not-pinned", what).because(STALE).fixed_by(
+                        [Fix::new("keystead plugin install FILE", "install it"), case.unregister()],
+                    ),
                 );
                 return;
             }
@@ -238,8 +239,8 @@ impl Host {
         let (name, id) = (&entry.name, &entry.plugin);
         let manifest = trusted.manifest();
         let mut findings = Vec::new();
-        let mut add = |severity, code, what: String, why: &str, mends: Vec<Fix>| {
-            findings.push(Finding::new(severity, code, what).because(why).mended(mends));
+        let mut add = |severity, code, what: String, why: &str, fixes: Vec<Fix>| {
+            findings.push(Finding::new(severity, code, what).because(why).fixed_by(fixes));
         };
         let Some(kind) = manifest.kind(entry.kind.as_deref()) else {
             let wanted = entry.kind.as_deref().unwrap_or_default();
@@ -266,7 +267,7 @@ impl Host {
             let what = format!("the parameters of vault `{name}` do not fit its plugin `{id}`");
             let mut finding = Finding::new(Severity::Error, "E01.parameters", what)
                 .because(STALE)
-                .mended([again(), case.unregister()]);
+                .fixed_by([again(), case.unregister()]);
             finding.causes = faults.iter().map(ToString::to_string).collect();
             return vec![finding];
         }
@@ -285,8 +286,8 @@ impl Host {
                 Error::ReachesOwn { .. } => "a plugin could grant itself everything there",
                 _ => STALE,
             };
-            let mends = vec![again(), case.unregister()];
-            add(Severity::Error, fault.code(), fault.to_string(), why, mends);
+            let fixes = vec![again(), case.unregister()];
+            add(Severity::Error, fault.code(), fault.to_string(), why, fixes);
         }
         if entry.placement == Some(Placement::InProcess) && trusted.in_process() == InProcess::Never
         {
@@ -334,7 +335,7 @@ impl Case<'_> {
             }
         }
         let again = fix::register(&entry, None, self.layer, self.path.as_deref());
-        Fix { does: "take its secret from elsewhere, such as a variable", ..again }
+        Fix { description: "take its secret from elsewhere, such as a variable", ..again }
     }
 }
 
@@ -368,14 +369,14 @@ fn broken(vault: &VaultInfo, layer: Layer, path: Option<&Path>, error: &Error) -
     match fault {
         registry::Error::File(fault) => dir::of_path(Severity::Error, fault),
         registry::Error::CaseCollision { second, .. } => {
-            finding.mended([Fix::put_away(second, "put one of them out of the way")])
+            finding.fixed_by([Fix::put_away(second, "put one of them out of the way")])
         }
         registry::Error::MissingKey { path, .. } => {
-            finding.mended([Fix::edit(path, 1), unregister])
+            finding.fixed_by([Fix::edit(path, 1), unregister])
         }
         _ => {
             let edit = place_of(fault).map(|(path, line)| Fix::edit(path, line));
-            finding.mended(edit).mended([unregister])
+            finding.fixed_by(edit).fixed_by([unregister])
         }
     }
 }

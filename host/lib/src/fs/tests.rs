@@ -67,7 +67,7 @@ pub(crate) fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathB
     prepare(&own);
     chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
     let output = Command::new(&binary)
-        .args(["--exact", test, "--test-threads=1"])
+        .args(["--exact", test, "--include-ignored", "--test-threads=1"])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("KEYSTEAD_TEST_AS_NOBODY", &own)
@@ -136,7 +136,8 @@ fn refuses_a_dir_that_everyone_can_write() {
 }
 
 #[test]
-fn refuses_a_sticky_dir_of_someone_else() {
+#[ignore = "needs root"]
+fn refuses_a_sticky_dir_of_someone_else_needs_root() {
     must_be_root();
     let place = place();
     chown(&place.path, Some(NOBODY), None).unwrap();
@@ -150,7 +151,8 @@ fn refuses_a_sticky_dir_of_someone_else() {
 }
 
 #[test]
-fn refuses_what_a_foreign_group_can_write() {
+#[ignore = "needs root"]
+fn refuses_what_a_foreign_group_can_write_needs_root() {
     must_be_root();
     let place = place();
     chmod(&place.file(), 0o664);
@@ -163,7 +165,8 @@ fn refuses_what_a_foreign_group_can_write() {
 }
 
 #[test]
-fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system() {
+#[ignore = "needs root"]
+fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system_needs_root() {
     must_be_root();
     let place = place();
     chmod(&place.path, 0o775);
@@ -178,7 +181,8 @@ fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system() 
 }
 
 #[test]
-fn refuses_a_plugin_owned_by_someone_else() {
+#[ignore = "needs root"]
+fn refuses_a_plugin_owned_by_someone_else_needs_root() {
     must_be_root();
     let place = place();
     chown(place.file(), Some(STRANGER), None).unwrap();
@@ -191,7 +195,8 @@ fn refuses_a_plugin_owned_by_someone_else() {
 }
 
 #[test]
-fn the_system_rule_takes_root_s_files_only() {
+#[ignore = "needs root"]
+fn the_system_rule_takes_root_s_files_only_needs_root() {
     must_be_root();
     let place = place();
     assert!(walk::open(&place.file(), Rule::System).is_ok());
@@ -209,7 +214,8 @@ fn the_system_rule_takes_root_s_files_only() {
 }
 
 #[test]
-fn refuses_a_link_owned_by_another() {
+#[ignore = "needs root"]
+fn refuses_a_link_owned_by_another_needs_root() {
     must_be_root();
     let place = place();
     let link = place.path.join("link.so");
@@ -304,7 +310,8 @@ fn refuses_a_file_that_grows_while_it_is_read() {
 }
 
 #[test]
-fn refuses_an_access_list_behind_a_private_group() {
+#[ignore = "needs root"]
+fn refuses_an_access_list_behind_a_private_group_needs_root() {
     must_be_root();
     let place = place();
     chmod(&place.file(), 0o664);
@@ -330,10 +337,12 @@ fn refuses_an_access_list_behind_a_private_group() {
 }
 
 #[test]
-fn new_dirs_and_files_have_their_modes_whatever_the_umask() {
-    let Some(own) =
-        as_nobody("fs::tests::new_dirs_and_files_have_their_modes_whatever_the_umask", |_| {})
-    else {
+#[ignore = "needs root"]
+fn new_dirs_and_files_have_their_modes_whatever_the_umask_needs_root() {
+    let Some(own) = as_nobody(
+        "fs::tests::new_dirs_and_files_have_their_modes_whatever_the_umask_needs_root",
+        |_| {},
+    ) else {
         return;
     };
     for mask in [0o000, 0o002, 0o077, 0o777] {
@@ -354,9 +363,10 @@ fn new_dirs_and_files_have_their_modes_whatever_the_umask() {
 }
 
 #[test]
-fn an_ordinary_user_reads_root_s_files_and_her_own_and_no_others() {
+#[ignore = "needs root"]
+fn an_ordinary_user_reads_root_s_files_and_her_own_and_no_others_needs_root() {
     let Some(own) = as_nobody(
-        "fs::tests::an_ordinary_user_reads_root_s_files_and_her_own_and_no_others",
+        "fs::tests::an_ordinary_user_reads_root_s_files_and_her_own_and_no_others_needs_root",
         |own| {
             for (name, owner) in [("root", 0), ("mine", NOBODY), ("theirs", STRANGER)] {
                 std::fs::write(own.join(name), b"x").unwrap();
@@ -376,10 +386,12 @@ fn an_ordinary_user_reads_root_s_files_and_her_own_and_no_others() {
 }
 
 #[test]
-fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-    let Some(own) =
-        as_nobody("fs::tests::a_failed_write_leaves_the_old_file_and_nothing_else", |_| {})
-    else {
+#[ignore = "needs root"]
+fn a_failed_write_leaves_the_old_file_and_nothing_else_needs_root() {
+    let Some(own) = as_nobody(
+        "fs::tests::a_failed_write_leaves_the_old_file_and_nothing_else_needs_root",
+        |_| {},
+    ) else {
         return;
     };
     let dir = SafeDir::open(&own, Rule::User).unwrap();

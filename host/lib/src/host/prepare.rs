@@ -166,7 +166,7 @@ pub(super) const AT_HOME: [&str; 2] = ["store", "files"];
 
 /// Returns where a plugin's code runs that a registration says nothing of.
 pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
-    let ours = trusted.vouched_by() == TrustSource::Builtin
+    let ours = trusted.trust_source() == TrustSource::Builtin
         && trusted.in_process() != InProcess::Never
         && AT_HOME.contains(&trusted.id().as_str());
     if ours { Placement::InProcess } else { Placement::Isolated }

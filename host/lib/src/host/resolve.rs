@@ -23,7 +23,7 @@ use crate::prompter::NonInteractive;
 use crate::reference::{Field, Reference};
 use crate::registry::Setting;
 use crate::registry::schema::{self, Unready};
-use crate::secrets::{NoField, SearchScope};
+use crate::secrets::{NoField, SearchScope, single};
 
 /// The most bytes that a file or descriptor may hold that a reference names: a key file
 /// or certificate chain is far smaller.
@@ -158,7 +158,7 @@ impl Host {
         let found =
             self.get(name, &place, &mut NonInteractive).map_err(|e| Why::Vault(Box::new(e)))?;
         let value = match field {
-            None => found.secret.value,
+            None => single(found.secret.value),
             Some(field) => found
                 .into_field(field.as_str())
                 .map_err(|why| Why::Value(no_field(field.as_str(), &why)))?,

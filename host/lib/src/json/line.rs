@@ -60,7 +60,7 @@ impl From<Wrong> for Fault {
 
 impl Reader<'_> {
     fn line(&mut self) -> Result<Line, Fault> {
-        let (mut schema, mut name, mut kind) = (None, None, None);
+        let (mut name, mut kind) = (None, None);
         let (mut value, mut metadata, mut read_only) = (None, Metadata::new(), Vec::new());
         self.space();
         if self.peek() != Some(b'{') {
@@ -68,7 +68,7 @@ impl Reader<'_> {
         }
         self.members::<Fault>(&mut |reader, key| {
             match key {
-                "schema" => schema = Some(reader.schema()?),
+                "schema" => reader.schema()?,
                 "name" => {
                     let text = reader.string("the name is a text, in double quotes")?;
                     name = Some(text.expose().to_owned());
@@ -93,7 +93,6 @@ impl Reader<'_> {
         for key in &read_only {
             metadata.remove(key);
         }
-        schema.ok_or_else(|| missing("schema"))?;
         let name = name.ok_or_else(|| missing("name"))?;
         let value = value.ok_or_else(|| missing("value"))?;
         match kind {
@@ -343,7 +342,7 @@ mod tests {
         for (text, why) in [
             ("", "column 1: a line is one JSON object, `{...}`"),
             ("[]", "column 1: a line is one JSON object, `{...}`"),
-            ("{}", "the member `schema` is missing"),
+            ("{}", "the member `name` is missing"),
             ("{\"schema\":1}", "the member `name` is missing"),
             (HEAD, "column 23: a `,` or `}` must follow"),
             ("{\"schema\":1,\"name\":\"a\"}", "the member `value` is missing"),

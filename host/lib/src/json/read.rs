@@ -1,5 +1,8 @@
 //! A map from one JSON object: hostile until it is parsed, and secret. Neither the text nor
-//! any part of it is repeated in an error. serde_json would leave copies of what it unescapes.
+//! any part of it is repeated in an error.
+//!
+//! Not serde_json: it unescapes into a buffer that nobody wipes, its errors repeat what it found, and
+//! it takes the last of two members with one name. Here each of these is refused or wiped.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

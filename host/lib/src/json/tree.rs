@@ -1,5 +1,8 @@
 //! Any JSON of others: where its parts lie, and one part at a time as a tree. What is read is
 //! hostile and may be secret: texts and numbers are kept in memory that is wiped.
+//!
+//! Not serde_json: its `RawValue` copies nothing, but each text below it has to be unescaped, and
+//! serde_json does that into a buffer that grows and is not wiped. This reader is needed either way.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -48,7 +51,7 @@ impl Tree {
     pub fn take(&mut self, name: &str) -> Option<Self> {
         let Self::Object(members) = self else { return None };
         let at = members.iter().position(|(present, _)| present == name)?;
-        Some(members.swap_remove(at).1).filter(|tree| !matches!(tree, Self::Null))
+        Some(members.remove(at).1).filter(|tree| !matches!(tree, Self::Null))
     }
 
     /// Takes a text, or a number as it was written, out of an object.

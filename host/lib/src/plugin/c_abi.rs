@@ -1,8 +1,9 @@
 //! The C ABI, `c-1`: a plugin that is a table of C functions
 //! (`plugin-api/include/keystead_plugin.h`), as a plain vault.
 //!
-//! Here the table is taken and checked; `vault` calls it, `told` is called by it, `reply`
-//! checks what it tells, and `table` is the header as Rust sees it.
+//! Here the table is taken and checked; `vault` calls it, `host_table` is called by it, `reply`
+//! checks what it tells. `table` is the header as Rust sees it, made from the description that the
+//! Rust ABI has; `lend` and `field` say what each type of a field is in C.
 //!
 //! # Safety
 //! What is believed of a plugin of this ABI, because it cannot be checked, is that its
@@ -10,6 +11,7 @@
 //! in that memory is read as from a stranger. docs/reference/abi.md says what comes of a lie.
 
 mod bytes;
+mod field;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host_table;

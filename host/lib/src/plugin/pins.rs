@@ -149,7 +149,7 @@ pub struct Pin {
     /// Where the file came from.
     pub source: Option<String>,
     /// When it was vouched for.
-    pub when: Option<jiff::Timestamp>,
+    pub trusted_at: Option<jiff::Timestamp>,
 }
 
 impl Pin {

@@ -137,7 +137,7 @@ impl PluginStore {
         }
         policy.permit_permissions(&pin.id, &verdict.manifest.all_permissions())?;
         let builtin = pin.layer == PinLayer::Packaged && builtin::has(&pin.id, &pin.sha256);
-        let vouched_by = match pin.layer {
+        let trust_source = match pin.layer {
             PinLayer::Packaged if builtin => TrustSource::Builtin,
             PinLayer::Packaged => TrustSource::Packaged,
             PinLayer::Administrator => TrustSource::Administrator,
@@ -151,7 +151,7 @@ impl PluginStore {
         };
         let data = roots.data_path().map(Path::to_owned);
         let terms = Terms { in_process, sandbox: policy.sandbox, namespaces: policy.namespaces };
-        Ok(Trusted::new(pin.id, vouched_by, terms, file, verdict, bytes, data))
+        Ok(Trusted::new(pin.id, trust_source, terms, file, verdict, bytes, data))
     }
 }
 

@@ -73,6 +73,18 @@ pub(super) fn part(value: Value, field: &str) -> Result<Value, NoField> {
     descend(value, &pointer::parse(field).ok_or(NoField::NoPointer)?, "")
 }
 
+/// Returns the one value that a map has for what takes no map: `password`, else `value`, of exactly that
+/// name, where it is a text or bytes. Any other value stays as it is.
+pub fn single(value: Value) -> Value {
+    let Value::Map(mut map) = value else { return value };
+    let is_plain = |name: &&str| matches!(map.get(name), Some(Value::Text(_) | Value::Bytes(_)));
+    let name = ["password", "value"].into_iter().find(is_plain);
+    match name.and_then(|name| map.remove(name)) {
+        Some(value) => value,
+        None => Value::Map(map),
+    }
+}
+
 /// Goes as deep as a value may: the boundary refuses more levels of maps than 16.
 fn descend(value: Value, names: &[String], at: &str) -> Result<Value, NoField> {
     let Some((name, rest)) = names.split_first() else {
@@ -263,6 +275,26 @@ mod tests {
             assert_eq!(found(field), Ok(expected), "{field}");
         }
         assert_eq!(found("inner").unwrap().kind(), ValueKind::Map);
+    }
+
+    #[test]
+    fn map_stands_for_its_password_or_else_its_value() {
+        for (fields, expected) in [
+            (vec![("value", Value::text("v")), ("password", Value::text("p"))], "p"),
+            (vec![("user", Value::text("u")), ("value", Value::bytes(b"v".to_vec()))], "v"),
+            (vec![("password", json("5")), ("value", Value::text("v"))], "v"),
+            (vec![("Password", Value::text("p")), ("VALUE", Value::text("v"))], ""),
+            (vec![("password", Value::Map(Map::new()))], ""),
+            (vec![], ""),
+        ] {
+            let found = match single(Value::Map(map(fields))) {
+                Value::Text(text) => text.expose().to_owned(),
+                Value::Bytes(bytes) => String::from_utf8(bytes.expose().to_vec()).unwrap(),
+                _ => String::new(),
+            };
+            assert_eq!(found, expected);
+        }
+        assert_eq!(single(json(r#"{"password":"p"}"#)), json(r#"{"password":"p"}"#));
     }
 
     #[test]

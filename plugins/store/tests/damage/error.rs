@@ -10,7 +10,7 @@ use keystead_plugin_api::{
 };
 use rusqlite::Connection;
 
-use crate::vault::{self, Home, amply, chmod, get, list, set, verify};
+use crate::vault::{self, Home, amply, chmod, get, list, remove, set, verify};
 
 /// Returns an error's kind and its message, without the directory that is another each time.
 #[track_caller]
@@ -264,4 +264,24 @@ fn a_wrong_key_file_is_not_damage() {
     fs::write(home.key(), &key).unwrap();
     File::options().write(true).open(home.key()).unwrap().write_all_at(b"#", 9).unwrap();
     all_open(&home, NOT_ITS_KEY);
+}
+
+#[test]
+fn vault_that_is_missing_beside_its_key_file_is_no_new_one_until_it_is_written_to() {
+    let home = with_a();
+    fs::remove_dir_all(home.dir()).unwrap();
+    let mut vault = home.open();
+    let missing = "store.db is missing, although its key file";
+    for error in [
+        get(&mut *vault, "a").map(drop).unwrap_err(),
+        list(&mut *vault, 9).map(drop).unwrap_err(),
+        remove(&mut *vault, "a").unwrap_err(),
+        vault.test(&TestRequest::new(amply())).map(drop).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.message().contains(missing), "{error}");
+    }
+    // A key file may be there before its vault.
+    set(&mut *vault, "b", Value::text("canary")).unwrap();
+    assert_eq!(list(&mut *vault, 9).unwrap().len(), 1);
 }

@@ -83,6 +83,7 @@ fn refusing(home: &Home, rule: &str) -> bool {
 }
 
 #[test]
+#[ignore = "needs strace"]
 fn a_system_that_refuses_any_call_of_a_write_loses_nothing_needs_strace() {
     let mut rules = Vec::new();
     for (call, errors, calls) in [

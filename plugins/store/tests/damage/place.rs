@@ -82,7 +82,8 @@ fn what_others_may_use_is_refused_with_the_command_that_ends_it() {
 }
 
 #[test]
-fn what_is_somebody_elses_is_refused() {
+#[ignore = "needs root"]
+fn what_is_somebody_elses_is_refused_needs_root() {
     assert!(rustix::process::geteuid().is_root(), "this test gives files away: run it as root");
     let home = with_a();
     lchown(home.file(), Some(STRANGER), None).unwrap();

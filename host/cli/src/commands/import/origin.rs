@@ -53,6 +53,9 @@ impl Origin {
             Self::Stream(_) => Some(Vec::new().into()),
         };
         ImportFormat::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {
+            if !matches!(error, keystead_exchange::Error::UnknownForm) {
+                return error.into();
+            }
             let mut failure = Failure::from(error);
             failure.hints.clear();
             let names: Vec<&str> = super::names().collect();

@@ -1,22 +1,13 @@
-//! Whose SecretStore is imported, and its password: from the command line's references, or
-//! from whoever sits at the terminal.
+//! Whose SecretStore is imported, and its password.
 
 use std::path::Path;
 
-use keystead_exchange::Error;
 use keystead_exchange::secretstore::{Owner, Store};
-use keystead_plugin_api::SecretText;
 
-use super::super::{CommandContext, current_dir};
+use super::super::CommandContext;
+use super::locked;
 use crate::environment;
 use crate::failure::Failure;
-use crate::terminal::InputError;
-
-/// What `--unlock` calls the password.
-const PASSWORD: &str = "password";
-
-/// How often it may be typed wrongly: as often as a vault's.
-const MAX_WRONG_ANSWERS: usize = 3;
 
 /// Returns whose store it is, with the password that opens it where it has one.
 ///
@@ -35,38 +26,8 @@ pub(super) fn owner(
     if !store()?.has_password() {
         return Ok(Owner { user, password: None });
     }
-    let given = scene.unlock.answer_once(PASSWORD, None, None);
-    if let Some(reference) = given {
-        let password =
-            keystead::internals::follow(&scene.host, PASSWORD, &reference, &current_dir()?)?;
-        store()?.unlock(Some(&password)).map_err(|error| {
-            Failure::from(error).hint(format!("the answer to `{PASSWORD}` came from `{reference}`"))
-        })?;
-        return Ok(Owner { user, password: Some(password) });
-    }
-    let mut wrong = 0;
-    loop {
-        let password = ask(scene)?;
-        match store()?.unlock(Some(&password)) {
-            Ok(_) => return Ok(Owner { user, password: Some(password) }),
-            Err(error @ Error::WrongPassword) => {
-                wrong += 1;
-                if wrong == MAX_WRONG_ANSWERS {
-                    return Err(error.into());
-                }
-                scene.terminal.tell(&format!("{error}. Try again."));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn ask(scene: &CommandContext<'_>) -> Result<SecretText, Failure> {
-    scene.terminal.hidden("Password of the SecretStore").map_err(|why| match why {
-        InputError::Nobody => Error::NoPassword.into(),
-        InputError::Interrupted => Failure::act("nothing was changed"),
-        InputError::TooLong => Failure::act("the line is too long to be typed")
-            .hint(format!("add `--unlock {PASSWORD}=file:FILE`")),
-        InputError::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
-    })
+    let password = locked::password(scene, "Password of the SecretStore", &mut |password| {
+        store()?.unlock(Some(password)).map(drop).map_err(Failure::from)
+    })?;
+    Ok(Owner { user, password: Some(password) })
 }

@@ -45,15 +45,15 @@ impl Tally {
                 if let Some((_, kind)) = row.secret {
                     *self.kinds.entry(kind.as_str()).or_default() += 1;
                 }
-                return;
+                String::new()
             }
             ImportOutcome::Unchanged => {
                 self.unchanged += 1;
-                return;
+                String::new()
             }
             ImportOutcome::Skipped => {
                 self.skipped += 1;
-                return;
+                String::new()
             }
             ImportOutcome::Different => {
                 self.different += 1;
@@ -72,9 +72,13 @@ impl Tally {
                 in_one_line(&error)
             }
         };
-        if row.told {
+        let repeats = row.repeats.map(|first| format!("it takes the place of {first}"));
+        let why: Vec<String> =
+            repeats.into_iter().chain([why]).filter(|why| !why.is_empty()).collect();
+        if row.told || why.is_empty() {
             return;
         }
+        let why = why.join(", and ");
         if self.told == MOST_TOLD {
             self.untold += 1;
             return;
@@ -87,9 +91,9 @@ impl Tally {
         progress.aside(|| ui.warn(&format!("{at}: {why}")));
     }
 
-    /// Returns how many rows are not as it was wished.
-    pub(super) fn not_fine(&self) -> u64 {
-        self.different + self.broken + self.unfit + self.failed
+    /// Returns whether all rows are as it was wished, and nothing is left out.
+    pub(super) fn is_whole(&self) -> bool {
+        self.different + self.broken + self.unfit + self.failed == 0 && self.left_out.is_empty()
     }
 
     /// Returns all that there is, with each number and its word.
@@ -114,6 +118,9 @@ impl Tally {
             if number > 0 {
                 words.push(format!("{number} {word}"));
             }
+        }
+        if !self.left_out.is_empty() {
+            words.push(format!("left out: {}", self.left_out.join(", ")));
         }
         words.join(", ")
     }

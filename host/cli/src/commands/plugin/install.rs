@@ -1,20 +1,19 @@
-//! `keystead plugin install`: a file is looked at, somebody agrees, and those very bytes are
-//! kept.
+//! `keystead plugin install`: inspects a file, asks the user, and keeps exactly the inspected
+//! bytes.
 
 use std::path::PathBuf;
 
-use keystead::trust::InProcess;
-use keystead::trust::{InstallTarget, OnIdConflict, TrustDecision};
+use keystead::trust::{InProcess, OnIdConflict};
 use serde::Serialize;
 
 use super::super::CommandContext;
-use super::{absolute, describe};
+use super::{absolute, decision, describe, for_whom};
 use crate::failure::{Exit, Failure};
 
 /// Install a plugin
 ///
-/// Shows who made it and what it may do, and asks. Nothing of it runs. What is installed are
-/// the bytes that were looked at, whatever happens to the file.
+/// Shows who made it and what it may do, and asks. Nothing of it runs. Keystead installs exactly the
+/// bytes it inspected. With `--system`, as root, for all users of this machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The file
@@ -22,16 +21,14 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
-    if scene.global.system {
-        return Err(Failure::usage("plugins for all users come in packages, not with `--system`"));
-    }
+    let decision = decision(scene, InProcess::Never)?;
     let plugins = scene.host.plugins();
     let candidate = plugins.examine(&absolute(&args.file)?)?;
     describe::present(scene, &describe::lines(candidate.inspected(), candidate.sha256()));
     let (id, version) = (candidate.id().clone(), &candidate.inspected().manifest.version);
     let (done, would) = (
-        format!("Installed plugin `{id}` {version}."),
-        format!("Would install plugin `{id}` {version}"),
+        format!("Installed plugin `{id}` {version}{}.", for_whom(scene)),
+        format!("Would install plugin `{id}` {version}{}", for_whom(scene)),
     );
     // Rendered before the bytes go where they are to stay.
     let answer = scene.ui.is_json().then(|| {
@@ -42,11 +39,10 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
 
     if !scene.global.dry_run {
         scene.consent(
-            &format!("Install plugin `{id}`?"),
+            &format!("Install plugin `{id}`{}?", for_whom(scene)),
             "add `--yes` to install it without being asked",
         )?;
-        let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-        plugins.install(candidate, &vouch, OnIdConflict::Refuse)?;
+        plugins.install(candidate, &decision, OnIdConflict::Refuse)?;
     }
     if let Some(answer) = answer {
         scene.ui.json(&answer)?;

@@ -1,16 +1,18 @@
-//! `keystead plugin remove`: takes a plugin of the user's away. Vaults' secrets stay.
+//! `keystead plugin remove`: removes an installed plugin. Vaults' secrets stay.
 
-use keystead::internals::plugin::pins::{PinLayer, PluginId};
+use keystead::internals::plugin::trust::PinStatus;
+use keystead::trust::{InProcess, PluginId};
 use serde::Serialize;
 
 use super::super::CommandContext;
-use super::id;
+use super::{decision, id};
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
 
 /// Remove a plugin you installed
 ///
-/// The vaults that need it stay registered, and their secrets stay where they are.
+/// The vaults that need it stay registered, and their secrets stay where they are. With `--system`, as
+/// root, a plugin that was installed for all users.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plugin's id
@@ -21,14 +23,11 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let id = &args.id;
     let plugins = scene.host.plugins();
-    if scene.global.dry_run {
-        let all = plugins.list()?;
-        if !all.iter().any(|one| one.name == id.as_str() && one.layer == PinLayer::User) {
-            // The library says why, and nothing is there that it could remove.
-            plugins.remove(id)?;
-        }
-    } else {
-        plugins.remove(id)?;
+    let place = decision(scene, InProcess::Never)?.place;
+    let is_there = |pin: &PinStatus| pin.name == id.as_str() && pin.layer == place.layer();
+    // Where it is not there, the library says why and removes nothing.
+    if !scene.global.dry_run || !plugins.list()?.iter().any(is_there) {
+        plugins.remove(id, &place)?;
     }
     let (vaults, _) = scene.host.vaults()?;
     let needed: Vec<&str> = vaults

@@ -5,13 +5,14 @@ use keystead::trust::InProcess;
 use serde::Serialize;
 
 use super::super::CommandContext;
-use super::{Wanted, absolute, describe, id_or_file};
+use super::{Wanted, absolute, decision, describe, id_or_file};
 use crate::failure::{Exit, Failure};
 
 /// Pin a plugin's current file and lift its quarantine
 ///
 /// For a plugin that has changed since it was installed, or was quarantined after crashes.
-/// Given a file, it takes the place of the installed plugin of its id.
+/// Given a file, it takes the place of the installed plugin of its id. With `--system`, as root, a plugin
+/// that was installed for all users.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// An installed plugin's id, or a file; a file in the current directory is `./NAME`
@@ -35,6 +36,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         true => (InProcess::Danger, ", and let it run in keystead's own process"),
         false => (InProcess::Never, ""),
     };
+    let decision = decision(scene, in_process)?;
     // Rendered before the bytes go where they are to stay.
     let answer = scene.ui.is_json().then(|| {
         let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
@@ -49,7 +51,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
             &format!("Trust plugin `{id}` as it is now{where_}?"),
             "add `--yes` to trust it without being asked",
         )?;
-        plugins.trust(candidate, in_process)?;
+        plugins.trust(candidate, &decision)?;
     }
     if let Some(answer) = answer {
         scene.ui.json(&answer)?;
@@ -62,7 +64,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
 }
 
 /// Returns what is new against the pin, as lines for people.
-fn changes(candidate: &keystead::trust::Candidate) -> Vec<String> {
+pub(super) fn changes(candidate: &keystead::trust::Candidate) -> Vec<String> {
     let Some(pin) = candidate.existing() else { return Vec::new() };
     if pin.sha256 == *candidate.sha256() {
         return vec!["It has not changed since it was pinned.".to_owned()];

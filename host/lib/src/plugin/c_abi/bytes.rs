@@ -13,6 +13,12 @@ pub(super) struct Bytes {
     pub(super) size: usize,
 }
 
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl Bytes {
     pub(super) const NONE: Self = Self { data: std::ptr::null(), size: 0 };
 
@@ -109,24 +115,4 @@ pub(super) unsafe fn checked<'a, T>(pointer: *const T) -> Option<&'a T> {
     }
     // SAFETY: aligned, and passed on to the caller.
     unsafe { pointer.as_ref() }
-}
-
-/// Returns texts that lie one behind the other.
-///
-/// # Safety
-/// As for [`Bytes::read`], of each; a start that is not null must lead to so many.
-pub(super) unsafe fn texts(
-    start: *const Bytes,
-    count: usize,
-    what: &str,
-    limit: usize,
-) -> Result<Vec<String>> {
-    let each = (0..count).map(|at| {
-        // SAFETY: passed on to the caller.
-        let text = unsafe { checked(start.wrapping_add(at)) };
-        let text = text.ok_or_else(|| Error::internal(format!("{what} is missing")))?;
-        // SAFETY: passed on to the caller.
-        unsafe { text.text(what, limit) }.map(str::to_owned)
-    });
-    each.collect()
 }

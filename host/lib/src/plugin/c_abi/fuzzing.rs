@@ -17,28 +17,66 @@ use super::vault;
 
 thread_local! {
     /// What the plugin is still to tell.
-    static SCRIPT: RefCell<Script> = const { RefCell::new(Script { bytes: Vec::new(), at: 0 }) };
+    static SCRIPT: RefCell<Script> = const { RefCell::new(Script::new(Vec::new())) };
 }
 
 /// Bytes that decide.
-struct Script {
+pub(super) struct Script {
     bytes: Vec<u8>,
     at: usize,
+    /// What structs lead to, until the script ends.
+    rows: Vec<Vec<Pair>>,
 }
 
 impl Script {
+    const fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, at: 0, rows: Vec::new() }
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let byte = self.bytes.get(self.at).copied();
         self.at += 1;
         byte
     }
 
+    /// Returns a number that is small, as most that mean something are.
+    pub(super) fn small(&mut self) -> u32 {
+        let byte = u32::from(self.byte().unwrap_or(0));
+        // Bits of `present` are beyond a byte.
+        if byte < 128 { byte } else { (byte & 127) << 7 }
+    }
+
     fn number(&mut self) -> u64 {
-        let mut number = 0;
-        for _ in 0..8 {
-            number = number << 8 | u64::from(self.byte().unwrap_or(0));
+        if self.byte().is_none_or(|byte| byte < 192) {
+            return u64::from(self.small());
         }
-        number
+        (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte().unwrap_or(0)))
+    }
+
+    /// Returns the size that a struct of this type says it has: mostly the truth, sometimes less.
+    pub(super) fn size<T>(&mut self) -> u32 {
+        match self.byte() {
+            Some(254) => 0,
+            Some(255) => size::<T>() - 1,
+            _ => size::<T>(),
+        }
+    }
+
+    /// Returns a field.
+    pub(super) fn field<T: Scripted>(&mut self) -> T {
+        T::scripted(self)
+    }
+
+    /// Returns where two things are, and how many are said to be there.
+    fn row(&mut self) -> (*const Pair, usize) {
+        let two = vec![self.field(), self.field()];
+        let row = two.as_ptr();
+        self.rows.push(two);
+        match self.byte() {
+            Some(255) => (row, usize::MAX / 2),
+            Some(254) => (ptr::null(), 1),
+            byte => (row, usize::from(byte.unwrap_or(0) % 3)),
+        }
     }
 
     /// Returns bytes of the script, or none, or more than anybody takes.
@@ -61,153 +99,140 @@ impl Script {
     }
 }
 
+/// A field that is as the script says.
+pub(super) trait Scripted {
+    fn scripted(script: &mut Script) -> Self;
+}
+
+macro_rules! scripted {
+    ($($type:ty, |$script:ident| $field:expr;)*) => {$(
+        impl Scripted for $type {
+            fn scripted($script: &mut Script) -> Self {
+                $field
+            }
+        }
+    )*};
+}
+
+scripted! {
+    u32, |script| script.small();
+    u64, |script| script.number();
+    i64, |script| script.number().cast_signed();
+    Bytes, |script| script.some();
+    Padded, |script| Padded { number: script.small(), reserved: 0 };
+    Pair, |script| Pair { name: script.some(), value: script.some() };
+    NameRule, |script| NameRule {
+        names: script.small(),
+        folding: script.small(),
+        composition: script.small(),
+        reserved: 0,
+    };
+    Waiting, |script| Waiting {
+        wait: script.small(),
+        reserved: 0,
+        interval_millis: script.number(),
+        expires_millis: script.number(),
+    };
+    Variables, |script| {
+        let (start, count) = script.row();
+        Row { start, count }
+    };
+}
+
+impl<T: Scripted> Scripted for Opt<T> {
+    fn scripted(script: &mut Script) -> Self {
+        Self(script.field())
+    }
+}
+
+impl<const MOST: usize> Scripted for Row<Bytes, MOST> {
+    fn scripted(script: &mut Script) -> Self {
+        let (start, count) = script.row();
+        Row { start: start.cast(), count }
+    }
+}
+
+/// Returns what the script says. The borrow ends before the host is called: nothing there comes back
+/// here.
+fn next<T: Scripted>() -> T {
+    SCRIPT.with_borrow_mut(Script::field)
+}
+
 /// Tells what the script says, until it says with which status to end.
 fn tell(reply: u64) -> u32 {
     loop {
-        // The borrow ends before the host is called: nothing there comes back here.
         let Some(what) = SCRIPT.with_borrow_mut(Script::byte) else { return 0 };
-        let what = what % 28;
-        let (a, b, number) = SCRIPT.with_borrow_mut(|script| match what {
-            0 => (Bytes::NONE, Bytes::NONE, u64::from(script.byte().unwrap_or(0))),
-            3 | 7 | 11..=25 => (script.some(), script.some(), script.number()),
-            _ => (script.some(), Bytes::NONE, u64::from(script.byte().unwrap_or(0))),
-        });
         // SAFETY: every length that the host believes is that of bytes of the script, which
         // stays as it is until the call has returned; see `Script::some`.
-        let _ = unsafe { told(what, reply, a, b, number) };
-        if what == 0 {
-            return (number & 0xff) as u32 % 13;
+        if let Some(status) = unsafe { told(what % 31, reply) } {
+            return status;
         }
     }
 }
 
-/// Returns the size that a struct of this type says it has: mostly the truth, sometimes less.
-fn said<T>(number: u64) -> u32 {
-    match number >> 56 {
-        1 => 0,
-        2 => size::<T>() - 1,
-        _ => size::<T>(),
-    }
-}
-
+/// Tells one thing, or returns with which status to end.
+///
 /// # Safety
 /// The bytes are as the script gives them.
 #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one of many calls is made")]
-unsafe fn told(what: u8, reply: u64, a: Bytes, b: Bytes, number: u64) -> u32 {
-    let small = (number & 0xff) as u32;
-    let signed = number.cast_signed();
-    let (kind, flags, present, reserved) = (small, small >> 4, (number >> 8) as u32, 0);
-    let secret = Secret {
-        size: said::<Secret>(number),
-        present,
-        version: a,
-        #[cfg(feature = "next")]
-        lease_millis: number,
-    };
-    // SAFETY: passed on to the caller. Each struct is whole, whatever size it says.
-    unsafe {
+unsafe fn told(what: u8, reply: u64) -> Option<u32> {
+    /// A struct as the script says, whole whatever size it says.
+    macro_rules! filled {
+        ($type:ty) => {
+            &SCRIPT.with_borrow_mut(<$type>::filled)
+        };
+    }
+    let context = reply >> 24 << 24;
+    let own = ptr::null_mut();
+    // SAFETY: passed on to the caller.
+    let _ = unsafe {
         match what {
-            1 => (HOST.message)(reply, a),
-            2 => (HOST.retry_after)(reply, number),
-            3 => {
-                let (message, url, wait, size) = (b, b, small, said::<Challenge>(number));
-                let (interval_millis, expires_millis) = (number, number);
-                let it = Challenge {
-                    size,
-                    present,
-                    id: a,
-                    message,
-                    url,
-                    wait,
-                    reserved,
-                    interval_millis,
-                    expires_millis,
-                };
-                (HOST.challenge)(reply, &it)
-            }
-            4 => {
-                let size = said::<Prompt>(number);
-                let (choices, choice_count) = (&raw const b, usize::from(small == 9));
-                let (name, label) = (a, a);
-                let it = Prompt { size, present, kind, flags, name, label, choices, choice_count };
-                (HOST.prompt)(reply, &it)
-            }
-            5 => (HOST.value)(reply, small, a),
-            6 => (HOST.text)(reply, a),
-            7 => (HOST.credential)(reply, a, b),
-            8 => (HOST.bytes)(reply, a),
-            9 => (HOST.json)(reply, a),
-            10 => (HOST.next_cursor)(reply, a),
+            0 => return Some(next::<u32>() % 13),
+            1 => (HOST.message)(reply, next()),
+            2 => (HOST.retry_after)(reply, next()),
+            3 => (HOST.challenge)(reply, filled!(Challenge)),
+            4 => (HOST.prompt)(reply, filled!(Prompt)),
+            5 => (HOST.value)(reply, next(), next()),
+            6 => (HOST.text)(reply, next()),
+            7 => (HOST.credential)(reply, next(), next()),
+            8 => (HOST.bytes)(reply, next()),
+            9 => (HOST.json)(reply, next()),
+            10 => (HOST.next_cursor)(reply, next()),
             11 => {
-                let (size, integer) = (said::<Metadata>(number), signed);
-                let list = [a, b];
-                let (texts, text_count) = (list.as_ptr(), (small % 3) as usize);
-                let (key, text) = (a, b);
-                let it =
-                    Metadata { size, kind, key, integer, text, texts, text_count, flags, reserved };
+                let it = Metadata {
+                    size: size::<Metadata>(),
+                    kind: next(),
+                    key: next(),
+                    integer: next(),
+                    text: next(),
+                    texts: next(),
+                    flags: next(),
+                    reserved: 0,
+                };
                 (HOST.metadata)(reply, &it)
             }
-            12 => (HOST.keep_session)(reply >> 24 << 24, a, number),
-            13 => {
-                let (size, created) = (said::<Version>(number), signed);
-                let it = Version { size, present, id: a, created, flags, reserved };
-                (HOST.version)(reply, &it)
-            }
-            14 => {
-                let size = said::<Action>(number);
-                let it = Action { size, present, id: a, description: b, flags, reserved };
-                (HOST.action)(reply, &it)
-            }
-            15 => {
-                let size = said::<Schema>(number);
-                let (description, preset) = (b, b);
-                let it = Schema { size, present, kind, flags, name: a, description, preset };
-                (HOST.parameter)(reply, &it)
-            }
-            16 => (HOST.text)(number, a),
-            17 => (HOST.result)(reply, small % 13),
+            12 => (HOST.keep_session)(context, next(), next()),
+            13 => (HOST.version)(reply, filled!(Version)),
+            14 => (HOST.action)(reply, filled!(Action)),
+            15 => (HOST.parameter)(reply, filled!(OwnedParameter)),
+            16 => (HOST.text)(next(), next()),
+            17 => (HOST.result)(reply, next::<u32>() % 13),
             18 => (HOST.metadata)(reply, ptr::null()),
-            19 => {
-                let size = said::<Entry>(number);
-                let it = Entry { size, present, name: a, kind, reserved, version: b };
-                (HOST.entry)(reply, &it)
-            }
-            20 => (HOST.secret)(reply, &secret),
-            21 => (HOST.written)(reply, &secret),
-            22 => {
-                let size = said::<Removed>(number);
-                (HOST.removed)(reply, &Removed { size, present, recoverable_until: signed })
-            }
-            23 => {
-                let size = said::<RemovedSecret>(number);
-                let (removed, recoverable_until) = (signed, signed);
-                let it =
-                    RemovedSecret { size, present, name: a, id: b, removed, recoverable_until };
-                (HOST.removed_secret)(reply, &it)
-            }
-            24 => {
-                let size = said::<Rules>(number);
-                let (names, folding, composition) = (small % 6, flags, small);
-                let (max_name_bytes, max_value_bytes, name_grammar) = (number, number, a);
-                let it = Rules {
-                    size,
-                    present,
-                    names,
-                    folding,
-                    composition,
-                    reserved,
-                    max_name_bytes,
-                    max_value_bytes,
-                    name_grammar,
-                };
-                (HOST.rules)(reply, &it)
-            }
+            19 => (HOST.entry)(reply, filled!(Entry)),
+            20 => (HOST.secret)(reply, filled!(Secret)),
+            21 => (HOST.written)(reply, filled!(Written)),
+            22 => (HOST.removed)(reply, filled!(Removed)),
+            23 => (HOST.removed_secret)(reply, filled!(RemovedSecret)),
+            24 => (HOST.rules)(reply, filled!(Rules)),
             25 => (HOST.entry)(reply, ptr::without_provenance(3)),
             26 => (HOST.challenge)(reply, ptr::null()),
             27 => (HOST.rules)(reply, ptr::null()),
-            _ => 0,
+            28 => (HOST.exec)(context, filled!(ExecRequest), None, own),
+            29 => (HOST.read_file)(context, filled!(ReadFileRequest), None, own),
+            _ => (HOST.replace_file)(context, filled!(ReplaceFileRequest), None, own),
         }
-    }
+    };
+    None
 }
 
 unsafe extern "C" fn open(
@@ -263,7 +288,7 @@ static PLUGIN: PluginTable = PluginTable {
 /// # Panics
 /// Where an answer breaks the contract.
 pub fn answer(bytes: &[u8]) {
-    SCRIPT.set(Script { bytes: bytes.to_vec(), at: 0 });
+    SCRIPT.set(Script::new(bytes.to_vec()));
     let deadline = Deadline::after(Duration::from_secs(60));
     let name = VaultName::parse("v").expect("a good name");
     let request = api::OpenRequest::new(name, "k", Parameters::new(), deadline);

@@ -17,18 +17,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use keystead_plugin_api as api;
+use keystead_plugin_api::abi::wire::{Kinded, Source};
 use keystead_plugin_api::{
-    Error, Level, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES,
-    MAX_METADATA_TEXTS, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES, MAX_SESSION_LIFETIME,
-    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, Session, UnicodeTables,
-    ValueKind,
+    Credential, Error, JsonText, Level, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES,
+    MAX_METADATA_KEY_BYTES, MAX_SESSION_BYTES, MAX_SESSION_LIFETIME, MAX_VALUE_BYTES,
+    MetadataValue, Result, SecretBytes, SecretText, Services, Session, Value, ValueKind,
 };
 
 use super::reply::*;
 use super::table::*;
-
-/// What a version's name is called in errors.
-const A_VERSION: &str = "a version";
 
 /// How many bits of a number say which of a vault's calls it is.
 const CALL_BITS: u32 = 24;
@@ -119,6 +117,15 @@ fn vault_of(number: u64) -> Option<Arc<Shared>> {
 fn host_of(context: u64) -> Option<Arc<Shared>> {
     let is_reply = context & ((1 << CALL_BITS) - 1) != 0;
     if is_reply { None } else { vault_of(context) }
+}
+
+/// Returns what a plugin asks the host for.
+///
+/// # Safety
+/// As for the module.
+unsafe fn asked<T: Told>(request: *const T) -> Result<T::Plain> {
+    // SAFETY: passed on to the caller.
+    unsafe { plain(request) }.map_err(|fault| Error::invalid(fault.message()))
 }
 
 /// Takes what is told to a reply. Returns 0 where it was taken.
@@ -213,7 +220,7 @@ unsafe extern "C" fn message(reply: u64, text: Bytes) -> u32 {
     // More is cut, not refused: what the plugin did is done. A length that no message has is
     // a lie, and nothing of it is read.
     // SAFETY: the module's promise.
-    let read = || unsafe { text.read("a message", MAX_VALUE) };
+    let read = || unsafe { text.read("a message", MAX_VALUE_BYTES) };
     tell(reply, |told| told.message(cut_message(read()?)?))
 }
 
@@ -221,62 +228,66 @@ unsafe extern "C" fn retry_after(reply: u64, millis: u64) -> u32 {
     tell(reply, |told| told.retry_after(millis))
 }
 
+/// Functions that take a struct of an answer: what it says is told.
+macro_rules! tells {
+    ($($name:ident: $type:ty;)*) => {$(
+        unsafe extern "C" fn $name(reply: u64, it: *const $type) -> u32 {
+            // SAFETY: the module's promise.
+            tell(reply, |told| told.$name(unsafe { plain(it) }?))
+        }
+    )*};
+}
+
+tells! {
+    prompt: Prompt;
+    entry: Entry;
+    removed: Removed;
+    version: Version;
+    removed_secret: RemovedSecret;
+    rules: Rules;
+    action: Action;
+    parameter: OwnedParameter;
+}
+
 unsafe extern "C" fn challenge(reply: u64, challenge: *const Challenge) -> u32 {
     tell(reply, |told| {
+        // Its prompts come by themselves: one that nobody sees stands for them here.
+        let beside =
+            |said: &mut Said<'_>| said.own(&Challenge::prompts, &vec![api::Prompt::plain("", "")]);
         // SAFETY: the module's promise.
-        let it = unsafe { grown(challenge) }?;
-        // SAFETY: the module's promise.
-        let id = unsafe { it.id.text("a challenge's id", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let message = unsafe { it.message.text("a challenge's message", MAX_MESSAGE_BYTES) }?;
-        let most = keystead_plugin_api::Challenge::MAX_URL_BYTES;
-        // SAFETY: the module's promise.
-        let url = unsafe { it.url.text("a challenge's url", most) }?;
-        let plain = keystead_plugin_api::Challenge::new(id, Vec::new());
-        let plain = if message.is_empty() { plain } else { plain.message(message) };
-        let plain = if url.is_empty() { plain } else { plain.url(url) };
-        let interval = Duration::from_millis(it.interval_millis);
-        told.challenge(match it.wait {
-            0 => plain,
-            1 => plain.poll(interval, Duration::from_millis(it.expires_millis)),
-            2 => plain.system(),
-            #[cfg(feature = "next")]
-            200 => {
-                let expires = Duration::from_millis(it.expires_millis);
-                let mut plain = plain;
-                plain.wait = keystead_plugin_api::Wait::Touch { expires };
-                plain
-            }
-            code => return Err(keystead_plugin_api::Wait::unknown(code)),
-        })
+        told.challenge(unsafe { plain_beside(challenge, beside) }?)
     })
 }
 
-unsafe extern "C" fn prompt(reply: u64, prompt: *const Prompt) -> u32 {
+unsafe extern "C" fn secret(reply: u64, secret: *const Secret) -> u32 {
     tell(reply, |told| {
+        // Its value comes by itself.
+        let beside = |said: &mut Said<'_>| said.own(&Secret::value, &Value::text(""));
         // SAFETY: the module's promise.
-        let it = unsafe { grown(prompt) }?;
-        // SAFETY: the module's promise.
-        let name = unsafe { it.name.text("a prompt's name", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let label = unsafe { it.label.text("a prompt's label", MAX_LINE_BYTES) }?;
-        let most = keystead_plugin_api::Prompt::MAX_CHOICES;
-        if it.choice_count > most {
-            return Err(Error::internal(format!("a prompt has more than {most} choices")));
-        }
-        let mut plain = keystead_plugin_api::Prompt::plain(name, label);
-        // SAFETY: the module's promise.
-        plain.choices = unsafe { texts(it.choices, it.choice_count, "a choice", MAX_LINE_BYTES) }?;
-        (plain.secret, plain.new) = (it.flags & 1 != 0, it.flags & 2 != 0);
-        #[cfg(feature = "next")]
-        {
-            plain.digits = it.flags & 0x100 != 0;
-        }
-        // What is not filled in is a line.
-        let kind = PromptKind::from_code(it.kind.max(1));
-        plain.kind = kind.ok_or_else(|| PromptKind::unknown(it.kind))?;
-        told.prompt(plain)
+        told.known(unsafe { plain_beside(secret, beside) }?)
     })
+}
+
+unsafe extern "C" fn written(reply: u64, written: *const Written) -> u32 {
+    // SAFETY: the module's promise.
+    tell(reply, |told| told.keep_written(unsafe { record(written, |_| Ok(())) }?))
+}
+
+/// Functions that take a value of one part.
+macro_rules! values {
+    ($($name:ident, $what:literal, $value:expr;)*) => {$(
+        unsafe extern "C" fn $name(reply: u64, part: Bytes) -> u32 {
+            // SAFETY: the module's promise.
+            let read = || unsafe { part.read($what, MAX_VALUE_BYTES) }.map(SecretBytes::copy_of);
+            tell(reply, |told| told.value(|| $value(read()?)))
+        }
+    )*};
+}
+
+values! {
+    text, "a text", |part| SecretText::from_bytes(part).map(Value::Text);
+    bytes, "a value", |part| Ok(Value::Bytes(part));
+    json, "a JSON text", |part| JsonText::parse(SecretText::from_bytes(part)?).map(Value::Json);
 }
 
 unsafe extern "C" fn value(reply: u64, kind: u32, value: Bytes) -> u32 {
@@ -288,226 +299,61 @@ unsafe extern "C" fn value(reply: u64, kind: u32, value: Bytes) -> u32 {
                 return Err(Error::unsupported(unknown));
             }
             // SAFETY: the module's promise.
-            decoded(kind, unsafe { value.read("a value", MAX_VALUE) }?)
+            Value::decode(kind, unsafe { value.read("a value", MAX_VALUE_BYTES) }?)
         })
     })
-}
-
-unsafe extern "C" fn text(reply: u64, text: Bytes) -> u32 {
-    // SAFETY: the module's promise.
-    let read = || unsafe { text.read("a text", MAX_VALUE) };
-    tell(reply, |told| told.value(|| text_value(read()?)))
-}
-
-unsafe extern "C" fn bytes(reply: u64, bytes: Bytes) -> u32 {
-    // SAFETY: the module's promise.
-    let read = || unsafe { bytes.read("a value", MAX_VALUE) };
-    tell(reply, |told| told.value(|| Ok(bytes_value(read()?))))
-}
-
-unsafe extern "C" fn json(reply: u64, text: Bytes) -> u32 {
-    // SAFETY: the module's promise.
-    let read = || unsafe { text.read("a JSON text", MAX_VALUE) };
-    tell(reply, |told| told.value(|| json_value(read()?)))
 }
 
 unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32 {
     tell(reply, |told| {
         told.value(|| {
             // SAFETY: the module's promise.
-            let user = unsafe { user.text("a user name", MAX_VALUE) }?;
+            let user = unsafe { user.text("a user name", MAX_VALUE_BYTES) }?;
             // SAFETY: the module's promise.
-            credential_value(user, unsafe { password.read("a password", MAX_VALUE) }?)
+            let password = unsafe { password.read("a password", MAX_VALUE_BYTES) }?;
+            let password = SecretText::from_bytes(SecretBytes::copy_of(password))?;
+            Ok(Value::Credential(Credential::new(user.to_owned(), password)))
         })
     })
+}
+
+/// A piece of metadata of a plugin's. Whoever makes one keeps the module's promise.
+struct Piece(Metadata);
+
+impl Source for Piece {
+    fn bytes(&self) -> Result<&[u8]> {
+        // SAFETY: the module's promise.
+        unsafe { self.0.text.read("metadata", MAX_METADATA_BYTES) }
+    }
+
+    fn text(&self) -> Result<&str> {
+        // SAFETY: the module's promise.
+        unsafe { self.0.text.text("a metadata text", MAX_METADATA_BYTES) }
+    }
+
+    fn number(&self) -> Result<i64> {
+        Ok(self.0.integer)
+    }
+
+    fn texts(&self) -> Result<Vec<String>> {
+        // SAFETY: the module's promise.
+        unsafe { self.0.texts.texts("a list of texts", MAX_METADATA_BYTES) }
+    }
 }
 
 unsafe extern "C" fn metadata(reply: u64, metadata: *const Metadata) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
-        let item = unsafe { grown(metadata) }?;
+        let piece = Piece(unsafe { grown(metadata) }?);
         // SAFETY: the module's promise.
-        let key = unsafe { item.key.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
-        let value = match item.kind {
-            1 => {
-                // SAFETY: the module's promise.
-                let text = unsafe { item.text.text("a metadata text", MAX_METADATA_BYTES) }?;
-                Some(MetadataValue::Text(text.to_owned()))
-            }
-            2 => Some(MetadataValue::Integer(item.integer)),
-            3 => Some(MetadataValue::Boolean(item.integer != 0)),
-            4 => Some(MetadataValue::Timestamp(item.integer)),
-            5 => {
-                if item.text_count > MAX_METADATA_TEXTS {
-                    let most = MAX_METADATA_TEXTS;
-                    return Err(Error::internal(format!("a list has more than {most} texts")));
-                }
-                let (start, count) = (item.texts, item.text_count);
-                // SAFETY: the module's promise.
-                let list = unsafe { texts(start, count, "a text of a list", MAX_METADATA_BYTES) }?;
-                Some(MetadataValue::TextList(list))
-            }
-            #[cfg(feature = "next")]
-            200 => {
-                // SAFETY: the module's promise.
-                let digest = unsafe { item.text.read("a digest", MAX_METADATA_BYTES) }?;
-                Some(MetadataValue::Digest(digest.to_vec()))
-            }
-            _ => None,
-        };
-        told.metadata(key, value, item.flags)
-    })
-}
-
-/// Returns a field that is there where its bit says so.
-///
-/// # Safety
-/// As for the module.
-unsafe fn optional<'a>(present: u32, bit: u32, text: Bytes, what: &str) -> Result<Option<&'a str>> {
-    if present & bit == 0 {
-        return Ok(None);
-    }
-    // SAFETY: passed on to the caller.
-    unsafe { text.text(what, MAX_LINE_BYTES) }.map(Some)
-}
-
-unsafe extern "C" fn secret(reply: u64, secret: *const Secret) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let it = unsafe { grown(secret) }?;
-        // SAFETY: the module's promise.
-        told.secret_version(unsafe {
-            optional(it.present, with::VERSION, it.version, A_VERSION)
-        }?)?;
-        #[cfg(feature = "next")]
-        {
-            told.lease = (it.present & with::LEASE != 0).then_some(it.lease_millis);
-        }
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn written(reply: u64, written: *const Secret) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let it = unsafe { grown(written) }?;
-        // SAFETY: the module's promise.
-        told.written_version(unsafe { optional(it.present, with::VERSION, it.version, A_VERSION) }?)
-    })
-}
-
-unsafe extern "C" fn entry(reply: u64, entry: *const Entry) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let entry = unsafe { grown(entry) }?;
-        // SAFETY: the module's promise.
-        let name = unsafe { entry.name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?;
-        // SAFETY: the module's promise.
-        let version = unsafe { optional(entry.present, with::VERSION, entry.version, A_VERSION) }?;
-        told.entry(name, entry.kind, version)
+        let key = unsafe { piece.0.key.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
+        told.metadata(key, MetadataValue::read(piece.0.kind, &piece)?, piece.0.flags)
     })
 }
 
 unsafe extern "C" fn next_cursor(reply: u64, cursor: Bytes) -> u32 {
     // SAFETY: the module's promise.
-    tell(reply, |told| told.next(unsafe { cursor.text("the page's cursor", MAX_CURSOR) }?))
-}
-
-/// Returns a number that is there where its bit says so.
-fn number(present: u32, bit: u32, number: i64) -> Option<i64> {
-    (present & bit != 0).then_some(number)
-}
-
-unsafe extern "C" fn removed(reply: u64, removed: *const Removed) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let it = unsafe { grown(removed) }?;
-        told.removed(number(it.present, with::RECOVERABLE_UNTIL, it.recoverable_until))
-    })
-}
-
-unsafe extern "C" fn version(reply: u64, version: *const Version) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let version = unsafe { grown(version) }?;
-        // SAFETY: the module's promise.
-        let id = unsafe { version.id.text(A_VERSION, MAX_LINE_BYTES) }?;
-        let created = number(version.present, with::CREATED, version.created);
-        told.version(id, created, version.flags & 1 != 0)
-    })
-}
-
-unsafe extern "C" fn removed_secret(reply: u64, removed: *const RemovedSecret) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let it = unsafe { grown(removed) }?;
-        // SAFETY: the module's promise.
-        let name = unsafe { it.name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?;
-        // SAFETY: the module's promise.
-        let id = unsafe { optional(it.present, with::ID, it.id, "a removed secret's id") }?;
-        let removed = number(it.present, with::REMOVED, it.removed);
-        let until = number(it.present, with::RECOVERABLE_UNTIL, it.recoverable_until);
-        told.removed_secret(name, id, removed, until)
-    })
-}
-
-unsafe extern "C" fn rules(reply: u64, rules: *const Rules) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let it = unsafe { grown(rules) }?;
-        // SAFETY: the module's promise.
-        let grammar = unsafe { it.name_grammar.text("the grammar of names", MAX_LINE_BYTES) }?;
-        told.rules(plain_rules(&it, grammar))
-    })
-}
-
-/// Returns rules as the contract has them. A rule for names that is unknown here is as good as none,
-/// and a limit that no number here can hold is none.
-fn plain_rules(rules: &Rules, grammar: &str) -> keystead_plugin_api::Rules {
-    let major = |number| u8::try_from(number).ok();
-    let tables = major(rules.folding).zip(major(rules.composition));
-    let tables = tables.map(|(folding, composition)| UnicodeTables::new(folding, composition));
-    let names = match (rules.names, tables) {
-        (1, _) => NameEquality::Exact,
-        (2, _) => NameEquality::AsciiCase,
-        (3, Some(tables)) => NameEquality::Composed(tables),
-        (4, Some(tables)) => NameEquality::ComposedCase(tables),
-        #[cfg(feature = "next")]
-        (200, Some(tables)) => NameEquality::Width(tables),
-        _ => NameEquality::Unknown,
-    };
-    let limit = |most: u64| usize::try_from(most).ok().filter(|most| *most > 0);
-    let mut plain = keystead_plugin_api::Rules::new(names);
-    plain.max_name_bytes = limit(rules.max_name_bytes);
-    plain.max_value_bytes = limit(rules.max_value_bytes);
-    plain.name_grammar = Some(grammar.to_owned()).filter(|text| !text.is_empty());
-    plain
-}
-
-unsafe extern "C" fn action(reply: u64, action: *const Action) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let action = unsafe { grown(action) }?;
-        // SAFETY: the module's promise.
-        let id = unsafe { action.id.text("an action's id", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let description = unsafe { action.description.text("a description", MAX_LINE_BYTES) }?;
-        told.action(id, description, action.flags & 1 != 0)
-    })
-}
-
-unsafe extern "C" fn parameter(reply: u64, parameter: *const Schema) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let it = unsafe { grown(parameter) }?;
-        // SAFETY: the module's promise.
-        let name = unsafe { it.name.text("a parameter's name", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let description = unsafe { it.description.text("a description", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let preset = unsafe { it.preset.text("a parameter's default", MAX_LINE_BYTES) }?;
-        told.parameter(name, it.kind, it.flags, description, preset)
-    })
+    tell(reply, |told| told.next(unsafe { cursor.text("the page's cursor", MAX_CURSOR_BYTES) }?))
 }
 
 unsafe extern "C" fn keep_session(context: u64, secret: Bytes, millis: u64) -> u32 {

@@ -3,20 +3,12 @@
 
 use std::time::Duration;
 
+use keystead_plugin_api::abi::wire::{self, MAX_ITEMS, Wire};
 use keystead_plugin_api::{
-    Action, Challenge, Credential, Entry, Error, ErrorKind, JsonText, MAX_CURSOR_BYTES,
-    MAX_MESSAGE_BYTES, MAX_TIMESTAMP_MILLIS, MAX_VALUE_BYTES, MIN_TIMESTAMP_MILLIS, Metadata,
-    MetadataValue, OwnedParameter, ParameterKind, Prompt, Removed, RemovedSecret, Result, Rules,
-    Secret, SecretBytes, SecretName, SecretText, Value, ValueKind, Version, Written,
+    Action, Challenge, Entry, Error, ErrorKind, MAX_MESSAGE_BYTES, Metadata, MetadataValue,
+    OwnedParameter, Prompt, Removed, RemovedSecret, Result, Rules, Secret, SecretBytes, Value,
+    Version, Written,
 };
-
-use super::table::READ_ONLY;
-
-/// The most bytes of an id, a label, a description: one line of text.
-pub(super) const MAX_LINE_BYTES: usize = 4_096;
-
-/// The most actions in one answer, parameters of all its actions, and choices of a prompt.
-pub(super) const MAX_ITEMS: usize = 10_000;
 
 /// The longest wait before the same call may work that is believed: a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -65,10 +57,10 @@ pub(super) struct Reply {
     wait: Option<Duration>,
     pub(super) value: Option<Value>,
     metadata: Metadata,
-    /// Which version the secret is that was read or written.
-    pub(super) version: Option<String>,
-    #[cfg(feature = "next")]
-    pub(super) lease: Option<u64>,
+    /// What is known of a secret beside its value and metadata, in a secret that has others.
+    known: Option<Secret>,
+    /// What is known of a secret that was written: the record.
+    written: Option<SecretBytes>,
     #[cfg(feature = "next")]
     pub(super) health: std::collections::BTreeMap<String, String>,
     /// Why this one of several secrets cannot be taken, although the others can.
@@ -132,20 +124,19 @@ impl Reply {
         let metadata = std::mem::take(&mut self.metadata);
         let value = self.value.take();
         let value = value.ok_or_else(|| Error::internal("success was answered and no value"))?;
-        let mut secret = Secret::with_metadata(value, metadata);
-        secret.version = self.version.take();
-        #[cfg(feature = "next")]
-        {
-            secret.lease_millis = self.lease.take();
-        }
-        Ok(secret)
+        Ok(match self.known.take() {
+            Some(mut secret) => {
+                (secret.value, secret.metadata) = (value, metadata);
+                secret
+            }
+            None => Secret::with_metadata(value, metadata),
+        })
     }
 
-    /// Returns which version was written.
-    pub(super) fn written(&mut self) -> Written {
-        let mut written = Written::new();
-        written.version = self.version.take();
-        written
+    /// Returns what is known of what was written, as this call's answer has it.
+    pub(super) fn written<T: Wire>(&mut self) -> Result<T> {
+        let written = self.written.take();
+        wire::decode(written.as_ref().map_or(&[], SecretBytes::expose))
     }
 
     /// Returns the one entry that was asked for.
@@ -276,47 +267,25 @@ impl Reply {
             },
             _ => &mut self.metadata,
         };
-        let read_only = flags & READ_ONLY != 0;
-        if !read_only && (value.is_none() || flags != 0) {
-            place.mark_incomplete();
+        if wire::take_metadata(place, key, value, flags)? {
+            return Err(Error::internal(format!("the metadata `{key}` was told twice")));
         }
-        let replaced = match value {
-            Some(value) if read_only => place.insert_read_only(key, value)?,
-            Some(value) => place.insert(key, value)?,
-            None => {
-                if read_only {
-                    place.mark_more_read_only();
-                }
-                return Ok(());
-            }
-        };
-        match replaced {
-            None => Ok(()),
-            Some(_) => Err(Error::internal(format!("the metadata `{key}` was told twice"))),
-        }
+        Ok(())
     }
 
-    /// Takes which version a secret is that was read.
-    pub(super) fn secret_version(&mut self, version: Option<&str>) -> Result<()> {
-        self.belongs("what is known of a secret", |asked| {
-            matches!(asked, Asked::Secret | Asked::Secrets(_))
-        })?;
-        self.keep_version(version)
+    /// Takes what is known of a secret that was read.
+    pub(super) fn known(&mut self, secret: Secret) -> Result<()> {
+        let what = "what is known of a secret";
+        self.belongs(what, |asked| matches!(asked, Asked::Secret | Asked::Secrets(_)))?;
+        Self::once(&mut self.known, what, secret)
     }
 
-    /// Takes which version a secret has that was written.
-    pub(super) fn written_version(&mut self, version: Option<&str>) -> Result<()> {
-        self.belongs("a written version", |asked| {
-            matches!(asked, Asked::Written | Asked::Results(_))
-        })?;
-        self.keep_version(version)
-    }
-
-    fn keep_version(&mut self, version: Option<&str>) -> Result<()> {
-        match version {
-            Some(version) => Self::once(&mut self.version, "a version", version.to_owned()),
-            None => Ok(()),
-        }
+    /// Takes what is known of a secret that was written.
+    pub(super) fn keep_written(&mut self, record: SecretBytes) -> Result<()> {
+        let what = "a written version";
+        self.belongs(what, |asked| matches!(asked, Asked::Written | Asked::Results(_)))?;
+        wire::decode::<Written>(record.expose())?;
+        Self::once(&mut self.written, what, record)
     }
 
     #[cfg(feature = "next")]
@@ -326,20 +295,13 @@ impl Reply {
         Ok(())
     }
 
-    pub(super) fn entry(&mut self, name: &str, kind: u32, version: Option<&str>) -> Result<()> {
+    pub(super) fn entry(&mut self, entry: Entry) -> Result<()> {
+        self.belongs("an entry", |asked| matches!(asked, Asked::Page(_) | Asked::Entry))?;
         let most = match self.asked {
             Some(Asked::Page(limit)) => limit,
             _ => 1,
         };
-        self.belongs("an entry", |asked| matches!(asked, Asked::Page(_) | Asked::Entry))?;
-        if self.entries.len() == most {
-            return Err(Error::internal(format!("the entries are more than {most}")));
-        }
-        let name = SecretName::parse(name)?;
-        let mut entry = Entry::new(name, ValueKind::from_code(kind), Metadata::new());
-        entry.version = version.map(str::to_owned);
-        self.entries.push(entry);
-        Ok(())
+        push(&mut self.entries, "the entries", most, entry)
     }
 
     pub(super) fn next(&mut self, cursor: &str) -> Result<()> {
@@ -349,50 +311,23 @@ impl Reply {
         Self::once(&mut self.next, "a cursor", cursor.to_owned())
     }
 
-    pub(super) fn removed(&mut self, recoverable_until: Option<i64>) -> Result<()> {
+    pub(super) fn removed(&mut self, removed: Removed) -> Result<()> {
         self.belongs("a removal", |asked| asked == Asked::Removed)?;
-        let mut removed = Removed::new();
-        removed.recoverable_until = time("the end of a removed secret", recoverable_until)?;
         Self::once(&mut self.removed, "a removal", removed)
     }
 
-    pub(super) fn version(
-        &mut self,
-        id: &str,
-        created: Option<i64>,
-        unreadable: bool,
-    ) -> Result<()> {
+    pub(super) fn version(&mut self, version: Version) -> Result<()> {
         let Some(Asked::Versions(most)) = self.asked else {
             return self.belongs("a version", |_| false);
         };
-        if self.versions.len() == most {
-            return Err(Error::internal(format!("the versions are more than {most}")));
-        }
-        let mut version = Version::new(id, time("a version's time", created)?);
-        version.unreadable = unreadable;
-        self.versions.push(version);
-        Ok(())
+        push(&mut self.versions, "the versions", most, version)
     }
 
-    pub(super) fn removed_secret(
-        &mut self,
-        name: &str,
-        id: Option<&str>,
-        removed: Option<i64>,
-        recoverable_until: Option<i64>,
-    ) -> Result<()> {
+    pub(super) fn removed_secret(&mut self, secret: RemovedSecret) -> Result<()> {
         let Some(Asked::RemovedPage(most)) = self.asked else {
             return self.belongs("a removed secret", |_| false);
         };
-        if self.removed_secrets.len() == most {
-            return Err(Error::internal(format!("the removed secrets are more than {most}")));
-        }
-        let mut secret = RemovedSecret::new(SecretName::parse(name)?);
-        secret.id = id.map(str::to_owned);
-        secret.removed = time("the time of a removal", removed)?;
-        secret.recoverable_until = time("the end of a removed secret", recoverable_until)?;
-        self.removed_secrets.push(secret);
-        Ok(())
+        push(&mut self.removed_secrets, "the removed secrets", most, secret)
     }
 
     pub(super) fn rules(&mut self, rules: Rules) -> Result<()> {
@@ -400,21 +335,12 @@ impl Reply {
         Self::once(&mut self.rules, "rules", rules)
     }
 
-    pub(super) fn action(&mut self, id: &str, description: &str, lossy: bool) -> Result<()> {
+    pub(super) fn action(&mut self, action: Action) -> Result<()> {
         self.belongs("an action", |asked| asked == Asked::Actions)?;
-        let mut action = Action::new(id, description);
-        action.destructive = lossy;
-        push(&mut self.actions, "the actions", action)
+        push(&mut self.actions, "the actions", MAX_ITEMS, action)
     }
 
-    pub(super) fn parameter(
-        &mut self,
-        name: &str,
-        kind: u32,
-        flags: u32,
-        description: &str,
-        preset: &str,
-    ) -> Result<()> {
+    pub(super) fn parameter(&mut self, parameter: OwnedParameter) -> Result<()> {
         if self.parameters == MAX_ITEMS {
             let most = MAX_ITEMS;
             return Err(Error::internal(format!("the actions' parameters are more than {most}")));
@@ -422,12 +348,6 @@ impl Reply {
         let Some(action) = self.actions.last_mut() else {
             return Err(Error::internal("a parameter was told before an action"));
         };
-        // One that is unknown here is listed, and only that action cannot take it.
-        let kind = ParameterKind::from_code(kind).unwrap_or(ParameterKind::Unknown);
-        let mut parameter = OwnedParameter::new(name, kind, description);
-        parameter.required = flags & 1 != 0;
-        parameter.secret = flags & 2 != 0;
-        parameter.default = preset.to_owned();
         action.parameters.push(parameter);
         self.parameters += 1;
         Ok(())
@@ -451,62 +371,25 @@ impl Reply {
                 self.secrets.push(result);
             }
             _ => {
-                let result = failed.map_or_else(|| Ok(self.written()), Err);
+                let result = failed.map_or_else(|| self.written(), Err);
                 self.results.push(result);
             }
         }
         // Nothing of this part belongs to the next one.
         (self.message, self.challenge, self.wait) = (None, None, None);
         self.prompts.clear();
-        (self.value, self.metadata, self.version) = (None, Metadata::new(), None);
-        self.refused = None;
+        (self.value, self.metadata, self.refused) = (None, Metadata::new(), None);
+        (self.known, self.written) = (None, None);
         Ok(())
     }
 }
 
-/// Returns a time that timestamps can be.
-fn time(what: &str, time: Option<i64>) -> Result<Option<i64>> {
-    match time {
-        Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
-            Err(Error::internal(format!("{what} is outside the years 1 to 9999")))
-        }
-        time => Ok(time),
-    }
-}
-
-fn push<T>(list: &mut Vec<T>, what: &str, item: T) -> Result<()> {
-    if list.len() == MAX_ITEMS {
-        return Err(Error::internal(format!("{what} are more than {MAX_ITEMS}")));
+fn push<T>(list: &mut Vec<T>, what: &str, most: usize, item: T) -> Result<()> {
+    if list.len() == most {
+        return Err(Error::internal(format!("{what} are more than {most}")));
     }
     list.push(item);
     Ok(())
-}
-
-/// Returns the value whose byte form this is.
-pub(super) fn decoded(kind: u32, bytes: &[u8]) -> Result<Value> {
-    Value::decode(kind, bytes)
-}
-
-/// Returns a text as a value.
-pub(super) fn text_value(text: &[u8]) -> Result<Value> {
-    Ok(Value::Text(SecretText::from_bytes(SecretBytes::copy_of(text))?))
-}
-
-/// Returns bytes as a value.
-pub(super) fn bytes_value(bytes: &[u8]) -> Value {
-    Value::Bytes(SecretBytes::copy_of(bytes))
-}
-
-/// Returns a JSON text as a value.
-pub(super) fn json_value(text: &[u8]) -> Result<Value> {
-    let text = SecretText::from_bytes(SecretBytes::copy_of(text))?;
-    Ok(Value::Json(JsonText::parse(text)?))
-}
-
-/// Returns a credential as a value.
-pub(super) fn credential_value(user: &str, password: &[u8]) -> Result<Value> {
-    let password = SecretText::from_bytes(SecretBytes::copy_of(password))?;
-    Ok(Value::Credential(Credential::new(user.to_owned(), password)))
 }
 
 /// Returns as much of a message as is kept. A character that is cut in two is left out.
@@ -522,7 +405,3 @@ pub(super) fn cut_message(message: &[u8]) -> Result<&str> {
         Err(_) => Err(Error::internal("a message is not UTF-8")),
     }
 }
-
-/// The most bytes of each thing that is told, beside those above.
-pub(super) const MAX_VALUE: usize = MAX_VALUE_BYTES;
-pub(super) const MAX_CURSOR: usize = MAX_CURSOR_BYTES;

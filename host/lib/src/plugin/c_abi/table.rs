@@ -1,9 +1,19 @@
-//! What `keystead_plugin.h` and `keystead_types.h` declare, as Rust sees it: field by field, in its
-//! order. A test compares sizes, places and numbers with what a C compiler makes of the headers.
+//! What `keystead_plugin.h` and `keystead_types.h` declare, as Rust sees it. Structs of records come from
+//! the description that the Rust ABI has (`plugin-api/src/abi/wire/records.rs`), with what lends or reads
+//! each field. A test compares sizes, places and numbers with what a C compiler makes of the headers.
 
 use std::ffi::c_void;
 
-pub(super) use super::bytes::{Bytes, Grown, checked, grown, texts};
+use keystead_plugin_api as api;
+use keystead_plugin_api::abi::wire::{MAX_LINE_BYTES, MAX_PART_BYTES};
+use keystead_plugin_api::{
+    MAX_EXEC_ARGUMENT_BYTES, MAX_FILE_BYTES, MAX_MESSAGE_BYTES, MAX_VALUE_BYTES, Result,
+};
+
+pub(super) use super::bytes::{Bytes, Grown, grown};
+pub(super) use super::field::*;
+use super::fuzzing::Script;
+use super::lend::{Kept, Lend, Lent};
 
 /// What both tables begin with: "KEYST-C1".
 pub(super) const MAGIC: u64 = 0x4b45_5953_542d_4331;
@@ -18,38 +28,224 @@ pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 pub(super) const CONDITIONAL: u32 = 1;
 pub(super) const TEXT_LISTS: u32 = 2;
 
-/// A flag of metadata: it is read-only.
-pub(super) const READ_ONLY: u32 = 1;
-
 /// A flag of a plugin's table: its writes know metadata of the kind *digest* and the mode *merge*.
 #[cfg(feature = "next")]
 pub(super) const NEXT: u32 = 0x100;
 
-/// Bits of `present`.
-pub(super) mod with {
-    pub(in super::super) const VERSION: u32 = 1;
-    pub(in super::super) const IF_VERSION: u32 = 2;
-    pub(in super::super) const METADATA: u32 = 4;
-    pub(in super::super) const CURSOR: u32 = 8;
-    pub(in super::super) const PATTERN: u32 = 16;
-    pub(in super::super) const SESSION: u32 = 32;
-    pub(in super::super) const ID: u32 = 64;
-    pub(in super::super) const CREATED: u32 = 128;
-    pub(in super::super) const REMOVED: u32 = 256;
-    pub(in super::super) const RECOVERABLE_UNTIL: u32 = 512;
-    pub(in super::super) const EXPECTED: u32 = 1024;
-    pub(in super::super) const FILE: u32 = 2048;
-    #[cfg(feature = "next")]
-    pub(in super::super) const LEASE: u32 = 0x10_0000;
-}
-
 /// A plugin's open vault: only the plugin looks into it.
 pub(super) type State = *mut c_void;
 
+/// Gives a record of the contract its struct in C, as `keystead_records!` describes both.
+macro_rules! twins {
+    (bits { $( $(#[$bit_attribute:meta])* $bit:ident = $value:literal, )* } ; $(
+        $type:ident $record:tt $(, most $most:expr)? $(, then $then:expr)?
+        $(, c $way:ident $c:ident $([ $($first:tt)* ])? { $($fields:tt)* })? ;
+    )*) => {
+        /// Bits of `present`.
+        pub(super) mod with {
+            $( $(#[$bit_attribute])* pub(in super::super) const $bit: u32 = $value; )*
+        }
+
+        /// Their names and numbers.
+        #[cfg(test)]
+        pub(super) const BITS: &[(&str, u32)] =
+            &[ $( $(#[$bit_attribute])* (stringify!($bit), $value), )* ];
+
+        $( $( $way! { $type $record $([ $($first)* ])? { $($fields)* } } )? )*
+
+        /// Returns how each of them is laid out, by its name in C.
+        #[cfg(test)]
+        pub(super) fn layouts() -> Vec<Layout> {
+            vec![ $( $( Layout {
+                rust: stringify!($type),
+                told: stringify!($($($first)*)?),
+                c: stringify!($c),
+                size: size_of::<$type>(),
+                fields: $type::fields(),
+            }, )? )* ]
+        }
+    };
+}
+
+/// How a struct is laid out.
+#[cfg(test)]
+pub(super) struct Layout {
+    pub(super) rust: &'static str,
+    /// The size of its first version, and more, where a plugin tells it.
+    pub(super) told: &'static str,
+    pub(super) c: &'static str,
+    pub(super) size: usize,
+    pub(super) fields: Vec<LaidField>,
+}
+
+/// A field: its names in C, behind each other; its type here; where it is, and its size.
+#[cfg(test)]
+pub(super) struct LaidField {
+    pub(super) names: &'static [&'static str],
+    pub(super) rust: &'static str,
+    pub(super) at: usize,
+    pub(super) size: usize,
+}
+
+/// A struct, its fields behind the two words that it begins with.
+macro_rules! twin {
+    ($type:ident { $( $(#[$attribute:meta])* [$name:ident $($more:ident)*] $as:ty, )* } $($derive:ident)*) => {
+        #[repr(C)]
+        #[derive($($derive),*)]
+        pub(super) struct $type {
+            pub(super) size: u32,
+            pub(super) present: u32,
+            $( $(#[$attribute])* pub(super) $name: $as, )*
+        }
+
+        #[cfg(test)]
+        impl $type {
+            fn fields() -> Vec<LaidField> {
+                let mut fields = vec![
+                    LaidField { names: &["size"], rust: "u32", at: 0, size: 4 },
+                    LaidField { names: &["present"], rust: "u32", at: 4, size: 4 },
+                ];
+                $( $(#[$attribute])* fields.push(LaidField {
+                    names: &[stringify!($name) $(, stringify!($more))*],
+                    rust: stringify!($as),
+                    at: std::mem::offset_of!($type, $name),
+                    size: size_of::<$as>(),
+                }); )*
+                fields
+            }
+        }
+    };
+}
+
+/// Returns the field of a record: that of the same name, unless another one is named.
+macro_rules! source {
+    ($of:expr, $name:ident) => {
+        $of.$name
+    };
+    ($of:expr, $name:ident $field:ident) => {
+        $of.$field
+    };
+}
+
+/// Returns the bit of a field that may be absent.
+macro_rules! bit {
+    ($field:expr) => {
+        0
+    };
+    ($field:expr, $bit:ident) => {
+        if $field.is_some() { with::$bit } else { 0 }
+    };
+}
+
+/// A struct that the host lends.
+macro_rules! lent {
+    ($type:ident $record:tt { $(
+        $(#[$attribute:meta])* $name:ident $(+ $more:ident)* : $as:ty
+            $(| $bit:ident)? $(= $field:ident)?
+    ),* $(,)? }) => {
+        twin! { $type { $( $(#[$attribute])* [$name $($more)*] $as, )* } }
+
+        impl Lent for api::$type {
+            type Twin = $type;
+
+            fn lent(&self, kept: &mut Kept) -> Result<$type> {
+                let mut present = 0;
+                $( $(#[$attribute])* { present |= bit!(source!(self, $name $($field)?) $(, $bit)?); } )*
+                Ok($type {
+                    size: size::<$type>(),
+                    present,
+                    $( $(#[$attribute])* $name: Lend::lend(&source!(self, $name $($field)?), kept)?, )*
+                })
+            }
+        }
+    };
+}
+
+/// Has a field say what it says, where it is there.
+macro_rules! say {
+    ($it:expr, $said:ident, $type:ident, [$name:ident]) => {
+        say!($it, $said, $type, [$name $name])
+    };
+    ($it:expr, $said:ident, $type:ident, [$name:ident $field:ident]) => {
+        // SAFETY: passed on to the caller.
+        unsafe { $said.take(&$type::$field, $it.$name) }?
+    };
+    ($it:expr, $said:ident, $type:ident, [$($name:ident)*] | $bit:ident) => {
+        if $it.present & with::$bit != 0 {
+            say!($it, $said, $type, [$($name)*]);
+        }
+    };
+    ($it:expr, $said:ident, $type:ident, [$name:ident]
+        { $( $(#[$attribute:meta])* $mask:literal $flag:ident ),* }) => {
+        $( $(#[$attribute])* {
+            if u32::from($it.$name) & $mask != 0 {
+                $said.own(&$type::$flag, &true)?;
+            }
+        } )*
+    };
+}
+
+/// A struct that a plugin tells.
+macro_rules! told {
+    ($type:ident { $(
+        $(#[$record_attribute:meta])* $number:literal $record:ident $(<= $limit:expr)?
+    ),* $(,)? } [$first:literal, $what:literal] { $(
+        $(#[$attribute:meta])* $name:ident $(+ $more:ident)* : $as:ty
+            $(| $bit:ident)? $(= $field:ident)? $({ $($flags:tt)* })?
+    ),* $(,)? }) => {
+        twin! { $type { $( $(#[$attribute])* [$name $($more)*] $as, )* } Clone Copy Default }
+
+        // SAFETY: it is `repr(C)`, begins with `size: u32`, and is made of numbers and pointers alone;
+        // a test of the headers compares its size, and finds no padding.
+        unsafe impl Grown for $type {
+            const WHAT: &'static str = $what;
+            const FIRST: usize = $first;
+        }
+
+        #[allow(non_upper_case_globals, dead_code, reason = "all are there, named as the record's are")]
+        impl $type {
+            $( $(#[$record_attribute])* pub(super) const $record: Field = Field {
+                number: $number,
+                name: concat!("`", stringify!($record), "`"),
+                limit: [$($limit,)? MAX_LINE_BYTES][0],
+            }; )*
+
+            /// Returns one that says nothing.
+            #[cfg(test)]
+            pub(super) fn sized() -> Self {
+                Self { size: size::<Self>(), ..Default::default() }
+            }
+        }
+
+        impl $type {
+            /// Returns one that is filled in with whatever the script says.
+            pub(super) fn filled(script: &mut Script) -> Self {
+                Self {
+                    size: script.size::<Self>(),
+                    present: script.small(),
+                    $( $(#[$attribute])* $name: script.field(), )*
+                }
+            }
+        }
+
+        impl Told for $type {
+            type Plain = api::$type;
+
+            unsafe fn say(&self, said: &mut Said<'_>) -> Result<()> {
+                $( $(#[$attribute])* {
+                    say!(self, said, $type, [$name $($field)?] $(| $bit)? $({ $($flags)* })?);
+                } )*
+                Ok(())
+            }
+        }
+    };
+}
+
+keystead_plugin_api::keystead_records! { twins }
+
 /// A parameter.
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Item {
+pub(super) struct Parameter {
     pub(super) size: u32,
     pub(super) kind: u32,
     pub(super) name: Bytes,
@@ -58,320 +254,22 @@ pub(super) struct Item {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Metadata {
     pub(super) size: u32,
     pub(super) kind: u32,
     pub(super) key: Bytes,
     pub(super) integer: i64,
     pub(super) text: Bytes,
-    pub(super) texts: *const Bytes,
-    pub(super) text_count: usize,
+    pub(super) texts: Texts,
     pub(super) flags: u32,
     pub(super) reserved: u32,
 }
 
-#[repr(C)]
-pub(super) struct Answer {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) name: Bytes,
-    pub(super) value: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct Variable {
-    pub(super) name: Bytes,
-    pub(super) value: Bytes,
-}
-
-/// A request that has nothing but its deadline.
-#[repr(C)]
-pub(super) struct PlainRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-}
-
-#[repr(C)]
-pub(super) struct OpenRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) vault: Bytes,
-    pub(super) kind: Bytes,
-    pub(super) parameters: *const *const Item,
-    pub(super) parameter_count: usize,
-    pub(super) session: Bytes,
-    pub(super) session_millis: u64,
-    pub(super) host_name: Bytes,
-    pub(super) host_version: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct GetRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-    pub(super) version: Bytes,
-    #[cfg(feature = "next")]
-    pub(super) reason: Bytes,
-}
-
-/// Several requests.
-#[repr(C)]
-pub(super) struct ManyRequest<R> {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) requests: *const *const R,
-    pub(super) request_count: usize,
-}
-
-#[repr(C)]
-pub(super) struct ListRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) cursor: Bytes,
-    pub(super) pattern: Bytes,
-    pub(super) prefix: Bytes,
-    pub(super) limit: u32,
-    pub(super) reserved: u32,
-}
-
-#[repr(C)]
-pub(super) struct DescribeRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct SetRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-    pub(super) value: Bytes,
-    pub(super) value_kind: u32,
-    pub(super) mode: u32,
-    pub(super) metadata: *const *const Metadata,
-    pub(super) metadata_count: usize,
-    pub(super) if_version: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct RemoveRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-    pub(super) if_version: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct RenameRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) from: Bytes,
-    pub(super) to: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct SetMetadataRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-    pub(super) metadata: *const *const Metadata,
-    pub(super) metadata_count: usize,
-    pub(super) if_version: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct UnlockRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) challenge: Bytes,
-    pub(super) answers: *const *const Answer,
-    pub(super) answer_count: usize,
-}
-
-#[repr(C)]
-pub(super) struct VersionsRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-    pub(super) cursor: Bytes,
-    pub(super) limit: u32,
-    pub(super) reserved: u32,
-}
-
-#[repr(C)]
-pub(super) struct ListRemovedRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) cursor: Bytes,
-    pub(super) limit: u32,
-    pub(super) reserved: u32,
-}
-
-/// A request of `restore` or `purge`.
-#[repr(C)]
-pub(super) struct RemovedOneRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) name: Bytes,
-    pub(super) id: Bytes,
-    pub(super) version: Bytes,
-}
-
-#[repr(C)]
-pub(super) struct ActionRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) action: Bytes,
-    pub(super) parameters: *const *const Item,
-    pub(super) parameter_count: usize,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Challenge {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) id: Bytes,
-    pub(super) message: Bytes,
-    pub(super) url: Bytes,
-    pub(super) wait: u32,
-    pub(super) reserved: u32,
-    pub(super) interval_millis: u64,
-    pub(super) expires_millis: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Prompt {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) kind: u32,
-    pub(super) flags: u32,
-    pub(super) name: Bytes,
-    pub(super) label: Bytes,
-    pub(super) choices: *const Bytes,
-    pub(super) choice_count: usize,
-}
-
-/// What is known of a secret beside its value; also of one that was written.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Secret {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) version: Bytes,
-    #[cfg(feature = "next")]
-    pub(super) lease_millis: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) name: Bytes,
-    pub(super) kind: u32,
-    pub(super) reserved: u32,
-    pub(super) version: Bytes,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Removed {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) recoverable_until: i64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct RemovedSecret {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) name: Bytes,
-    pub(super) id: Bytes,
-    pub(super) removed: i64,
-    pub(super) recoverable_until: i64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Version {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) id: Bytes,
-    pub(super) created: i64,
-    pub(super) flags: u32,
-    pub(super) reserved: u32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Rules {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) names: u32,
-    pub(super) folding: u32,
-    pub(super) composition: u32,
-    pub(super) reserved: u32,
-    pub(super) max_name_bytes: u64,
-    pub(super) max_value_bytes: u64,
-    pub(super) name_grammar: Bytes,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Action {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) id: Bytes,
-    pub(super) description: Bytes,
-    pub(super) flags: u32,
-    pub(super) reserved: u32,
-}
-
-/// A parameter of an action's schema.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Schema {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) kind: u32,
-    pub(super) flags: u32,
-    pub(super) name: Bytes,
-    pub(super) description: Bytes,
-    pub(super) preset: Bytes,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct ExecRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) program: Bytes,
-    pub(super) arguments: *const Bytes,
-    pub(super) argument_count: usize,
-    pub(super) input: Bytes,
-    pub(super) variables: *const Variable,
-    pub(super) variable_count: usize,
+// SAFETY: as for those of the description.
+unsafe impl Grown for Metadata {
+    const WHAT: &'static str = "a piece of metadata";
+    const FIRST: usize = 72;
 }
 
 #[repr(C)]
@@ -384,26 +282,7 @@ pub(super) struct ExecOutput {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct ReadFileRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) path: Bytes,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct ReplaceFileRequest {
-    pub(super) size: u32,
-    pub(super) present: u32,
-    pub(super) deadline_millis: u64,
-    pub(super) path: Bytes,
-    pub(super) expected: Bytes,
-    pub(super) content: Bytes,
-}
-
-#[repr(C)]
+#[derive(Default)]
 pub(super) struct FileTold {
     pub(super) size: u32,
     pub(super) present: u32,
@@ -415,39 +294,11 @@ pub(super) struct FileTold {
 /// A plugin's function that is given a file.
 pub(super) type TakeFile = unsafe extern "C" fn(*mut c_void, *const FileTold);
 
-macro_rules! grown {
-    ($($type:ty, $what:literal, $first:literal;)*) => {$(
-        // SAFETY: all are `repr(C)`, begin with `size: u32`, and are made of numbers and pointers
-        // alone; a test of the headers compares their sizes, and finds no padding.
-        unsafe impl Grown for $type {
-            const WHAT: &'static str = $what;
-            const FIRST: usize = $first;
-        }
-    )*};
-}
-
-grown! {
-    Metadata, "a piece of metadata", 72;
-    Challenge, "a challenge", 80;
-    Prompt, "a prompt", 64;
-    Secret, "what is known of a secret", 24;
-    Entry, "an entry", 48;
-    Removed, "a removal", 16;
-    RemovedSecret, "a removed secret", 56;
-    Version, "a version", 40;
-    Rules, "the rules", 56;
-    Action, "an action", 48;
-    Schema, "a parameter's schema", 64;
-    ExecRequest, "a request of exec", 80;
-    ReadFileRequest, "a request of read_file", 32;
-    ReplaceFileRequest, "a request of replace_file", 64;
-}
-
 /// A plugin's function that is given an output.
 pub(super) type Take = unsafe extern "C" fn(*mut c_void, *const ExecOutput);
 
 /// A function of the host's that takes a struct of an answer.
-type Told<T> = unsafe extern "C" fn(u64, *const T) -> u32;
+type Tell<T> = unsafe extern "C" fn(u64, *const T) -> u32;
 
 /// The host's functions.
 #[repr(C)]
@@ -461,24 +312,24 @@ pub(super) struct HostTable {
         unsafe extern "C" fn(u64, *const ExecRequest, Option<Take>, *mut c_void) -> u32,
     pub(super) message: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) retry_after: unsafe extern "C" fn(u64, u64) -> u32,
-    pub(super) challenge: Told<Challenge>,
-    pub(super) prompt: Told<Prompt>,
+    pub(super) challenge: Tell<Challenge>,
+    pub(super) prompt: Tell<Prompt>,
     pub(super) value: unsafe extern "C" fn(u64, u32, Bytes) -> u32,
     pub(super) text: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) bytes: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) json: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) credential: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
-    pub(super) metadata: Told<Metadata>,
-    pub(super) secret: Told<Secret>,
-    pub(super) entry: Told<Entry>,
+    pub(super) metadata: Tell<Metadata>,
+    pub(super) secret: Tell<Secret>,
+    pub(super) entry: Tell<Entry>,
     pub(super) next_cursor: unsafe extern "C" fn(u64, Bytes) -> u32,
-    pub(super) written: Told<Secret>,
-    pub(super) removed: Told<Removed>,
-    pub(super) version: Told<Version>,
-    pub(super) removed_secret: Told<RemovedSecret>,
-    pub(super) rules: Told<Rules>,
-    pub(super) action: Told<Action>,
-    pub(super) parameter: Told<Schema>,
+    pub(super) written: Tell<Written>,
+    pub(super) removed: Tell<Removed>,
+    pub(super) version: Tell<Version>,
+    pub(super) removed_secret: Tell<RemovedSecret>,
+    pub(super) rules: Tell<Rules>,
+    pub(super) action: Tell<Action>,
+    pub(super) parameter: Tell<OwnedParameter>,
     pub(super) keep_session: unsafe extern "C" fn(u64, Bytes, u64) -> u32,
     pub(super) result: unsafe extern "C" fn(u64, u32) -> u32,
     pub(super) read_file:
@@ -516,21 +367,21 @@ pub(super) struct PluginTable {
     pub(super) remove: Option<Call<RemoveRequest>>,
     pub(super) set_metadata: Option<Call<SetMetadataRequest>>,
     pub(super) unlock: Option<Call<UnlockRequest>>,
-    pub(super) lock: Option<Call<PlainRequest>>,
-    pub(super) test: Option<Call<PlainRequest>>,
-    pub(super) unregister: Option<Call<PlainRequest>>,
+    pub(super) lock: Option<Call<LockRequest>>,
+    pub(super) test: Option<Call<TestRequest>>,
+    pub(super) unregister: Option<Call<UnregisterRequest>>,
     pub(super) versions: Option<Call<VersionsRequest>>,
-    pub(super) actions: Option<Call<PlainRequest>>,
+    pub(super) actions: Option<Call<ActionsRequest>>,
     pub(super) run_action: Option<Call<ActionRequest>>,
-    pub(super) get_many: Option<Call<ManyRequest<GetRequest>>>,
-    pub(super) set_many: Option<Call<ManyRequest<SetRequest>>>,
+    pub(super) get_many: Option<Call<GetManyRequest>>,
+    pub(super) set_many: Option<Call<SetManyRequest>>,
     pub(super) rename: Option<Call<RenameRequest>>,
     pub(super) list_removed: Option<Call<ListRemovedRequest>>,
-    pub(super) restore: Option<Call<RemovedOneRequest>>,
-    pub(super) purge: Option<Call<RemovedOneRequest>>,
-    pub(super) rules: Option<Call<PlainRequest>>,
+    pub(super) restore: Option<Call<RestoreRequest>>,
+    pub(super) purge: Option<Call<PurgeRequest>>,
+    pub(super) rules: Option<Call<RulesRequest>>,
     #[cfg(feature = "next")]
-    pub(super) health: Option<Call<PlainRequest>>,
+    pub(super) health: Option<Call<TestRequest>>,
 }
 
 /// Returns the size of a struct, as it stands at its beginning.

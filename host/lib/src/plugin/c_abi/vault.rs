@@ -7,7 +7,7 @@ use keystead_plugin_api::abi::merged;
 use keystead_plugin_api::{Context, Error, MAX_GET_MANY, Result, Vault};
 
 use super::host_table::Place;
-use super::lend::{self, Lent};
+use super::lend::{Kept, Lent};
 use super::reply::{Asked, Reply};
 use super::table::*;
 
@@ -46,8 +46,8 @@ pub(super) fn open(
         return Err(Error::internal("its table lacks what every plugin has"));
     };
     let place = Place::take(context.into_services());
-    let parameters = lend::parameters(&request.parameters);
-    let lent = lend::open(request, &parameters);
+    let mut kept = Kept::default();
+    let lent = request.lent(&mut kept)?;
     let mut state: State = ptr::null_mut();
     let reply = place.begin(Asked::Done);
     // SAFETY: the table is that of a plugin of this ABI; what it is given lives until it
@@ -65,11 +65,18 @@ pub(super) fn open(
 
 impl CVault {
     /// Makes one call and returns what was told.
-    fn call<R>(&mut self, function: Call<R>, request: &R, asked: Asked) -> Result<Reply> {
+    fn call<R: Lent>(
+        &mut self,
+        function: Call<R::Twin>,
+        request: &R,
+        asked: Asked,
+    ) -> Result<Reply> {
+        let mut kept = Kept::default();
+        let lent = request.lent(&mut kept)?;
         let reply = self.place.begin(asked);
-        // SAFETY: the state lives until `close`; the request lives until this returns;
-        // `&mut self` makes it the only call.
-        let status = unsafe { function(self.state, request, reply) };
+        // SAFETY: the state lives until `close`; the request and what is kept live until this
+        // returns; `&mut self` makes it the only call.
+        let status = unsafe { function(self.state, &lent, reply) };
         self.place.end(status)
     }
 
@@ -94,6 +101,15 @@ impl CVault {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a write that the plugin does not say that it knows.
+    fn check_write(&self, request: &api::SetRequest) -> Result<()> {
+        self.check_condition(request.if_version.as_ref())?;
+        request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
+        #[cfg(feature = "next")]
+        self.check_next(request.mode, request.metadata.as_ref())?;
+        Ok(())
     }
 
     /// Refuses to write what the plugin does not say that it knows: it would keep something else.
@@ -132,20 +148,17 @@ impl Vault for Bare<'_> {
 
 impl Vault for CVault {
     fn get(&mut self, request: &api::GetRequest) -> Result<api::Secret> {
-        self.call(self.get, &lend::get(request), Asked::Secret)?.secret()
+        self.call(self.get, request, Asked::Secret)?.secret()
     }
 
     fn list(&mut self, request: &api::ListRequest) -> Result<api::Page> {
-        let lent = lend::list(request);
-        let told = self.call(self.list, &lent, Asked::Page(lent.limit as usize))?;
+        let told = self.call(self.list, request, Asked::Page(limit(request.limit)))?;
         Ok(api::Page::new(told.entries, advanced(told.next, request.cursor.as_deref())?))
     }
 
     fn describe(&mut self, request: &api::DescribeRequest) -> Result<api::Entry> {
         match self.table.describe {
-            Some(describe) => {
-                self.call(describe, &lend::describe(request), Asked::Entry)?.entry_alone()
-            }
+            Some(describe) => self.call(describe, request, Asked::Entry)?.entry_alone(),
             None => self.bare().describe(request),
         }
     }
@@ -154,47 +167,28 @@ impl Vault for CVault {
         let Some(set) = self.table.set else {
             return Err(Error::unsupported("this vault cannot be written to"));
         };
-        self.check_condition(request.if_version.as_ref())?;
-        request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
-        #[cfg(feature = "next")]
-        self.check_next(request.mode, request.metadata.as_ref())?;
-        let value = request.value.encode()?;
-        let items = lend::metadata(request.metadata.as_ref().unwrap_or(&api::Metadata::new()));
-        let lent = lend::set(&request, value.expose(), &items);
-        Ok(self.call(set, &lent, Asked::Written)?.written())
+        self.check_write(&request)?;
+        self.call(set, &request, Asked::Written)?.written()
     }
 
     fn set_many(&mut self, request: api::SetManyRequest) -> Result<api::SetManyResults> {
         api::SetRequest::check_many(&request.requests)?;
         let Some(set_many) = self.table.set_many else { return self.bare().set_many(request) };
-        let requests = &request.requests;
-        let value = |request: &api::SetRequest| {
-            self.check_condition(request.if_version.as_ref())?;
-            request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
-            #[cfg(feature = "next")]
-            self.check_next(request.mode, request.metadata.as_ref())?;
-            request.value.encode()
+        // What may not be written is refused alone.
+        let mut sent = Vec::with_capacity(request.requests.len());
+        let mut check = |request: api::SetRequest| {
+            self.check_write(&request)?;
+            request.value.encoded_len()?;
+            sent.push(request);
+            Ok(())
         };
-        let values: Vec<_> = requests.iter().map(value).collect();
-        let none = api::Metadata::new();
-        let items: Vec<_> = requests
-            .iter()
-            .map(|request| lend::metadata(request.metadata.as_ref().unwrap_or(&none)))
-            .collect();
-        let (mut lent, mut results) = (Vec::new(), Vec::new());
-        for ((request, value), items) in requests.iter().zip(&values).zip(&items) {
-            match value {
-                Ok(value) => {
-                    lent.push(lend::set(request, value.expose(), items));
-                    results.push(Ok(()));
-                }
-                Err(error) => results.push(Err(error.clone())),
-            }
-        }
-        let lent = Lent::new(lent);
-        let answers = match lent.count() {
+        let results: Vec<Result<()>> = request.requests.into_iter().map(&mut check).collect();
+        let answers = match sent.len() {
             0 => Vec::new(),
-            count => self.call(set_many, &lend::many(&lent), Asked::Results(count))?.results,
+            count => {
+                let sent = api::SetManyRequest::new(sent);
+                self.call(set_many, &sent, Asked::Results(count))?.results
+            }
         };
         merged(results, answers).map(api::SetManyResults::new)
     }
@@ -202,15 +196,13 @@ impl Vault for CVault {
     fn remove(&mut self, request: &api::RemoveRequest) -> Result<api::Removed> {
         let Some(remove) = self.table.remove else { return self.bare().remove(request) };
         self.check_condition(request.if_version.as_ref())?;
-        let told = self.call(remove, &lend::remove(request), Asked::Removed)?;
+        let told = self.call(remove, request, Asked::Removed)?;
         Ok(told.removed.unwrap_or_default())
     }
 
     fn rename(&mut self, request: &api::RenameRequest) -> Result<api::Renamed> {
         let Some(rename) = self.table.rename else { return self.bare().rename(request) };
-        let mut renamed = api::Renamed::new();
-        renamed.version = self.call(rename, &lend::rename(request), Asked::Written)?.version;
-        Ok(renamed)
+        self.call(rename, request, Asked::Written)?.written()
     }
 
     fn set_metadata(&mut self, request: api::SetMetadataRequest) -> Result<api::MetadataWritten> {
@@ -221,71 +213,55 @@ impl Vault for CVault {
         self.check_metadata(&request.metadata)?;
         #[cfg(feature = "next")]
         self.check_next(api::WriteMode::Upsert, Some(&request.metadata))?;
-        let items = lend::metadata(&request.metadata);
-        let lent = lend::set_metadata(&request, &items);
-        let mut written = api::MetadataWritten::new();
-        written.version = self.call(set_metadata, &lent, Asked::Written)?.version;
-        Ok(written)
+        self.call(set_metadata, &request, Asked::Written)?.written()
     }
 
     fn list_removed(&mut self, request: &api::ListRemovedRequest) -> Result<api::RemovedPage> {
         let Some(list) = self.table.list_removed else { return self.bare().list_removed(request) };
-        let lent = lend::list_removed(request);
-        let told = self.call(list, &lent, Asked::RemovedPage(lent.limit as usize))?;
+        let told = self.call(list, request, Asked::RemovedPage(limit(request.limit)))?;
         let next = advanced(told.next, request.cursor.as_deref())?;
         Ok(api::RemovedPage::new(told.removed_secrets, next))
     }
 
     fn restore(&mut self, request: &api::RestoreRequest) -> Result<api::Restored> {
         let Some(restore) = self.table.restore else { return self.bare().restore(request) };
-        let api::RestoreRequest { name, id, version, deadline, .. } = request;
-        let lent = lend::removed_one(name, id.as_ref(), version.as_ref(), *deadline);
-        let mut restored = api::Restored::new();
-        restored.version = self.call(restore, &lent, Asked::Written)?.version;
-        Ok(restored)
+        self.call(restore, request, Asked::Written)?.written()
     }
 
     fn purge(&mut self, request: &api::PurgeRequest) -> Result<api::Purged> {
         let Some(purge) = self.table.purge else { return self.bare().purge(request) };
-        let api::PurgeRequest { name, id, version, deadline, .. } = request;
-        let lent = lend::removed_one(name, id.as_ref(), version.as_ref(), *deadline);
-        self.call(purge, &lent, Asked::Done).map(|_| api::Purged::new())
+        self.call(purge, request, Asked::Done).map(|_| api::Purged::new())
     }
 
     fn rules(&mut self, request: &api::RulesRequest) -> Result<api::Rules> {
         let Some(rules) = self.table.rules else { return self.bare().rules(request) };
-        let told = self.call(rules, &lend::plain(request.deadline), Asked::Rules)?;
+        let told = self.call(rules, request, Asked::Rules)?;
         told.rules.ok_or_else(|| Error::internal("success was answered and no rules"))
     }
 
     fn unlock(&mut self, request: &api::UnlockRequest) -> Result<api::Unlocked> {
         let Some(unlock) = self.table.unlock else { return self.bare().unlock(request) };
-        let answers = lend::answers(&request.answers);
-        let lent = lend::unlock(request, &answers);
-        self.call(unlock, &lent, Asked::Done).map(|_| api::Unlocked::new())
+        self.call(unlock, request, Asked::Done).map(|_| api::Unlocked::new())
     }
 
     fn lock(&mut self, request: &api::LockRequest) -> Result<api::Locked> {
-        let lent = lend::plain(request.deadline);
         match self.table.lock {
-            Some(lock) => self.call(lock, &lent, Asked::Done).map(|_| api::Locked::new()),
+            Some(lock) => self.call(lock, request, Asked::Done).map(|_| api::Locked::new()),
             None => self.bare().lock(request),
         }
     }
 
     fn test(&mut self, request: &api::TestRequest) -> Result<api::TestReport> {
-        let lent = lend::plain(request.deadline);
         match self.table.test {
-            Some(test) => self.call(test, &lent, Asked::Done).map(|_| api::TestReport::new()),
+            Some(test) => self.call(test, request, Asked::Done).map(|_| api::TestReport::new()),
             None => self.bare().test(request),
         }
     }
 
     fn unregister(&mut self, request: &api::UnregisterRequest) -> Result<api::Unregistered> {
-        let lent = lend::plain(request.deadline);
         match self.table.unregister {
             Some(unregister) => {
-                self.call(unregister, &lent, Asked::Done).map(|_| api::Unregistered::new())
+                self.call(unregister, request, Asked::Done).map(|_| api::Unregistered::new())
             }
             None => self.bare().unregister(request),
         }
@@ -300,9 +276,7 @@ impl Vault for CVault {
             )));
         }
         let Some(get_many) = self.table.get_many else { return self.bare().get_many(request) };
-        let lent = Lent::new(requests.iter().map(lend::get).collect());
-        let asked = Asked::Secrets(lent.count());
-        let results = self.call(get_many, &lend::many(&lent), asked)?.secrets;
+        let results = self.call(get_many, request, Asked::Secrets(requests.len()))?.secrets;
         if results.len() != requests.len() {
             return Err(Error::internal(format!(
                 "{} secrets were asked for and {} came back",
@@ -315,17 +289,15 @@ impl Vault for CVault {
 
     fn versions(&mut self, request: &api::VersionsRequest) -> Result<api::VersionPage> {
         let Some(versions) = self.table.versions else { return self.bare().versions(request) };
-        let lent = lend::versions(request);
-        let told = self.call(versions, &lent, Asked::Versions(lent.limit as usize))?;
+        let told = self.call(versions, request, Asked::Versions(limit(request.limit)))?;
         let next = advanced(told.next, request.cursor.as_deref())?;
         Ok(api::VersionPage::new(told.versions, next))
     }
 
     fn actions(&mut self, request: &api::ActionsRequest) -> Result<api::ActionList> {
-        let lent = lend::plain(request.deadline);
         match self.table.actions {
             Some(actions) => {
-                Ok(api::ActionList::new(self.call(actions, &lent, Asked::Actions)?.actions))
+                Ok(api::ActionList::new(self.call(actions, request, Asked::Actions)?.actions))
             }
             None => self.bare().actions(request),
         }
@@ -333,9 +305,7 @@ impl Vault for CVault {
 
     fn run_action(&mut self, request: &api::ActionRequest) -> Result<api::ActionOutcome> {
         let Some(act) = self.table.run_action else { return self.bare().run_action(request) };
-        let parameters = lend::parameters(&request.parameters);
-        let lent = lend::action(request, &parameters);
-        let told = self.call(act, &lent, Asked::Outcome)?;
+        let told = self.call(act, request, Asked::Outcome)?;
         let mut outcome = api::ActionOutcome::new(told.message.unwrap_or_default());
         outcome.value = told.value;
         Ok(outcome)
@@ -347,10 +317,17 @@ impl Vault for CVault {
         deadline: api::Deadline,
     ) -> Result<std::collections::BTreeMap<String, String>> {
         match self.table.health {
-            Some(health) => Ok(self.call(health, &lend::plain(deadline), Asked::Health)?.health),
+            Some(health) => {
+                Ok(self.call(health, &api::TestRequest::new(deadline), Asked::Health)?.health)
+            }
             None => self.bare().health(deadline),
         }
     }
+}
+
+/// Returns a page's limit as the contract has it.
+fn limit(limit: usize) -> usize {
+    limit.clamp(1, api::MAX_PAGE_ENTRIES)
 }
 
 /// Returns the next page's cursor, which differs from that of this page.

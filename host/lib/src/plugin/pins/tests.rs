@@ -16,7 +16,7 @@ fn pin() -> Pin {
         size: Some(4),
         version: Some("1.2.3".parse().unwrap()),
         source: Some("/home/ada/\"odd\"\nname.so".to_owned()),
-        when: Some(jiff::Timestamp::from_second(1_800_000_000).unwrap()),
+        trusted_at: Some(jiff::Timestamp::from_second(1_800_000_000).unwrap()),
     }
 }
 
@@ -34,14 +34,14 @@ fn a_pin_is_read_back_as_it_was_written() {
     assert_eq!(read(&pin.to_toml(), PinLayer::User).unwrap(), PinEntry::Pin(pin.clone()));
     pin.in_process = InProcess::Danger;
     pin.size = None;
-    pin.when = None;
+    pin.trusted_at = None;
     assert_eq!(read(&pin.to_toml(), PinLayer::User).unwrap(), PinEntry::Pin(pin));
 }
 
 #[test]
 fn an_administrator_can_write_a_pin_of_four_lines() {
     let text =
-        format!("schema = 1\nid = 'memory'\nsha256 = '{HASH}'\nvouched-by = 'administrator'\n");
+        format!("schema = 1\nid = 'memory'\nsha256 = '{HASH}'\ntrust-source = 'administrator'\n");
     let PinEntry::Pin(pin) = read(&text, PinLayer::Administrator).unwrap() else {
         panic!("a denial")
     };
@@ -54,7 +54,7 @@ fn a_pin_claims_no_other_layer() {
     let text = pin().to_toml().replace("\"user\"", "\"administrator\"");
     assert_eq!(
         message(&text),
-        "the pin `/pins.d/memory.toml` is not valid: `vouched-by` is not `user`, whose directory it lies in"
+        "the pin `/pins.d/memory.toml` is not valid: `trust-source` is not `user`, whose directory it lies in"
     );
     let denial = "schema = 1\nid = 'memory'\ndeny = true\n";
     assert!(message(denial).ends_with("only the administrator can say `deny`"));
@@ -67,8 +67,8 @@ fn refuses_a_pin_that_is_not_understood_in_full() {
     assert_eq!(
         message(&good.replace("size", "sise")),
         "the pin `/pins.d/memory.toml` is malformed in line 5, column 1: unknown field `sise`, \
-         expected one of `schema`, `id`, `sha256`, `vouched-by`, `deny`, `in-process`, `size`, \
-         `version`, `source`, `when`"
+         expected one of `schema`, `id`, `sha256`, `trust-source`, `deny`, `in-process`, `size`, \
+         `version`, `source`, `trusted-at`"
     );
     let code = |text: &str| read(text, PinLayer::User).unwrap_err().code();
     assert_eq!(code(&good.replace("schema = 1", "schema = 2")), "E03.pin-version");

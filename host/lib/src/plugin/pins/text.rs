@@ -16,7 +16,7 @@ struct Text {
     schema: i64,
     id: Option<String>,
     sha256: Option<String>,
-    vouched_by: Option<String>,
+    trust_source: Option<String>,
     #[serde(default)]
     deny: bool,
     #[serde(default)]
@@ -24,7 +24,7 @@ struct Text {
     size: Option<u64>,
     version: Option<String>,
     source: Option<String>,
-    when: Option<String>,
+    trusted_at: Option<String>,
 }
 
 /// Reads the pin of this layer whose file is named for `stem`.
@@ -65,10 +65,10 @@ pub(super) fn read(
     if id.as_str() != stem {
         return Err(invalid(format!("it is for plugin `{id}`, and is not named `{id}.toml`")));
     }
-    let vouched_by = pin.vouched_by.ok_or_else(|| missing("vouched-by"))?;
-    if vouched_by != layer.as_str() {
+    let trust_source = pin.trust_source.ok_or_else(|| missing("trust-source"))?;
+    if trust_source != layer.as_str() {
         return Err(invalid(format!(
-            "`vouched-by` is not `{}`, whose directory it lies in",
+            "`trust-source` is not `{}`, whose directory it lies in",
             layer.as_str()
         )));
     }
@@ -79,11 +79,11 @@ pub(super) fn read(
                 .map_err(|e| invalid(format!("`version` is not a version: {e}")))?,
         ),
     };
-    let when = match pin.when {
+    let trusted_at = match pin.trusted_at {
         None => None,
-        Some(text) => {
-            Some(text.parse().map_err(|_| invalid("`when` is not an RFC 3339 time".to_owned()))?)
-        }
+        Some(text) => Some(
+            text.parse().map_err(|_| invalid("`trusted-at` is not an RFC 3339 time".to_owned()))?,
+        ),
     };
     Ok(PinEntry::Pin(Pin {
         id,
@@ -93,7 +93,7 @@ pub(super) fn read(
         size: pin.size,
         version,
         source: pin.source,
-        when,
+        trusted_at,
     }))
 }
 
@@ -103,7 +103,7 @@ pub(super) fn write(pin: &Pin) -> String {
     text["schema"] = value(SCHEMA);
     text["id"] = value(pin.id.as_str());
     text["sha256"] = value(pin.sha256.to_string());
-    text["vouched-by"] = value(pin.layer.as_str());
+    text["trust-source"] = value(pin.layer.as_str());
     if pin.in_process == InProcess::Danger {
         text["in-process"] = value(true);
     }
@@ -116,8 +116,8 @@ pub(super) fn write(pin: &Pin) -> String {
     if let Some(source) = &pin.source {
         text["source"] = value(source);
     }
-    if let Some(when) = pin.when {
-        text["when"] = value(when.to_string());
+    if let Some(at) = pin.trusted_at {
+        text["trusted-at"] = value(at.to_string());
     }
     text.to_string()
 }

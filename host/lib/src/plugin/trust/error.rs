@@ -67,7 +67,7 @@ pub enum Error {
         sha256: Digest,
     },
     /// The pin belongs to a package or to the administrator, and is theirs to change.
-    #[error("plugin `{id}` is pinned in `{path}`, which only the {owner} can change", path = path.display(), owner = match layer { PinLayer::Packaged => "package that brought it", _ => "administrator" })]
+    #[error("plugin `{id}` is pinned in `{path}`, which only the {owner} can change", path = path.display(), owner = match layer { PinLayer::Packaged => "package that brought it", PinLayer::User => "user who installed it", PinLayer::Administrator => "administrator" })]
     NotYours {
         /// The plugin's id.
         id: PluginId,

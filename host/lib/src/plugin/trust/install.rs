@@ -115,6 +115,9 @@ impl Unpinned {
 pub enum InstallTarget {
     /// Into the user's data directory.
     User,
+    /// For all users: the file into this one of the store's directories of packages, the pin into the
+    /// system's configuration directory. Both are root's and readable by everyone.
+    System(PathBuf),
     /// Into this one of the store's directories of packages, readable by everyone: for what builds and installs
     /// host and plugins together.
     Packaged(PathBuf),
@@ -136,6 +139,18 @@ pub enum OnIdConflict {
     Refuse,
     /// The new file takes its place: an upgrade. A pin of another layer is never replaced.
     Replace,
+}
+
+impl InstallTarget {
+    /// Returns the layer of the pins there.
+    #[doc(hidden)]
+    pub fn layer(&self) -> PinLayer {
+        match self {
+            Self::User => PinLayer::User,
+            Self::System(_) => PinLayer::Administrator,
+            Self::Packaged(_) => PinLayer::Packaged,
+        }
+    }
 }
 
 impl PluginStore {
@@ -210,38 +225,40 @@ impl PluginStore {
     pub fn install(
         &self,
         candidate: Candidate,
-        vouch: &TrustDecision,
+        decision: &TrustDecision,
         taken: OnIdConflict,
     ) -> Result<Trusted, Error> {
-        let place = Destination::of(self, &vouch.place)?;
+        let place = Destination::of(self, &decision.place)?;
         self.permit_install(&candidate, place.layer)?;
-        let root = SafeDir::create_with(&place.path, place.rule, place.dir_mode)?;
+        let root = SafeDir::create_with(&place.pins, place.rule, place.dir_mode)?;
+        let files = SafeDir::create_with(&place.files, place.rule, place.dir_mode)?;
         let lock = root.lock(LOCK)?;
         let pin = match self.taken(&candidate, &place, taken)? {
             Taken::ByTheSameElsewhere => None,
             Taken::Free { replaces } => {
-                Some((candidate.pin(vouch.in_process, place.layer), replaces))
+                Some((candidate.pin(decision.in_process, place.layer), replaces))
             }
         };
-        store_bytes(&root, &place, &candidate)?;
+        store_bytes(&files, &place, &candidate)?;
         if let Some((pin, replaces)) = pin {
             let pins = root.make_dir(pins::DIR, place.dir_mode)?;
             pins.write(&pin.file_name(), pin.to_toml().as_bytes(), place.pin_mode)?;
             if let Some(old) = replaces.filter(|old| *old != pin.sha256) {
-                self.discard(&root, place.layer, &old, &lock)?;
+                self.discard(&place, &old, &lock)?;
             }
         }
         drop(lock);
         self.find(&candidate.id)
     }
 
-    /// Accepts an installed plugin's file as it was looked at by [`PluginStore::reexamine`], and
-    /// gives it another chance if it was quarantined.
+    /// Pins an installed plugin's file as [`PluginStore::reexamine`] found it, in the layer of `place`,
+    /// and lifts its quarantine.
     ///
     /// # Errors
-    /// [`Error::NotYours`] when the file changed, or shall run in the host's process, and
-    /// the pin is not the user's.
-    pub fn trust(&self, candidate: Candidate, in_process: InProcess) -> Result<Trusted, Error> {
+    /// [`Error::NotYours`] when the file changed, or is to run in-process, and the pin is of another
+    /// layer.
+    pub fn trust(&self, candidate: Candidate, decision: &TrustDecision) -> Result<Trusted, Error> {
+        let (in_process, layer) = (decision.in_process, decision.place.layer());
         let id = candidate.id.clone();
         let roots = Roots::new(&self.paths, self.privilege);
         let found = roots.pin(&id)?.ok_or_else(|| roots.not_pinned(&id))?;
@@ -249,7 +266,7 @@ impl PluginStore {
             crash::forget(data, &candidate.sha256)?;
             crash::forget(data, &found.pin.sha256)?;
         }
-        if found.pin.layer != PinLayer::User {
+        if found.pin.layer != layer {
             let asks_more = in_process == InProcess::Danger && found.pin.in_process != in_process;
             if candidate.sha256 != found.pin.sha256 || asks_more {
                 return Err(Error::NotYours { id, layer: found.pin.layer, path: found.path });
@@ -257,36 +274,34 @@ impl PluginStore {
             return self.find(&id);
         }
         drop(roots);
-        self.install(
-            candidate,
-            &TrustDecision { place: InstallTarget::User, in_process },
-            OnIdConflict::Replace,
-        )
+        self.install(candidate, decision, OnIdConflict::Replace)
     }
 
-    /// Removes a plugin of the user's: the pin, then the file unless another pin has it.
+    /// Removes a plugin from where it was installed: the pin, then the file unless another pin has it.
     ///
     /// # Errors
-    /// [`Error::NotYours`] when the pin is not the user's; when there is none; or what the
-    /// system says.
-    pub fn remove(&self, id: &PluginId) -> Result<(), Error> {
-        let place = Destination::of(self, &InstallTarget::User)?;
-        let Some(root) = SafeDir::open_if_there(&place.path, place.rule)? else {
+    /// [`Error::NotYours`] when the pin is of another layer; when there is none; or what the system
+    /// says.
+    pub fn remove(&self, id: &PluginId, place: &InstallTarget) -> Result<(), Error> {
+        let place = Destination::of(self, place)?;
+        let Some(root) = SafeDir::open_if_there(&place.pins, place.rule)? else {
             return Err(self.not_removable(id));
         };
         let lock = root.lock(LOCK)?;
         let Some(pins) = root.dir(pins::DIR)? else { return Err(self.not_removable(id)) };
-        let book = pins::PinStore::open(PinLayer::User, &root)?;
+        let book = pins::PinStore::open(place.layer, &root)?;
         // A pin that is not understood can be removed all the same; its file then stays.
         let sha256 = match book.map(|book| book.entry(id)) {
             Some(Ok(Some(PinEntry::Pin(pin)))) => Some(pin.sha256),
+            // A denial is no plugin, and removing one allows what it denied.
+            Some(Ok(Some(PinEntry::Denial))) => return Err(self.not_removable(id)),
             _ => None,
         };
         if !pins.remove(&format!("{id}.toml"))? {
             return Err(self.not_removable(id));
         }
         match sha256 {
-            Some(sha256) => self.discard(&root, place.layer, &sha256, &lock),
+            Some(sha256) => self.discard(&place, &sha256, &lock),
             None => Ok(()),
         }
     }
@@ -319,10 +334,10 @@ impl PluginStore {
         taken: OnIdConflict,
     ) -> Result<Taken, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
-        let ours = |path: &Path| path == place.path;
+        let ours = |path: &Path| path == place.pins;
         for root in roots.iter() {
-            // What packages bring does not depend on what users have.
-            if place.layer == PinLayer::Packaged && root.layer == PinLayer::User {
+            // What all users get does not depend on what one of them has.
+            if place.layer != PinLayer::User && root.layer == PinLayer::User {
                 continue;
             }
             let Some(book) = root.book()? else { continue };
@@ -351,15 +366,12 @@ impl PluginStore {
     }
 
     /// Removes the file of a hash, and what was remembered of it, unless a pin still has it.
-    fn discard(
-        &self,
-        root: &SafeDir,
-        layer: PinLayer,
-        sha256: &Digest,
-        _lock: &Lock,
-    ) -> Result<(), Error> {
-        if let Some(book) = pins::PinStore::open(layer, root)? {
-            for (_, entry) in book.entries()? {
+    fn discard(&self, place: &Destination, sha256: &Digest, _lock: &Lock) -> Result<(), Error> {
+        let roots = Roots::new(&self.paths, self.privilege);
+        let has_pins = |path: &Path| path == place.pins || path == place.files;
+        for root in roots.iter().filter(|root| has_pins(root.path)) {
+            let entries = root.book()?.map(|book| book.entries()).transpose()?;
+            for (_, entry) in entries.unwrap_or_default() {
                 match entry {
                     Ok(PinEntry::Pin(pin)) if pin.sha256 != *sha256 => {}
                     Ok(PinEntry::Denial) => {}
@@ -368,12 +380,12 @@ impl PluginStore {
                 }
             }
         }
-        if let Some(plugins) = root.dir(PLUGINS)? {
+        let files = SafeDir::open_if_there(&place.files, place.rule)?;
+        if let Some(plugins) = files.map(|files| files.dir(PLUGINS)).transpose()?.flatten() {
             let opened = OpenedUp::new(&plugins)?;
             plugins.remove(&file_name(sha256))?;
             drop(opened);
         }
-        let roots = Roots::new(&self.paths, self.privilege);
         if let Some(data) = roots.data()? {
             Verdict::forget(data, sha256)?;
             // Whoever installs it again trusts it again.
@@ -394,7 +406,7 @@ impl Candidate {
             size: Some(self.bytes.len() as u64),
             version: Some(self.inspected.manifest.version.clone()),
             source: Some(self.path.to_string_lossy().into_owned()),
-            when: Some(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)),
+            trusted_at: Some(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)),
         }
     }
 }
@@ -410,7 +422,10 @@ enum Taken {
 /// Where an installation goes, and with which modes.
 struct Destination {
     layer: PinLayer,
-    path: PathBuf,
+    /// The directory that has `pins.d`.
+    pins: PathBuf,
+    /// The directory that has the plugins' files; the same but for the system's layer.
+    files: PathBuf,
     rule: Rule,
     dir_mode: u32,
     plugins_mode: u32,
@@ -424,7 +439,8 @@ impl Destination {
             InstallTarget::User => match (&store.paths.user_data, store.privilege) {
                 (Some(path), super::Privilege::Ordinary) => Ok(Self {
                     layer: PinLayer::User,
-                    path: path.clone(),
+                    pins: path.clone(),
+                    files: path.clone(),
                     rule: Rule::User,
                     dir_mode: fs::PRIVATE_DIR,
                     plugins_mode: 0o500,
@@ -433,13 +449,22 @@ impl Destination {
                 }),
                 _ => Err(Error::NoDataDir),
             },
-            InstallTarget::Packaged(path) if !store.paths.packaged.contains(path) => {
+            InstallTarget::Packaged(path) | InstallTarget::System(path)
+                if !store.paths.packaged.contains(path) =>
+            {
                 Err(Error::NotAPluginDir { path: path.clone() })
             }
-            InstallTarget::Packaged(path) => Ok(Self {
-                layer: PinLayer::Packaged,
-                path: path.clone(),
-                rule: Rule::User,
+            InstallTarget::Packaged(path) | InstallTarget::System(path) => Ok(Self {
+                layer: place.layer(),
+                pins: match place {
+                    InstallTarget::System(_) => store.paths.system_config.clone(),
+                    _ => path.clone(),
+                },
+                files: path.clone(),
+                rule: match place {
+                    InstallTarget::System(_) => Rule::System,
+                    _ => Rule::User,
+                },
                 dir_mode: 0o755,
                 plugins_mode: 0o755,
                 plugin_mode: 0o444,

@@ -93,8 +93,8 @@ impl Machine {
 
     fn install_bytes(&self, bytes: &[u8], place: InstallTarget) -> Result<Trusted, Error> {
         let candidate = self.store.examine(&self.file("p.so", bytes))?;
-        let vouch = TrustDecision { place, in_process: InProcess::Never };
-        self.store.install(candidate, &vouch, OnIdConflict::Refuse)
+        let decision = TrustDecision { place, in_process: InProcess::Never };
+        self.store.install(candidate, &decision, OnIdConflict::Refuse)
     }
 
     fn install(&self, id: &str) -> Trusted {
@@ -149,12 +149,12 @@ fn installs_the_bytes_that_were_looked_at() {
     assert_eq!(candidate.new_permissions().len(), 1);
     // Exchanged between the look and the consent.
     std::fs::write(&path, plugin("memory", "6.6.6", "\"dbus\"")).unwrap();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    let trusted = machine.store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let trusted = machine.store.install(candidate, &decision, OnIdConflict::Refuse).unwrap();
     assert_eq!(trusted.manifest().version.to_string(), "1.2.3");
     assert_eq!(*trusted.sha256(), Digest::of(&bytes));
     assert_eq!(trusted.bytes().unwrap(), bytes);
-    assert_eq!(trusted.vouched_by(), TrustSource::User);
+    assert_eq!(trusted.trust_source(), TrustSource::User);
     assert_eq!(trusted.in_process(), InProcess::Never);
     assert_eq!(trusted.fit(), None);
     let plugins = machine.data().join("plugins");
@@ -218,7 +218,13 @@ fn a_file_changed_after_pinning_names_both_hashes_and_the_way_out() {
 
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
     assert_eq!(*candidate.sha256(), new);
-    let accepted = machine.store.trust(candidate, InProcess::Danger).unwrap();
+    let accepted = machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Danger },
+        )
+        .unwrap();
     assert_eq!(*accepted.sha256(), new);
     assert_eq!(accepted.in_process(), InProcess::Danger);
     assert!(!trusted.path().exists(), "the old name is gone");
@@ -253,8 +259,8 @@ fn an_id_is_taken_once() {
     assert_eq!(candidate.existing().unwrap().version.as_ref().unwrap().major, 1);
     assert_eq!(candidate.new_permissions().len(), 1);
     assert!(candidate.dropped_permissions().is_empty());
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    let upgraded = machine.store.install(candidate, &vouch, OnIdConflict::Replace).unwrap();
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let upgraded = machine.store.install(candidate, &decision, OnIdConflict::Replace).unwrap();
     assert_eq!(upgraded.manifest().version.major, 2);
     assert_eq!(std::fs::read_dir(machine.data().join("plugins")).unwrap().count(), 1);
 }
@@ -263,19 +269,28 @@ fn an_id_is_taken_once() {
 fn a_package_s_id_is_not_replaced_by_a_user() {
     let machine = machine();
     let packaged = machine.package("memory", 1);
-    assert_eq!(packaged.vouched_by(), TrustSource::Packaged);
+    assert_eq!(packaged.trust_source(), TrustSource::Packaged);
     assert_eq!(mode(packaged.path()), 0o444);
     let candidate =
         machine.store.examine(&machine.file("q.so", &plugin("memory", "9.0.0", ""))).unwrap();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    let error = machine.store.install(candidate, &vouch, OnIdConflict::Replace).unwrap_err();
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let error = machine.store.install(candidate, &decision, OnIdConflict::Replace).unwrap_err();
     assert_eq!(error.code(), "E07.id-taken");
     // The same file: nothing to pin.
-    assert_eq!(machine.install("memory").vouched_by(), TrustSource::Packaged);
+    assert_eq!(machine.install("memory").trust_source(), TrustSource::Packaged);
     assert!(!machine.data().join("pins.d").exists());
-    assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E07.not-yours");
+    assert_eq!(
+        machine.store.remove(&id("memory"), &InstallTarget::User).unwrap_err().code(),
+        "E07.not-yours"
+    );
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    let error = machine.store.trust(candidate, InProcess::Danger).unwrap_err();
+    let error = machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Danger },
+        )
+        .unwrap_err();
     assert_eq!(error.code(), "E07.not-yours");
 }
 
@@ -285,12 +300,12 @@ fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
     let user = machine.install("memory");
     let pin = |id: &str, sha256: &Digest| {
         format!(
-            "schema = 1\nid = '{id}'\nsha256 = '{sha256}'\nvouched-by = 'administrator'\nin-process = true\n"
+            "schema = 1\nid = '{id}'\nsha256 = '{sha256}'\ntrust-source = 'administrator'\nin-process = true\n"
         )
     };
     machine.etc("pins.d/memory.toml", &pin("memory", user.sha256()));
     let found = machine.store.find(&id("memory")).unwrap();
-    assert_eq!(found.vouched_by(), TrustSource::Administrator);
+    assert_eq!(found.trust_source(), TrustSource::Administrator);
     assert_eq!(found.in_process(), InProcess::Danger);
     assert_eq!(found.path(), user.path(), "a file is found by its hash, wherever it lies");
 
@@ -328,8 +343,8 @@ fn a_set_id_program_does_not_look_into_the_user_s_dirs() {
     assert_eq!(store.find(&id("mine")).unwrap_err().code(), "E03.not-pinned");
     assert!(store.find(&id("theirs")).is_ok());
     let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    let error = store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap_err();
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let error = store.install(candidate, &decision, OnIdConflict::Refuse).unwrap_err();
     assert_eq!(error.code(), "E02.no-data-folder");
     chown(machine.paths.packaged[0].join("plugins"), Some(65_534), None).unwrap();
     assert_eq!(store.find(&id("theirs")).unwrap_err().code(), "E02.owner");
@@ -355,7 +370,13 @@ fn the_policy_rules_over_every_pin() {
     }
     machine.etc("policy.toml", "");
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    machine.store.trust(candidate, InProcess::Danger).unwrap();
+    machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Danger },
+        )
+        .unwrap();
     machine.etc("policy.toml", "placement = 'isolated'");
     assert_eq!(machine.store.find(&id("memory")).unwrap().in_process(), InProcess::Never);
 }
@@ -380,18 +401,21 @@ fn removing_takes_pin_and_file_and_leaves_shared_files() {
     settle();
     machine.store.find(&id("memory")).unwrap();
     let kept = machine.install("kept");
-    machine.store.remove(&id("memory")).unwrap();
+    machine.store.remove(&id("memory"), &InstallTarget::User).unwrap();
     assert!(!trusted.path().exists());
     assert!(kept.path().exists());
     assert_eq!(mode(&machine.data().join("plugins")), 0o500);
     assert_eq!(std::fs::read_dir(machine.data().join("verdicts")).unwrap().count(), 0);
     assert_eq!(machine.code("memory"), "E03.not-pinned");
-    assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E03.not-pinned");
+    assert_eq!(
+        machine.store.remove(&id("memory"), &InstallTarget::User).unwrap_err().code(),
+        "E03.not-pinned"
+    );
 
     std::fs::write(machine.data().join("pins.d/broken.toml"), "?").unwrap();
-    machine.store.remove(&id("kept")).unwrap();
+    machine.store.remove(&id("kept"), &InstallTarget::User).unwrap();
     assert!(kept.path().exists(), "the broken pin might have it");
-    machine.store.remove(&id("broken")).unwrap();
+    machine.store.remove(&id("broken"), &InstallTarget::User).unwrap();
     assert_eq!(machine.code("broken"), "E03.not-pinned");
 }
 
@@ -474,7 +498,13 @@ fn three_crashes_quarantine_a_plugin_until_it_is_trusted() {
     assert_eq!(again.unwrap_err().code(), "E07.quarantined");
     assert!(!machine.store.is_quarantined(other.sha256()).unwrap());
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    machine.store.trust(candidate, InProcess::Never).unwrap();
+    machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Never },
+        )
+        .unwrap();
     assert_eq!(machine.code("memory"), "ok");
 }
 
@@ -489,6 +519,12 @@ fn trusting_again_lifts_the_quarantine_of_a_package() {
     }
     assert_eq!(machine.code("memory"), "E07.quarantined");
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    machine.store.trust(candidate, InProcess::Never).unwrap();
+    machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Never },
+        )
+        .unwrap();
     assert_eq!(machine.code("memory"), "ok");
 }

@@ -60,7 +60,7 @@ const LOCAL: [rustix::fs::FsWord; 6] =
 #[derive(Debug)]
 pub struct Trusted {
     id: PluginId,
-    vouched_by: TrustSource,
+    trust_source: TrustSource,
     terms: Terms,
     file: OpenedFile,
     verdict: Verdict,
@@ -73,14 +73,14 @@ pub struct Trusted {
 impl Trusted {
     pub(super) fn new(
         id: PluginId,
-        vouched_by: TrustSource,
+        trust_source: TrustSource,
         terms: Terms,
         file: OpenedFile,
         verdict: Verdict,
         bytes: Option<Vec<u8>>,
         data: Option<PathBuf>,
     ) -> Self {
-        Self { id, vouched_by, terms, file, verdict, bytes, data }
+        Self { id, trust_source, terms, file, verdict, bytes, data }
     }
 
     /// Returns the plugin's id.
@@ -94,8 +94,8 @@ impl Trusted {
     }
 
     /// Returns who vouched for it.
-    pub fn vouched_by(&self) -> TrustSource {
-        self.vouched_by
+    pub fn trust_source(&self) -> TrustSource {
+        self.trust_source
     }
 
     /// Returns whether it may run in the host's own process, should a registration ask.

@@ -34,6 +34,7 @@ const NEVER: [&str; 6] = [
 ];
 
 #[test]
+#[ignore = "needs bao"]
 fn version_2_with_a_token() {
     let linked = Linked::<Hashicorp>::new(&MANIFEST)
         .parameter("address", &Bao::shared().url())
@@ -45,6 +46,7 @@ fn version_2_with_a_token() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn version_2_with_a_password() {
     let (server, user) = (Bao::shared(), unique("conformer"));
     server.root("POST", "sys/auth/userpass", &json!({ "type": "userpass" }));
@@ -86,6 +88,7 @@ impl Subject for One {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn version_1_as_far_as_it_goes() {
     let mount = unique("one");
     let body = json!({ "type": "kv", "options": { "version": "1" } });

@@ -31,6 +31,7 @@ fn left(metadata: &Metadata) -> i64 {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn certificates() {
     let server = Bao::shared();
     let mount = unique("pki");
@@ -76,6 +77,7 @@ fn certificates() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn what_keeps_secrets_makes_none_and_what_is_not_there_neither() {
     let words =
         "invalid: the mount `secret` keeps secrets and makes none: register it as the kind `kv`";
@@ -149,6 +151,7 @@ mod needs_redis {
     }
 
     #[test]
+    #[ignore = "needs redis and bao"]
     fn users_of_a_database() {
         let port = database();
         let mount = mounted(port);
@@ -187,6 +190,7 @@ mod needs_redis {
     }
 
     #[test]
+    #[ignore = "needs redis and bao"]
     fn a_static_role_is_a_name_of_its_own() {
         let port = database();
         let mount = mounted(port);
@@ -203,6 +207,7 @@ mod needs_redis {
     }
 
     #[test]
+    #[ignore = "needs redis and bao"]
     fn what_can_be_asked_of_such_a_vault_is_kept() {
         let mount = mounted(database());
         let linked = Linked::<Hashicorp>::new(&MANIFEST)

@@ -9,6 +9,7 @@ use crate::bao::{Bao, ROOT, eventually, free, unique};
 use crate::opened::{CANARY, Opened, soon, told};
 
 #[test]
+#[ignore = "needs bao"]
 fn what_is_not_mounted_and_what_is_no_kv_engine() {
     let server = Bao::shared();
     let url = server.url();
@@ -44,6 +45,7 @@ fn what_is_not_mounted_and_what_is_no_kv_engine() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn what_a_token_may_not_do_is_denied_and_not_missing() {
     let server = Bao::shared();
     let dir = unique("denied");
@@ -68,6 +70,7 @@ fn what_a_token_may_not_do_is_denied_and_not_missing() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_token_that_has_expired_is_told_apart_from_one_that_may_not() {
     let server = Bao::shared();
     let policy = server.token_for("secret", "expiring");
@@ -89,6 +92,7 @@ fn a_token_that_has_expired_is_told_apart_from_one_that_may_not() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_sealed_server_and_one_that_is_not_initialized() {
     let dir = tempfile::tempdir().unwrap();
     let at = free();
@@ -126,6 +130,7 @@ fn a_sealed_server_and_one_that_is_not_initialized() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_standby_that_has_lost_its_leader() {
     let dir = tempfile::tempdir().unwrap();
     let node = |name: &str| {
@@ -168,6 +173,7 @@ fn a_standby_that_has_lost_its_leader() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_quota_that_is_used_up() {
     let server = Bao::shared();
     let mount = unique("quota");
@@ -190,6 +196,7 @@ fn a_quota_that_is_used_up() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_server_that_is_not_there_or_is_something_else() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{nobody}");
@@ -223,6 +230,7 @@ fn a_server_that_is_not_there_or_is_something_else() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn names_that_the_server_cannot_hold_are_refused_here() {
     let url = Bao::shared().url();
     let mut vault = Opened::new(&[("address", &url), ("token", ROOT), ("prefix", "names")]);
@@ -242,6 +250,7 @@ fn names_that_the_server_cannot_hold_are_refused_here() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn parameters_that_make_no_vault_are_refused_when_it_is_opened() {
     let url = "https://vault.example:8200";
     for (pairs, words) in [

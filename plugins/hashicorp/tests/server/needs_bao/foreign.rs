@@ -55,6 +55,7 @@ fn theirs() -> Vec<(&'static str, Vec<&'static str>, Value)> {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn what_the_client_writes_is_read() {
     let (mut vault, dir) = vault(&[]);
     let one = mount_one();
@@ -75,6 +76,7 @@ fn what_the_client_writes_is_read() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn field_beside_a_large_number_changes_on_version_1_which_keeps_it_and_not_on_2() {
     let one = mount_one();
     let server = Bao::shared();
@@ -99,6 +101,7 @@ fn field_beside_a_large_number_changes_on_version_1_which_keeps_it_and_not_on_2(
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn what_is_written_here_the_client_reads() {
     let (mut vault, dir) = vault(&[]);
     let one = mount_one();
@@ -137,6 +140,7 @@ fn what_is_written_here_the_client_reads() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
     let (mut vault, dir) = vault(&[]);
     vault.set("map", map(vec![("b", Value::bytes(vec![1])), ("a", Value::text("2"))])).unwrap();
@@ -151,6 +155,7 @@ fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn metadata_is_the_clients_custom_metadata() {
     let (mut vault, dir) = vault(&[]);
     let path = format!("{dir}/x");
@@ -185,6 +190,7 @@ fn metadata_is_the_clients_custom_metadata() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
     let (mut vault, dir) = vault(&[]);
     vault.set("x", Value::text("1")).unwrap();
@@ -220,6 +226,7 @@ fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn versions_are_the_clients_and_actions_bring_them_back() {
     let (mut vault, dir) = vault(&[]);
     let path = format!("{dir}/x");
@@ -282,6 +289,7 @@ fn versions_are_the_clients_and_actions_bring_them_back() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn removed_secret_that_the_token_may_not_look_at_is_denied() {
     let (mut vault, dir) = vault(&[]);
     vault.set("x", Value::text("1")).unwrap();
@@ -303,6 +311,7 @@ fn removed_secret_that_the_token_may_not_look_at_is_denied() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_secret_written_over_a_deleted_one_is_new() {
     let (mut vault, _) = vault(&[]);
     let mut about = Metadata::new();
@@ -323,6 +332,7 @@ fn a_secret_written_over_a_deleted_one_is_new() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn of_many_who_create_at_once_one_does() {
     let (_, dir) = vault(&[]);
     let url = Bao::shared().url();
@@ -349,6 +359,7 @@ fn of_many_who_create_at_once_one_does() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
     let (mut vault, dir) = vault(&[]);
     let url = Bao::shared().url();
@@ -366,6 +377,7 @@ fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_listing_goes_through_dirs_in_order_whatever_the_size_of_its_pages() {
     let (mut vault, dir) = vault(&[]);
     let mut names =
@@ -399,6 +411,7 @@ fn again(dir: &str) -> Opened {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn two_vaults_with_two_accounts_never_mix() {
     let server = Bao::shared();
     let (mine, yours) = (unique("mine"), unique("yours"));
@@ -425,6 +438,7 @@ fn two_vaults_with_two_accounts_never_mix() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_token_that_may_only_write_values_writes_them() {
     let server = Bao::shared();
     let dir = unique("narrow");
@@ -459,6 +473,7 @@ fn a_token_that_may_only_write_values_writes_them() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_listing_needs_neither_details_nor_the_right_to_look() {
     let server = Bao::shared();
     let (mut writer, dir) = vault(&[]);
@@ -490,6 +505,7 @@ fn a_listing_needs_neither_details_nor_the_right_to_look() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn what_only_version_2_has_version_1_says_it_has_not() {
     let one = mount_one();
     let mut vault =

@@ -41,6 +41,7 @@ fn works(pairs: &[(&str, &str)]) {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn with_an_approle() {
     let (server, name) = (Bao::shared(), method("approle"));
     let role = format!("auth/{name}/role/app");
@@ -95,6 +96,7 @@ fn with_an_approle() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn with_a_user_and_a_password() {
     let (server, name) = (Bao::shared(), method("userpass"));
     let account = json!({ "password": "canary pass/word", "token_policies": [policy(&name)], "token_ttl": "10m" });
@@ -140,6 +142,7 @@ fn with_a_user_and_a_password() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn with_a_token_that_is_typed() {
     let server = Bao::shared();
     let dir = unique("typed");
@@ -168,6 +171,7 @@ fn with_a_token_that_is_typed() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn with_a_token_in_a_file_that_somebody_renews() {
     let server = Bao::shared();
     let dir = unique("file");
@@ -190,6 +194,7 @@ fn with_a_token_in_a_file_that_somebody_renews() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn a_token_of_which_little_is_left_is_renewed() {
     let server = Bao::shared();
     let dir = unique("renewed");
@@ -232,6 +237,7 @@ fn now() -> u64 {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn with_a_jwt() {
     let (server, name) = (Bao::shared(), method("jwt"));
     let key = rcgen::KeyPair::generate().unwrap();
@@ -279,6 +285,7 @@ fn with_a_jwt() {
 /// The login method is the server's own; the Kubernetes that it asks whether a service account's
 /// token is good is played here by a few lines.
 #[test]
+#[ignore = "needs bao"]
 fn with_a_kubernetes_service_account() {
     let (server, name) = (Bao::shared(), method("kubernetes"));
     let reviewer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

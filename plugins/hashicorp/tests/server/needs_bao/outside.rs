@@ -39,6 +39,7 @@ impl Authority {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn over_tls_with_an_authority_and_a_certificate_of_our_own() {
     let home = tempfile::tempdir().unwrap();
     let (ours, other) = (Authority::new(home.path(), "ours"), Authority::new(home.path(), "other"));
@@ -106,6 +107,7 @@ fn over_tls_with_an_authority_and_a_certificate_of_our_own() {
 }
 
 #[test]
+#[ignore = "needs bao"]
 fn in_a_namespace() {
     let server = Bao::shared();
     let (one, other) = (unique("ns"), unique("ns"));

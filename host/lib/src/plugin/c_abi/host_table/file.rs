@@ -4,23 +4,14 @@
 //! As for [the module above](super).
 
 use std::ffi::c_void;
-use std::time::Duration;
 
-use keystead_plugin_api::{
-    self as api, Deadline, Error, ErrorKind, MAX_FILE_BYTES, Result, SecretBytes,
-};
+use keystead_plugin_api::{Error, ErrorKind, Result, SecretBytes};
 
 use super::super::table::*;
-use super::{contained, host_of};
-
-/// The most bytes of a path: what Linux takes for one.
-const MAX_PATH_BYTES: usize = 4_096;
+use super::{asked, contained, host_of};
 
 /// The most bytes of a permission: a path, and a few words.
-const MAX_PERMISSION_BYTES: usize = MAX_PATH_BYTES + 64;
-
-/// The most bytes of a version: more than the host gives.
-const MAX_VERSION_BYTES: usize = 256;
+const MAX_PERMISSION_BYTES: usize = 4_096 + 64;
 
 /// What the host says of a file.
 #[derive(Default)]
@@ -38,11 +29,7 @@ pub(super) unsafe extern "C" fn read(
     let answer = contained(|| {
         let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
         // SAFETY: the module's promise.
-        let request = unsafe { grown(request) }.map_err(invalid)?;
-        // SAFETY: the module's promise.
-        let path = unsafe { request.path.text("a path", MAX_PATH_BYTES) }.map_err(invalid)?;
-        let request = api::ReadFileRequest::new(path, deadline(request.deadline_millis));
-        let read = vault.services.read_file(request)?;
+        let read = vault.services.read_file(unsafe { asked(request) }?)?;
         Ok(read.file.map_or_else(Told::default, |file| Told {
             content: Some(file.content),
             version: Some(file.version),
@@ -61,22 +48,7 @@ pub(super) unsafe extern "C" fn replace(
     let answer = contained(|| {
         let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
         // SAFETY: the module's promise.
-        let request = unsafe { grown(request) }.map_err(invalid)?;
-        // SAFETY: the module's promise.
-        let path = unsafe { request.path.text("a path", MAX_PATH_BYTES) }.map_err(invalid)?;
-        let expected = if request.present & with::EXPECTED == 0 {
-            None
-        } else {
-            // SAFETY: the module's promise.
-            let expected = unsafe { request.expected.text("a version", MAX_VERSION_BYTES) };
-            Some(expected.map_err(invalid)?.to_owned())
-        };
-        // SAFETY: the module's promise.
-        let content = unsafe { request.content.read("a file's content", MAX_FILE_BYTES) };
-        let content = SecretBytes::copy_of(content.map_err(invalid)?);
-        let deadline = deadline(request.deadline_millis);
-        let request = api::ReplaceFileRequest::new(path, expected, content, deadline);
-        let replaced = vault.services.replace_file(request)?;
+        let replaced = vault.services.replace_file(unsafe { asked(request) }?)?;
         Ok(Told { content: None, version: Some(replaced.version) })
     });
     // SAFETY: the plugin's own function with the plugin's own pointer.
@@ -98,14 +70,6 @@ pub(super) unsafe extern "C" fn is_granted(context: u64, permission: Bytes) -> u
     u32::from(granted.unwrap_or(true))
 }
 
-fn invalid(fault: Error) -> Error {
-    Error::invalid(fault.message())
-}
-
-fn deadline(millis: u64) -> Deadline {
-    Deadline::after(Duration::from_millis(millis))
-}
-
 /// Gives an answer to the plugin and returns its status.
 ///
 /// # Safety
@@ -119,12 +83,11 @@ unsafe fn give(answer: Option<Result<Told>>, take: Option<TakeFile>, own: *mut c
             let content = content.map_or(Bytes::NONE, |content| Bytes::of(content.expose()));
             let version = Bytes::optional(told.version.as_deref());
             let present = if told.version.is_some() { with::FILE } else { 0 };
-            (0, FileTold { size, present, content, version, message: Bytes::NONE })
+            (0, FileTold { size, present, content, version, ..FileTold::default() })
         }
         Err(error) => {
             let message = Bytes::of(error.message().as_bytes());
-            let (content, version) = (Bytes::NONE, Bytes::NONE);
-            (error.number(), FileTold { size, present: 0, content, version, message })
+            (error.number(), FileTold { size, message, ..FileTold::default() })
         }
     };
     if let Some(take) = take {

@@ -4,8 +4,8 @@
 //! As for the module above.
 
 use keystead_plugin_api::MAX_MESSAGE_BYTES;
+use keystead_plugin_api::abi::wire::MAX_LINE_BYTES;
 
-use super::super::reply::MAX_LINE_BYTES;
 use super::super::table::*;
 use super::{contained, host_of, tell};
 

@@ -5,6 +5,7 @@ use std::ptr;
 use std::sync::Barrier;
 
 use keystead_plugin_api as api;
+use keystead_plugin_api::abi::wire::READ_ONLY;
 use keystead_plugin_api::{Context, Deadline, ErrorKind, Result, SecretName, Value, Vault};
 
 use super::super::host_table::HOST;
@@ -56,19 +57,19 @@ fn struct_at_null_or_misaligned_address_is_refused() {
         // SAFETY: as above.
         let odd = unsafe { grown::<T>(ptr::without_provenance(3)) };
         assert_eq!(message(odd), format!("{} is misaligned", T::WHAT));
-        assert_eq!(T::FIRST, size_of::<T>(), "the first version of {}", T::WHAT);
     }
     check::<Metadata>();
     check::<Challenge>();
     check::<Prompt>();
     check::<Secret>();
+    check::<Written>();
     check::<Entry>();
     check::<Removed>();
     check::<RemovedSecret>();
     check::<Version>();
     check::<Rules>();
     check::<Action>();
-    check::<Schema>();
+    check::<OwnedParameter>();
     check::<ExecRequest>();
     check::<ReadFileRequest>();
     check::<ReplaceFileRequest>();
@@ -96,7 +97,7 @@ fn prompt_with_false_choices_is_refused() {
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         unsafe {
             let mut prompt = prompt("p", "P", 0);
-            (prompt.kind, (prompt.choices, prompt.choice_count)) = (2, CHOICES);
+            (prompt.kind, (prompt.choices.start, prompt.choices.count)) = (Opt(2), CHOICES);
             (HOST.challenge)(reply, &challenge("id"));
             (HOST.prompt)(reply, &prompt);
         }
@@ -107,10 +108,10 @@ fn prompt_with_false_choices_is_refused() {
         unsafe { CHOICES = (choices, count) };
         message(vault.get(&api::GetRequest::new(name("n"), soon())))
     };
-    assert_eq!(answer(ptr::null(), 2), "a choice is missing");
-    assert_eq!(answer(ptr::without_provenance(3), 1), "a choice is missing");
-    assert_eq!(answer(ptr::null(), usize::MAX), "a prompt has more than 32 choices");
-    assert_eq!(answer(&Bytes { data: ptr::null(), size: 1 }, 1), "a choice is missing");
+    assert_eq!(answer(ptr::null(), 2), "`choices` is missing");
+    assert_eq!(answer(ptr::without_provenance(3), 1), "`choices` is missing");
+    assert_eq!(answer(ptr::null(), usize::MAX), "`choices` has more than 32 items");
+    assert_eq!(answer(&Bytes { data: ptr::null(), size: 1 }, 1), "`choices` is missing");
     assert_eq!(answer(ptr::null(), 0), "a prompt is a choice between nothing");
     assert_eq!(answer(&bytes("a"), 1), "the vault is locked");
 }
@@ -121,9 +122,10 @@ fn challenge_of_an_unknown_or_false_form_is_refused() {
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         unsafe {
             let (wait, kind, url) = FORM;
-            let own = Challenge { wait, url: bytes(url), ..challenge("id") };
+            let wait = Opt(Waiting { wait, ..Waiting::default() });
+            let own = Challenge { wait, url: Opt(bytes(url)), ..challenge("id") };
             (HOST.challenge)(reply, &own);
-            (HOST.prompt)(reply, &Prompt { kind, ..prompt("p", "P", 0) });
+            (HOST.prompt)(reply, &Prompt { kind: Opt(kind), ..prompt("p", "P", 0) });
         }
         ErrorKind::Locked.code()
     }
@@ -214,20 +216,21 @@ fn answered(piece: &Metadata) -> Result<api::Metadata> {
 
 #[test]
 fn list_with_false_texts_is_refused() {
-    let list = |texts: *const Bytes, text_count| {
-        answered(&Metadata { texts, text_count, ..item("l", 5, 0, "") })
+    let list = |start: *const Bytes, count| {
+        answered(&Metadata { texts: Texts { start, count }, ..item("l", 5, 0, "") })
     };
-    assert_eq!(message(list(ptr::null(), 2)), "a text of a list is missing");
-    assert_eq!(message(list(ptr::without_provenance(3), 1)), "a text of a list is missing");
-    assert_eq!(message(list(ptr::null(), usize::MAX)), "a list has more than 1000 texts");
+    assert_eq!(message(list(ptr::null(), 2)), "a list of texts is missing");
+    assert_eq!(message(list(ptr::without_provenance(3), 1)), "a list of texts is missing");
+    assert_eq!(message(list(ptr::null(), usize::MAX)), "a list of texts has more than 1000 items");
     let long = "x".repeat(api::MAX_METADATA_BYTES);
     assert_eq!(message(list(&bytes(&long), 1)), "metadata has more than 65536 bytes");
     let faulty = Bytes::of(b"\xff");
-    assert_eq!(message(list(&faulty, 1)), "a text of a list is not UTF-8");
+    assert_eq!(message(list(&faulty, 1)), "a list of texts is not UTF-8");
     let found = list(ptr::null(), 0).unwrap();
     assert_eq!(found.get("l"), Some(&api::MetadataValue::TextList(Vec::new())));
     // What another kind says of texts is not read.
-    let other = Metadata { text_count: 9, ..item("i", 2, 7, "") };
+    let texts = Texts { count: 9, ..Texts::default() };
+    let other = Metadata { texts, ..item("i", 2, 7, "") };
     assert_eq!(answered(&other).unwrap().get("i"), Some(&api::MetadataValue::Integer(7)));
 }
 
@@ -253,19 +256,11 @@ fn flag_of_later_shows_an_entry_and_blocks_its_write() {
 fn part_of_another_calls_answer_is_refused() {
     static mut WHAT: usize = 0;
     unsafe fn all(reply: u64) -> u32 {
-        let removed = Removed { size: size::<Removed>(), present: 0, recoverable_until: 0 };
-        let gone = RemovedSecret {
-            size: size::<RemovedSecret>(),
-            present: 0,
-            name: bytes("n"),
-            id: Bytes::NONE,
-            removed: 0,
-            recoverable_until: 0,
-        };
+        let gone = RemovedSecret { name: bytes("n"), ..RemovedSecret::sized() };
         unsafe {
             let wrong = [
                 (HOST.written)(reply, &version("1")),
-                (HOST.removed)(reply, &removed),
+                (HOST.removed)(reply, &Removed::sized()),
                 (HOST.removed_secret)(reply, &gone),
                 (HOST.version)(reply, &one_version("1", None)),
                 (HOST.rules)(reply, &some_rules()),
@@ -292,8 +287,10 @@ fn part_of_another_calls_answer_is_refused() {
 #[test]
 fn time_outside_the_calendar_is_refused() {
     unsafe extern "C" fn remove(_: State, _: *const RemoveRequest, reply: u64) -> u32 {
-        let (size, present) = (size::<Removed>(), with::RECOVERABLE_UNTIL);
-        unsafe { (HOST.removed)(reply, &Removed { size, present, recoverable_until: i64::MAX }) }
+        let (present, recoverable_until) = (with::RECOVERABLE_UNTIL, i64::MAX);
+        unsafe {
+            (HOST.removed)(reply, &Removed { present, recoverable_until, ..Removed::sized() })
+        }
     }
     let mut vault = opened(PluginTable { remove: Some(remove), ..whole() }, &HOST);
     let fault = message(vault.remove(&api::RemoveRequest::new(name("n"), soon())));
@@ -303,10 +300,13 @@ fn time_outside_the_calendar_is_refused() {
 #[test]
 fn rule_of_a_later_version_is_unknown() {
     static mut NAMES: (u32, u32) = (0, 0);
-    unsafe extern "C" fn rules(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+    unsafe extern "C" fn rules(_: State, _: *const RulesRequest, reply: u64) -> u32 {
         unsafe {
             let (names, folding) = NAMES;
-            (HOST.rules)(reply, &Rules { names, folding, ..some_rules() })
+            (HOST.rules)(
+                reply,
+                &Rules { names: NameRule { names, folding, ..some_rules().names }, ..some_rules() },
+            )
         }
     }
     let mut vault = opened(PluginTable { rules: Some(rules), ..whole() }, &HOST);
@@ -395,17 +395,13 @@ fn random_answers_keep_the_contract() {
 
 #[test]
 fn value_of_an_unknown_kind_is_refused_alone_among_several() {
-    unsafe extern "C" fn get_many(
-        _: State,
-        request: *const ManyRequest<GetRequest>,
-        reply: u64,
-    ) -> u32 {
+    unsafe extern "C" fn get_many(_: State, request: *const GetManyRequest, reply: u64) -> u32 {
         unsafe {
             for kind in [1, 77, 1] {
                 (HOST.value)(reply, kind, bytes("\u{1}\0\0\0a"));
                 (HOST.result)(reply, 0);
             }
-            u32::from((*request).request_count != 3)
+            u32::from((*request).requests.count != 3)
         }
     }
     let mut vault = opened(PluginTable { get_many: Some(get_many), ..bare() }, &HOST);
@@ -422,6 +418,7 @@ fn value_of_an_unknown_kind_is_refused_alone_among_several() {
 /// Has a plugin lie about a length, in a process of its own. The step `boundary under AddressSanitizer`
 /// of `cargo xtask test` runs this, so that all that it runs is known to be looked at.
 #[test]
+#[ignore = "needs asan"]
 fn lie_about_a_length_is_found_by_the_sanitizer_needs_asan() {
     const LIES: &str = "KEYSTEAD_TEST_LIES";
     const OWN: &str =
@@ -436,7 +433,8 @@ fn lie_about_a_length_is_found_by_the_sanitizer_needs_asan() {
         return;
     }
     let mut own = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = own.args(["--exact", OWN, "--nocapture"]).env(LIES, "1").output().unwrap();
+    let output =
+        own.args(["--exact", OWN, "--ignored", "--nocapture"]).env(LIES, "1").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "the sanitizer is not on: {said}");
     assert!(said.contains("AddressSanitizer: heap-buffer-overflow"), "{said}");

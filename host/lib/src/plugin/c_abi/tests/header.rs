@@ -4,8 +4,8 @@ use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::super::reply::MAX_LINE_BYTES;
 use super::super::table::*;
+use keystead_plugin_api::abi::wire::{MAX_LINE_BYTES, READ_ONLY};
 use keystead_plugin_api::manifest::{API_VERSION, section};
 use keystead_plugin_api::{
     ErrorDetail, ErrorKind, Level, ParameterKind, PromptKind, ValueKind, WriteMode,
@@ -100,89 +100,11 @@ macro_rules! layout {
 
 #[test]
 fn the_header_lays_out_what_rust_lays_out() {
-    compare(layout! {
+    let mut pairs = layout! {
         Bytes as keystead_bytes { data, size }
-        Variable as keystead_variable { name, value }
-        Item as keystead_parameter { size, kind, name, integer, text }
-        Metadata as keystead_metadata {
-            size, kind, key, integer, text, texts, text_count, flags, reserved,
-        }
-        Answer as keystead_answer { size, present, name, value }
-        OpenRequest as keystead_open_request {
-            size, present, deadline_millis, vault, kind, parameters, parameter_count, session,
-            session_millis, host_name, host_version,
-        }
-        GetRequest as keystead_get_request { size, present, deadline_millis, name, version }
-        ManyRequest<GetRequest> as keystead_get_many_request {
-            size, present, requests, request_count,
-        }
-        ListRequest as keystead_list_request {
-            size, present, deadline_millis, cursor, pattern, prefix, limit, reserved,
-        }
-        DescribeRequest as keystead_describe_request { size, present, deadline_millis, name }
-        SetRequest as keystead_set_request {
-            size, present, deadline_millis, name, value, value_kind, mode, metadata,
-            metadata_count, if_version,
-        }
-        ManyRequest<SetRequest> as keystead_set_many_request {
-            size, present, requests, request_count,
-        }
-        RemoveRequest as keystead_remove_request {
-            size, present, deadline_millis, name, if_version,
-        }
-        RenameRequest as keystead_rename_request { size, present, deadline_millis, from, to }
-        SetMetadataRequest as keystead_set_metadata_request {
-            size, present, deadline_millis, name, metadata, metadata_count, if_version,
-        }
-        UnlockRequest as keystead_unlock_request {
-            size, present, deadline_millis, challenge, answers, answer_count,
-        }
-        VersionsRequest as keystead_versions_request {
-            size, present, deadline_millis, name, cursor, limit, reserved,
-        }
-        ListRemovedRequest as keystead_list_removed_request {
-            size, present, deadline_millis, cursor, limit, reserved,
-        }
-        RemovedOneRequest as keystead_restore_request {
-            size, present, deadline_millis, name, id, version,
-        }
-        RemovedOneRequest as keystead_purge_request {
-            size, present, deadline_millis, name, id, version,
-        }
-        ActionRequest as keystead_action_request {
-            size, present, deadline_millis, action, parameters, parameter_count,
-        }
-        PlainRequest as keystead_lock_request { size, present, deadline_millis }
-        PlainRequest as keystead_test_request { size, present, deadline_millis }
-        PlainRequest as keystead_unregister_request { size, present, deadline_millis }
-        PlainRequest as keystead_rules_request { size, present, deadline_millis }
-        PlainRequest as keystead_actions_request { size, present, deadline_millis }
-        Challenge as keystead_challenge {
-            size, present, id, message, url, wait, reserved, interval_millis, expires_millis,
-        }
-        Prompt as keystead_prompt {
-            size, present, kind, flags, name, label, choices, choice_count,
-        }
-        Secret as keystead_secret { size, present, version }
-        Secret as keystead_written { size, present, version }
-        Entry as keystead_entry { size, present, name, kind, reserved, version }
-        Removed as keystead_removed { size, present, recoverable_until }
-        RemovedSecret as keystead_removed_secret {
-            size, present, name, id, removed, recoverable_until,
-        }
-        Version as keystead_version { size, present, id, created, flags, reserved }
-        Rules as keystead_rules {
-            size, present, names, folding, composition, reserved, max_name_bytes,
-            max_value_bytes, name_grammar,
-        }
-        Action as keystead_action { size, present, id, description, flags, reserved }
-        Schema as keystead_parameter_schema {
-            size, present, kind, flags, name, description, preset,
-        }
-        ExecRequest as keystead_exec_request {
-            size, present, deadline_millis, program, arguments, argument_count, input, variables,
-            variable_count,
-        }
+        Pair as keystead_variable { name, value }
+        Parameter as keystead_parameter { size, kind, name, integer, text }
+        Metadata as keystead_metadata { size, kind, key, integer, text, texts, flags, reserved }
         ExecOutput as keystead_exec_output { size, status, output, errors, message }
         HostTable as keystead_host {
             magic, size, flags, log_line, exec, message, retry_after, challenge, prompt, value, text,
@@ -190,17 +112,118 @@ fn the_header_lays_out_what_rust_lays_out() {
             version, removed_secret, rules, action, parameter, keep_session, result, read_file,
             replace_file, is_granted, forget_session,
         }
-        ReadFileRequest as keystead_read_file_request { size, present, deadline_millis, path }
-        ReplaceFileRequest as keystead_replace_file_request {
-            size, present, deadline_millis, path, expected, content,
-        }
         FileTold as keystead_file { size, present, content, version, message }
         PluginTable as keystead_plugin {
             magic, size, flags, open, close, get, list, describe, set, remove, set_metadata,
             unlock, lock, test, unregister, versions, actions, run_action, get_many, set_many,
             rename, list_removed, restore, purge, rules,
         }
+    };
+    for Layout { c, size, fields, .. } in layouts() {
+        pairs.push((format!("sizeof({c})"), size as u64));
+        let mut end = 0;
+        for LaidField { names, at, size, .. } in fields {
+            assert_eq!(at, end, "{c} has room before {names:?}");
+            end = at + size;
+            let last = names[names.len() - 1];
+            pairs.push((format!("offsetof({c}, {})", names[0]), at as u64));
+            pairs.push((format!("offsetof({c}, {last}) + sizeof((({c} *)0)->{last})"), end as u64));
+        }
+        assert_eq!(end, size, "{c} has room at its end");
+    }
+    compare(pairs);
+}
+
+/// Returns the declarations in C of a field of this type.
+fn declared(field: &LaidField, layouts: &[Layout]) -> Vec<String> {
+    let rust = field.rust.replace(' ', "");
+    let rust = rust.strip_prefix("Opt<").map_or(&*rust, |inner| &inner[..inner.len() - 1]);
+    let list = rust.strip_prefix("List<").map(|listed| match &listed[..listed.len() - 1] {
+        "Parameter" => "keystead_parameter",
+        "Metadata" => "keystead_metadata",
+        listed => layouts.iter().find(|it| it.rust == listed).expect("it is described").c,
     });
+    let list = list.map(|listed| format!("const {listed} *const *"));
+    let types = match rust {
+        "u32" => vec!["uint32_t "],
+        "u64" => vec!["uint64_t "],
+        "i64" => vec!["int64_t "],
+        "Bytes" => vec!["keystead_bytes "],
+        "Pair" => vec!["keystead_bytes "; 2],
+        "Padded" => vec!["uint32_t "; 2],
+        "NameRule" => vec!["uint32_t "; 4],
+        "Waiting" => vec!["uint32_t ", "uint32_t ", "uint64_t ", "uint64_t "],
+        "Choices" | "Arguments" => vec!["const keystead_bytes *", "size_t "],
+        "Variables" => vec!["const keystead_variable *", "size_t "],
+        _ => vec![list.as_deref().unwrap_or_else(|| panic!("what is {rust} in C?")), "size_t "],
+    };
+    assert_eq!(types.len(), field.names.len(), "{:?}", field.names);
+    types.iter().zip(field.names).map(|(of, name)| format!("{of}{name}")).collect()
+}
+
+/// Returns a text without its comments.
+fn bare(text: &str) -> String {
+    let parts = text.split("/*").enumerate();
+    parts.map(|(at, part)| if at == 0 { part } else { part.split_once("*/").unwrap().1 }).collect()
+}
+
+const HELP: &str = "`cargo xtask contract --write` adds what is missing at an end";
+
+#[test]
+fn the_header_declares_what_is_described() {
+    let file = include().join("keystead_types.h");
+    let mut header = std::fs::read_to_string(&file).unwrap();
+    let writes = std::env::var_os("KEYSTEAD_REGENERATE_LAYOUT").is_some();
+    for (name, bit) in BITS {
+        let member = format!("    KEYSTEAD_WITH_{name} = {bit}");
+        let is_there = header.lines().any(|line| line.trim_end_matches(',') == member);
+        assert!(is_there || writes, "the header lacks `{member}`: {HELP}");
+        if !is_there {
+            let first = header.find("    KEYSTEAD_WITH_").unwrap();
+            let end = first + header[first..].find("\n};").unwrap();
+            header.insert_str(end, &format!(",\n{member}"));
+        }
+    }
+    let layouts = layouts();
+    for Layout { c, fields, .. } in &layouts {
+        let described = fields.iter().flat_map(|field| declared(field, &layouts));
+        let described: Vec<String> = described.collect();
+        if header.contains(&format!("KEYSTEAD_PLAIN_REQUEST({c});")) {
+            assert_eq!(described[1..], ["uint32_t present", "uint64_t deadline_millis"], "{c}");
+            continue;
+        }
+        let end = header.find(&format!("}} {c};")).unwrap_or_else(|| panic!("no struct {c}"));
+        let body = &header[..end];
+        let body = bare(&body[body.rfind(&format!("typedef struct {c} {{")).unwrap()..]);
+        let members = body.split_once('{').unwrap().1.split(';').map(str::trim);
+        let members = members.filter(|member| !member.is_empty()).map(str::to_owned);
+        let found: Vec<String> = members.collect();
+        match described.strip_prefix(&*found) {
+            Some([]) => {}
+            Some(added) if writes => {
+                let lines: String = added.iter().map(|it| format!("    {it};\n")).collect();
+                header.insert_str(end, &lines);
+            }
+            _ => panic!("{c} is {found:?} in the header, and described as {described:?}: {HELP}"),
+        }
+    }
+    if writes {
+        std::fs::write(&file, header).unwrap();
+    }
+}
+
+#[test]
+fn first_size_of_a_struct_is_that_of_the_first_version() {
+    let copy = "tests/fixtures/contract/1.0.0/plugin-api/tests/header.golden";
+    let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(copy);
+    let written = std::fs::read_to_string(copy).unwrap();
+    let told = layouts().into_iter().filter(|it| !it.told.is_empty());
+    let told = told.map(|it| (it.c, it.told.split(',').next().unwrap().trim().to_owned()));
+    let metadata = ("keystead_metadata", Metadata::FIRST.to_string());
+    for (c, first) in told.chain([metadata]) {
+        let line = format!("struct {c}: size {first}, grows at its end\n");
+        assert!(written.contains(&line), "`{line}` is not in the copy of 1.0.0");
+    }
 }
 
 #[test]
@@ -236,7 +259,7 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("LOG_WARNING", Level::Warning.code()),
         named("LOG_INFO", Level::Info.code()),
         named("LOG_DEBUG", Level::Debug.code()),
-        // As the twins of the Rust ABI have them (plugin-api/src/abi/types.rs).
+        // As the twins of the Rust ABI have them (plugin-api/src/abi/wire/part.rs).
         named("PARAMETER_TEXT", 1),
         named("PARAMETER_INTEGER", 2),
         named("PARAMETER_BOOLEAN", 3),
@@ -266,22 +289,11 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("NAMES_ASCII_CASE", 2),
         named("NAMES_COMPOSED", 3),
         named("NAMES_COMPOSED_CASE", 4),
-        named("WITH_VERSION", with::VERSION),
-        named("WITH_IF_VERSION", with::IF_VERSION),
-        named("WITH_METADATA", with::METADATA),
-        named("WITH_CURSOR", with::CURSOR),
-        named("WITH_PATTERN", with::PATTERN),
-        named("WITH_SESSION", with::SESSION),
-        named("WITH_ID", with::ID),
-        named("WITH_CREATED", with::CREATED),
-        named("WITH_REMOVED", with::REMOVED),
-        named("WITH_RECOVERABLE_UNTIL", with::RECOVERABLE_UNTIL),
-        named("WITH_EXPECTED", with::EXPECTED),
-        named("WITH_FILE", with::FILE),
         named("VALUE_MAX_LEVELS", keystead_plugin_api::MAX_VALUE_DEPTH as u32),
         named("VALUE_MAX_MEMBERS", keystead_plugin_api::MAX_VALUE_ENTRIES as u32),
         named("VALUE_MAX_BYTES", keystead_plugin_api::MAX_VALUE_BYTES as u32),
     ];
+    pairs.extend(BITS.iter().map(|(name, bit)| named(&format!("WITH_{name}"), *bit)));
     let text = |kind: &str| kind.to_uppercase();
     for kind in ValueKind::ALL {
         pairs.push(named(&format!("VALUE_{}", text(kind.as_str())), kind.code()));

@@ -18,6 +18,7 @@ fn written(dir: &Path, name: &str, text: &str) {
 }
 
 #[test]
+#[ignore = "needs bindgen"]
 fn every_number_is_in_rust_by_bindgen_needs_bindgen() {
     let dir = tempfile::tempdir().unwrap();
     let mut bindgen = Command::new(provided("KEYSTEAD_TEST_BINDGEN"));
@@ -40,6 +41,7 @@ fn every_number_is_in_rust_by_bindgen_needs_bindgen() {
 }
 
 #[test]
+#[ignore = "needs go"]
 fn every_number_is_in_go_by_cgo_needs_go() {
     let dir = tempfile::tempdir().unwrap();
     let numbers = numbers();
@@ -83,6 +85,7 @@ export fn keystead_plugin_v1() *const c.keystead_plugin {
 "#;
 
 #[test]
+#[ignore = "needs zig"]
 fn every_number_is_in_zig_needs_zig() {
     let dir = tempfile::tempdir().unwrap();
     let numbers = numbers();

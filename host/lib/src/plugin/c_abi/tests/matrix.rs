@@ -180,6 +180,7 @@ fn headers_compile_beside_every_macro_of_the_c_library() {
 }
 
 #[test]
+#[ignore = "needs cxx"]
 fn headers_compile_without_warning_as_cxx_needs_cxx() {
     for standard in CXX {
         object("c++".as_ref(), "c++", standard, &[], USER);
@@ -187,6 +188,7 @@ fn headers_compile_without_warning_as_cxx_needs_cxx() {
 }
 
 #[test]
+#[ignore = "needs clang"]
 fn headers_compile_without_warning_in_clang_needs_clang() {
     let clang = provided("KEYSTEAD_TEST_CLANG");
     for (language, standards) in [("c", C), ("c++", CXX)] {
@@ -208,6 +210,7 @@ fn has_block(object: &[u8]) -> bool {
 }
 
 #[test]
+#[ignore = "needs clang"]
 fn manifest_is_in_objects_of_every_target_needs_clang() {
     let clang = provided("KEYSTEAD_TEST_CLANG");
     for target in TARGETS {
@@ -241,6 +244,7 @@ fn windows_library(language: &str, standard: &str, dir: &Path) -> PathBuf {
 }
 
 #[test]
+#[ignore = "needs clang and lld"]
 fn manifest_of_windows_library_is_found_needs_clang_needs_lld() {
     for (language, standard) in [("c", "c99"), ("c++", "c++11")] {
         let dir = tempfile::tempdir().unwrap();

@@ -403,18 +403,17 @@ fn logs_and_programs_go_through_the_context() {
     );
 
     let arguments = [bytes("a"), bytes("b c")];
-    let variables = [Variable { name: bytes("A"), value: bytes("b=c") }];
+    let variables = [Pair { name: bytes("A"), value: bytes("b=c") }];
     let sound = || ExecRequest {
-        size: size::<ExecRequest>(),
-        present: 0,
         deadline_millis: 1_000,
         program: bytes("program"),
-        arguments: arguments.as_ptr(),
-        argument_count: 2,
+        arguments: Row { start: arguments.as_ptr(), count: 2 },
         input: Bytes::of(&[1, 2]),
-        variables: variables.as_ptr(),
-        variable_count: 1,
+        variables: Row { start: variables.as_ptr(), count: 1 },
+        ..ExecRequest::sized()
     };
+    let arguments = |start, count| ExecRequest { arguments: Row { start, count }, ..sound() };
+    let variables = |start, count| ExecRequest { variables: Row { start, count }, ..sound() };
     let exec = |context, request: *const ExecRequest| {
         let mut kept = String::new();
         let own = (&raw mut kept).cast();
@@ -437,19 +436,19 @@ fn logs_and_programs_go_through_the_context() {
             Some(ExecRequest { size: 8, ..sound() }),
             "0 - - a request of exec says that it has 8 bytes",
         ),
-        (context, Some(ExecRequest { argument_count: most, ..sound() }), "0 - - more than 10000"),
         (
             context,
-            Some(ExecRequest { arguments: ptr::null(), ..sound() }),
-            "0 - - an argument is missing",
+            Some(arguments(ptr::null(), most)),
+            "0 - - `arguments` has more than 10000 items",
         ),
+        (context, Some(arguments(ptr::null(), 2)), "0 - - `arguments` is missing"),
         (context, Some(ExecRequest { program: Bytes::NONE, ..sound() }), "0 - - not granted"),
-        (context, Some(ExecRequest { variable_count: most, ..sound() }), "0 - - more than 10000"),
         (
             context,
-            Some(ExecRequest { variables: ptr::null(), ..sound() }),
-            "0 - - a variable is missing",
+            Some(variables(ptr::null(), most)),
+            "0 - - `environment` has more than 10000 items",
         ),
+        (context, Some(variables(ptr::null(), 1)), "0 - - `environment` is missing"),
     ] {
         let pointer = request.as_ref().map_or(ptr::null(), ptr::from_ref);
         let (status, kept) = exec(context, pointer);
@@ -478,7 +477,7 @@ fn an_answer_without_an_end_is_cut_off() {
         assert_eq!(more(), 1);
         0
     }
-    unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+    unsafe extern "C" fn actions(_: State, _: *const ActionsRequest, reply: u64) -> u32 {
         let begin = || unsafe { (HOST.action)(reply, &action("a", "a")) };
         begin();
         let mut parameters = 0;
@@ -529,7 +528,7 @@ fn a_table_that_is_none_is_refused_and_told_why() {
 
 #[test]
 fn session_is_handed_over_and_forgotten_in_any_call() {
-    unsafe extern "C" fn test(_: State, _: *const PlainRequest, _: u64) -> u32 {
+    unsafe extern "C" fn test(_: State, _: *const TestRequest, _: u64) -> u32 {
         let context = LAST.with_borrow(|last| last.0);
         let large = vec![b'x'; api::MAX_SESSION_BYTES + 1];
         let large = Bytes { data: large.as_ptr().cast(), size: large.len() };

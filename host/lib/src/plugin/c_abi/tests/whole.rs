@@ -2,9 +2,9 @@
 //! the tests of `plugin` expect.
 
 use std::cell::RefCell;
-use std::ptr;
 
 use keystead_plugin_api::ErrorKind;
+use keystead_plugin_api::abi::wire::READ_ONLY;
 
 use super::super::host_table::HOST;
 use super::super::table::*;
@@ -47,23 +47,24 @@ unsafe fn maybe(present: u32, bit: u32, bytes: Bytes) -> String {
     format!("={}", unsafe { shown(bytes) })
 }
 
-unsafe fn items(items: *const *const Item, count: usize) -> String {
-    assert_eq!(items.is_null(), count == 0);
-    let each = (0..count).map(|at| unsafe {
+unsafe fn items(List { start: items, count }: &List<Parameter>) -> String {
+    assert_eq!(items.is_null(), *count == 0);
+    let each = (0..*count).map(|at| unsafe {
         let item = &**items.add(at);
-        assert_eq!(item.size, size::<Item>());
+        assert_eq!(item.size, size::<Parameter>());
         format!("{}:{}:{}:{}", shown(item.name), item.kind, item.integer, shown(item.text))
     });
     format!("[{}]", each.collect::<Vec<_>>().join(" "))
 }
 
-unsafe fn pieces(pieces: *const *const Metadata, count: usize) -> String {
-    assert_eq!(pieces.is_null(), count == 0);
-    let each = (0..count).map(|at| unsafe {
+unsafe fn pieces(List { start: pieces, count }: &List<Metadata>) -> String {
+    assert_eq!(pieces.is_null(), *count == 0);
+    let each = (0..*count).map(|at| unsafe {
         let piece = &**pieces.add(at);
         assert_eq!((piece.size, piece.flags), (size::<Metadata>(), 0));
-        assert_eq!(piece.texts.is_null(), piece.text_count == 0);
-        let texts = (0..piece.text_count).map(|at| format!("{},", shown(*piece.texts.add(at))));
+        let Texts { start, count } = piece.texts;
+        assert_eq!(start.is_null(), count == 0);
+        let texts = (0..count).map(|at| format!("{},", shown(*start.add(at))));
         let (key, text) = (shown(piece.key), shown(piece.text));
         let texts = if piece.kind == 5 { texts.collect() } else { text };
         format!("{key}:{}:{}:{texts}", piece.kind, piece.integer)
@@ -83,10 +84,10 @@ unsafe extern "C" fn open(
     unsafe {
         assert_eq!(((*host).magic, (*host).size), (MAGIC, size::<HostTable>()));
         let r = &*request;
-        let parameters = items(r.parameters, r.parameter_count);
+        let parameters = items(&r.parameters);
         let (vault, kind, millis) = (shown(r.vault), shown(r.kind), r.session_millis);
         let session = maybe(r.present, with::SESSION, r.session);
-        let host = format!("{}/{}", shown(r.host_name), shown(r.host_version));
+        let host = format!("{}/{}", shown(r.host_name.name), shown(r.host_name.value));
         note(format!("open {vault} {kind} {parameters} {session} {millis} {host}"), reply);
         state.write(STATE);
     }
@@ -114,68 +115,61 @@ pub(super) fn item(key: &str, kind: u32, integer: i64, text: &str) -> Metadata {
         key: bytes(key),
         integer,
         text: bytes(text),
-        texts: std::ptr::null(),
-        text_count: 0,
-        flags: 0,
-        reserved: 0,
+        ..Metadata::default()
     }
 }
 
 /// What is known of a secret that is this version.
-pub(super) fn version(text: &str) -> Secret {
-    Secret { size: size::<Secret>(), present: with::VERSION, version: bytes(text) }
+pub(super) fn known(text: &str) -> Secret {
+    Secret { present: with::VERSION, version: bytes(text), ..Secret::sized() }
+}
+
+/// What is known of a secret that was written as this version.
+pub(super) fn version(text: &str) -> Written {
+    Written { present: with::VERSION, version: bytes(text), ..Written::sized() }
 }
 
 /// An entry of this name, without a version.
 pub(super) fn entry(name: Bytes, kind: u32) -> Entry {
-    let size = size::<Entry>();
-    Entry { size, present: 0, name, kind, reserved: 0, version: Bytes::NONE }
+    let kind = Opt(Padded { number: kind, reserved: 0 });
+    Entry { name, kind, ..Entry::sized() }
 }
 
 /// A version of this name; the time of the epoch is one.
 pub(super) fn one_version(id: &str, created: Option<i64>) -> Version {
-    let (size, present) = (size::<Version>(), if created.is_some() { with::CREATED } else { 0 });
-    let created = created.unwrap_or(7);
-    Version { size, present, id: bytes(id), created, flags: 0, reserved: 0 }
+    let present = if created.is_some() { with::CREATED } else { 0 };
+    Version { present, id: bytes(id), created: created.unwrap_or(7), ..Version::sized() }
 }
 
 /// An action that loses something, and a parameter of one.
 pub(super) fn action(id: &str, description: &str) -> Action {
-    let (size, id, description) = (size::<Action>(), bytes(id), bytes(description));
-    Action { size, present: 0, id, description, flags: 1, reserved: 0 }
+    let flags = Padded { number: 1, reserved: 0 };
+    Action { id: bytes(id), description: bytes(description), flags, ..Action::sized() }
 }
 
-pub(super) fn schema(name: &str, kind: u32, description: &str, preset: &str) -> Schema {
+pub(super) fn schema(name: &str, kind: u32, description: &str, preset: &str) -> OwnedParameter {
     let (name, description, preset) = (bytes(name), bytes(description), bytes(preset));
-    Schema { size: size::<Schema>(), present: 0, kind, flags: 1, name, description, preset }
+    OwnedParameter { kind, flags: 1, name, description, preset, ..OwnedParameter::sized() }
 }
 
 /// A step of unlocking, with everything that it may say.
 pub(super) fn challenge(id: &str) -> Challenge {
     Challenge {
-        size: size::<Challenge>(),
-        present: 0,
         id: bytes(id),
-        message: bytes("open this"),
-        url: bytes("https://example.com/"),
-        wait: 1,
-        reserved: 0,
-        interval_millis: 5_000,
-        expires_millis: 60_000,
+        message: Opt(bytes("open this")),
+        url: Opt(bytes("https://example.com/")),
+        wait: Opt(Waiting {
+            wait: 1,
+            interval_millis: 5_000,
+            expires_millis: 60_000,
+            ..Waiting::default()
+        }),
+        ..Challenge::sized()
     }
 }
 
 pub(super) fn prompt(name: &str, label: &str, flags: u32) -> Prompt {
-    Prompt {
-        size: size::<Prompt>(),
-        present: 0,
-        kind: 0,
-        flags,
-        name: bytes(name),
-        label: bytes(label),
-        choices: ptr::null(),
-        choice_count: 0,
-    }
+    Prompt { flags, name: bytes(name), label: bytes(label), ..Prompt::sized() }
 }
 
 unsafe fn tell_secret(name: &str, reply: u64) -> u32 {
@@ -198,11 +192,11 @@ unsafe fn tell_secret(name: &str, reply: u64) -> u32 {
             (HOST.metadata)(reply, &item(key, kind, integer, text));
         }
         let list = [bytes("b"), Bytes::NONE, bytes("a")];
-        let (texts, text_count) = (list.as_ptr(), list.len());
-        (HOST.metadata)(reply, &Metadata { texts, text_count, ..item("l", 5, 0, "") });
+        let texts = Texts { start: list.as_ptr(), count: list.len() };
+        (HOST.metadata)(reply, &Metadata { texts, ..item("l", 5, 0, "") });
         (HOST.metadata)(reply, &item("no-l", 5, 0, ""));
         (HOST.metadata)(reply, &Metadata { flags: READ_ONLY, ..item("own", 2, 7, "") });
-        told + (HOST.secret)(reply, &version("v1"))
+        told + (HOST.secret)(reply, &known("v1"))
     }
 }
 
@@ -211,7 +205,7 @@ unsafe extern "C" fn list(_: State, request: *const ListRequest, reply: u64) -> 
         let r = &*request;
         let cursor = maybe(r.present, with::CURSOR, r.cursor);
         let pattern = maybe(r.present, with::PATTERN, r.pattern);
-        note(format!("list {cursor} {pattern} {} {}", shown(r.prefix), r.limit), reply);
+        note(format!("list {cursor} {pattern} {} {}", shown(r.prefix), r.limit.number), reply);
         let first = r.present & with::CURSOR == 0;
         let mut found = entry(bytes(if first { "a" } else { "b" }), 1);
         (found.present, found.version) = (with::VERSION, bytes("v1"));
@@ -231,7 +225,7 @@ unsafe extern "C" fn describe(_: State, request: *const DescribeRequest, reply: 
 unsafe fn shown_set(r: &SetRequest) -> String {
     let value = unsafe { r.value.read("it", 1_000) }.unwrap();
     let given = r.present & with::METADATA != 0;
-    let metadata = unsafe { pieces(r.metadata, r.metadata_count) };
+    let metadata = unsafe { pieces(&r.metadata) };
     let metadata = if given { metadata } else { "-".to_owned() };
     let name = unsafe { shown(r.name) };
     let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
@@ -248,14 +242,13 @@ unsafe extern "C" fn remove(_: State, request: *const RemoveRequest, reply: u64)
         let r = &*request;
         let expected = maybe(r.present, with::IF_VERSION, r.if_version);
         note(format!("remove {} {expected}", shown(r.name)), reply);
-        let (size, present) = (size::<Removed>(), with::RECOVERABLE_UNTIL);
-        (HOST.removed)(reply, &Removed { size, present, recoverable_until: 0 })
+        (HOST.removed)(reply, &Removed { present: with::RECOVERABLE_UNTIL, ..Removed::sized() })
     }
 }
 
 unsafe extern "C" fn set_metadata(_: State, r: *const SetMetadataRequest, reply: u64) -> u32 {
     let r = unsafe { &*r };
-    let metadata = unsafe { pieces(r.metadata, r.metadata_count) };
+    let metadata = unsafe { pieces(&r.metadata) };
     let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
     note(format!("set_metadata {} {metadata} {expected}", unsafe { shown(r.name) }), reply);
     unsafe { (HOST.written)(reply, &version("v3")) }
@@ -264,28 +257,35 @@ unsafe extern "C" fn set_metadata(_: State, r: *const SetMetadataRequest, reply:
 unsafe extern "C" fn unlock(_: State, request: *const UnlockRequest, reply: u64) -> u32 {
     unsafe {
         let r = &*request;
-        let answer = &**r.answers;
+        let answer = &**r.answers.start;
         let (name, value) = (shown(answer.name), shown(answer.value));
-        note(format!("unlock {} {} {name} {value}", shown(r.challenge), r.answer_count), reply);
+        note(format!("unlock {} {} {name} {value}", shown(r.challenge), r.answers.count), reply);
         (HOST.keep_session)(LAST.with_borrow(|last| last.0), bytes("session"), 60_000)
     }
 }
 
-unsafe extern "C" fn lock(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+unsafe extern "C" fn lock(_: State, _: *const LockRequest, reply: u64) -> u32 {
     note("lock".to_owned(), reply);
     unsafe {
         (HOST.challenge)(reply, &challenge("id"));
         (HOST.prompt)(reply, &prompt("pin", "The PIN", 3));
         let choices = [bytes("a"), bytes("b")];
         let mut user = prompt("user", "User", 0);
-        (user.kind, user.choices, user.choice_count) = (2, choices.as_ptr(), 2);
+        (user.kind, user.choices) = (Opt(2), Choices { start: choices.as_ptr(), count: 2 });
         (HOST.prompt)(reply, &user);
     }
     ErrorKind::Locked.code()
 }
 
-unsafe extern "C" fn plain(_: State, request: *const PlainRequest, reply: u64) -> u32 {
-    let left = unsafe { (*request).deadline_millis };
+unsafe extern "C" fn test(_: State, request: *const TestRequest, reply: u64) -> u32 {
+    unsafe { plain((*request).deadline_millis, reply) }
+}
+
+unsafe extern "C" fn unregister(_: State, request: *const UnregisterRequest, reply: u64) -> u32 {
+    unsafe { plain((*request).deadline_millis, reply) }
+}
+
+fn plain(left: u64, reply: u64) -> u32 {
     note(format!("plain {}", left > 1_000 && left <= 60_000), reply);
     0
 }
@@ -294,10 +294,13 @@ unsafe extern "C" fn versions(_: State, request: *const VersionsRequest, reply: 
     unsafe {
         let r = &*request;
         let cursor = maybe(r.present, with::CURSOR, r.cursor);
-        note(format!("versions {} {cursor} {}", shown(r.name), r.limit), reply);
+        note(format!("versions {} {cursor} {}", shown(r.name), r.limit.number), reply);
         (HOST.version)(reply, &one_version("2", Some(0)));
         (HOST.metadata)(reply, &item("t", 1, 0, "x"));
-        (HOST.version)(reply, &Version { flags: 1, ..one_version("1", None) });
+        (HOST.version)(
+            reply,
+            &Version { flags: Padded { number: 1, reserved: 0 }, ..one_version("1", None) },
+        );
         (HOST.next_cursor)(reply, bytes("1"))
     }
 }
@@ -305,60 +308,55 @@ unsafe extern "C" fn versions(_: State, request: *const VersionsRequest, reply: 
 unsafe extern "C" fn list_removed(_: State, r: *const ListRemovedRequest, reply: u64) -> u32 {
     unsafe {
         let cursor = maybe((*r).present, with::CURSOR, (*r).cursor);
-        note(format!("list_removed {cursor} {}", (*r).limit), reply);
-        let (size, name) = (size::<RemovedSecret>(), bytes("gone"));
+        note(format!("list_removed {cursor} {}", (*r).limit.number), reply);
+        let name = bytes("gone");
         let all = with::ID | with::REMOVED | with::RECOVERABLE_UNTIL;
         for (present, id) in [(all, bytes("7")), (0, Bytes::NONE)] {
-            let (removed, recoverable_until) = (0, 9);
-            let it = RemovedSecret { size, present, name, id, removed, recoverable_until };
+            let recoverable_until = 9;
+            let it =
+                RemovedSecret { present, name, id, recoverable_until, ..RemovedSecret::sized() };
             (HOST.removed_secret)(reply, &it);
         }
         (HOST.next_cursor)(reply, bytes("c"))
     }
 }
 
-unsafe fn removed_one(call: &str, r: *const RemovedOneRequest, reply: u64) {
+unsafe extern "C" fn restore(_: State, request: *const RestoreRequest, reply: u64) -> u32 {
     unsafe {
-        let r = &*r;
+        let r = &*request;
         let id = maybe(r.present, with::ID, r.id);
-        let version = maybe(r.present, with::VERSION, r.version);
-        note(format!("{call} {} {id} {version}", shown(r.name)), reply);
-    }
-}
-
-unsafe extern "C" fn restore(_: State, request: *const RemovedOneRequest, reply: u64) -> u32 {
-    unsafe {
-        removed_one("restore", request, reply);
+        let version_of = maybe(r.present, with::VERSION, r.version);
+        note(format!("restore {} {id} {version_of}", shown(r.name)), reply);
         (HOST.written)(reply, &version("v4"))
     }
 }
 
-unsafe extern "C" fn purge(_: State, request: *const RemovedOneRequest, reply: u64) -> u32 {
-    unsafe { removed_one("purge", request, reply) };
+unsafe extern "C" fn purge(_: State, request: *const PurgeRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let id = maybe(r.present, with::ID, r.id);
+        let version = maybe(r.present, with::VERSION, r.version);
+        note(format!("purge {} {id} {version}", shown(r.name)), reply);
+    }
     0
 }
 
 /// The rules that are answered.
 pub(super) fn some_rules() -> Rules {
     Rules {
-        size: size::<Rules>(),
-        present: 0,
-        names: 4,
-        folding: 15,
-        composition: 16,
-        reserved: 0,
-        max_name_bytes: 255,
-        max_value_bytes: 0,
-        name_grammar: bytes("letters"),
+        names: NameRule { names: 4, folding: 15, composition: 16, reserved: 0 },
+        max_name_bytes: Opt(255),
+        name_grammar: Opt(bytes("letters")),
+        ..Rules::sized()
     }
 }
 
-unsafe extern "C" fn rules(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+unsafe extern "C" fn rules(_: State, _: *const RulesRequest, reply: u64) -> u32 {
     note("rules".to_owned(), reply);
     unsafe { (HOST.rules)(reply, &some_rules()) }
 }
 
-unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+unsafe extern "C" fn actions(_: State, _: *const ActionsRequest, reply: u64) -> u32 {
     note("actions".to_owned(), reply);
     unsafe {
         (HOST.action)(reply, &action("burn", "burns it"));
@@ -369,21 +367,17 @@ unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u3
 unsafe extern "C" fn act(_: State, request: *const ActionRequest, reply: u64) -> u32 {
     unsafe {
         let r = &*request;
-        let parameters = items(r.parameters, r.parameter_count);
+        let parameters = items(&r.parameters);
         note(format!("act {} {parameters}", shown(r.action)), reply);
         (HOST.message)(reply, bytes("done"));
         (HOST.text)(reply, bytes("a code"))
     }
 }
 
-unsafe extern "C" fn get_many(
-    _: State,
-    request: *const ManyRequest<GetRequest>,
-    reply: u64,
-) -> u32 {
-    let (requests, count) = unsafe { ((*request).requests, (*request).request_count) };
+unsafe extern "C" fn get_many(_: State, request: *const GetManyRequest, reply: u64) -> u32 {
+    let List { start: requests, count } = unsafe { &(*request).requests };
     note(format!("get_many {count}"), reply);
-    for at in 0..count {
+    for at in 0..*count {
         unsafe {
             let name = shown((**requests.add(at)).name);
             if name != "unanswered" {
@@ -395,14 +389,10 @@ unsafe extern "C" fn get_many(
     0
 }
 
-unsafe extern "C" fn set_many(
-    _: State,
-    request: *const ManyRequest<SetRequest>,
-    reply: u64,
-) -> u32 {
-    let (requests, count) = unsafe { ((*request).requests, (*request).request_count) };
+unsafe extern "C" fn set_many(_: State, request: *const SetManyRequest, reply: u64) -> u32 {
+    let List { start: requests, count } = unsafe { &(*request).requests };
     note(format!("set_many {count}"), reply);
-    for at in 0..count {
+    for at in 0..*count {
         unsafe {
             let name = shown((**requests.add(at)).name);
             if name == "a" {
@@ -443,8 +433,8 @@ pub(super) fn whole() -> PluginTable {
         set_metadata: Some(set_metadata),
         unlock: Some(unlock),
         lock: Some(lock),
-        test: Some(plain),
-        unregister: Some(plain),
+        test: Some(test),
+        unregister: Some(unregister),
         versions: Some(versions),
         actions: Some(actions),
         run_action: Some(act),

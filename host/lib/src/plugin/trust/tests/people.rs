@@ -8,12 +8,12 @@ fn twenty_threads_that_install_at_once_lose_nothing() {
     let sources: Vec<_> = (0..20)
         .map(|n| machine.file(&format!("{n}.so"), &plugin(&format!("p{n}"), "1.0.0", "")))
         .collect();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     std::thread::scope(|scope| {
         for source in &sources {
             scope.spawn(|| {
                 let candidate = machine.store.examine(source).unwrap();
-                machine.store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+                machine.store.install(candidate, &decision, OnIdConflict::Refuse).unwrap();
             });
         }
     });
@@ -30,14 +30,14 @@ fn of_twenty_files_for_one_id_one_wins_and_the_others_hear_of_it() {
     let sources: Vec<_> = (0..20)
         .map(|n| machine.file(&format!("{n}.so"), &plugin("same", &format!("1.0.{n}"), "")))
         .collect();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     let codes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = sources
             .iter()
             .map(|source| {
                 let install = || {
                     let candidate = machine.store.examine(source).unwrap();
-                    machine.store.install(candidate, &vouch, OnIdConflict::Refuse)
+                    machine.store.install(candidate, &decision, OnIdConflict::Refuse)
                 };
                 scope.spawn(move || install().map_or_else(|error| error.code(), |_| "ok"))
             })
@@ -60,10 +60,13 @@ fn works_without_a_dir_for_the_user() {
     assert!(by_its_bytes(&store.find(&id("memory")).unwrap()));
     assert_eq!(store.record_crash(trusted.sha256()).unwrap(), Crashes::NotKept);
     let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    let error = store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap_err();
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let error = store.install(candidate, &decision, OnIdConflict::Refuse).unwrap_err();
     assert_eq!(error.code(), "E02.no-data-folder");
-    assert_eq!(store.remove(&id("new")).unwrap_err().code(), "E02.no-data-folder");
+    assert_eq!(
+        store.remove(&id("new"), &InstallTarget::User).unwrap_err().code(),
+        "E02.no-data-folder"
+    );
 }
 
 #[test]
@@ -83,9 +86,10 @@ fn an_unsafe_data_dir_is_an_error_and_not_passed_over() {
 }
 
 #[test]
-fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
+#[ignore = "needs root"]
+fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::an_ordinary_user_installs_upgrades_and_removes_under_any_umask",
+        "plugin::trust::tests::people::an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root",
         |_| {},
     ) else {
         return;
@@ -97,9 +101,9 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
             machine.store.examine(&path).unwrap()
         });
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
-        let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-        machine.store.install(first, &vouch, OnIdConflict::Refuse).unwrap();
-        let trusted = machine.store.install(second, &vouch, OnIdConflict::Replace).unwrap();
+        let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+        machine.store.install(first, &decision, OnIdConflict::Refuse).unwrap();
+        let trusted = machine.store.install(second, &decision, OnIdConflict::Replace).unwrap();
         assert_eq!(trusted.manifest().version.patch, 1);
         let plugins = machine.data().join("plugins");
         assert_eq!((mode(&plugins), mode(trusted.path())), (0o500, 0o400));
@@ -107,7 +111,7 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
         settle();
         assert_eq!(machine.code("memory"), "ok");
         machine.store.record_crash(trusted.sha256()).unwrap();
-        machine.store.remove(&id("memory")).unwrap();
+        machine.store.remove(&id("memory"), &InstallTarget::User).unwrap();
         assert_eq!(machine.code("memory"), "E03.not-pinned");
         assert_eq!(mode(&plugins), 0o500);
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -117,9 +121,10 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
 }
 
 #[test]
-fn another_user_s_data_dir_is_worked_without() {
+#[ignore = "needs root"]
+fn another_user_s_data_dir_is_worked_without_needs_root() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::another_user_s_data_dir_is_worked_without",
+        "plugin::trust::tests::people::another_user_s_data_dir_is_worked_without_needs_root",
         |own| std::fs::create_dir(own.join("root")).unwrap(),
     ) else {
         return;
