@@ -1,6 +1,7 @@
 //! The host: one object that answers for all registered vaults. Opens a vault when it is
 //! first asked, keeps it open, and lets one caller at a time speak to each of its handles.
 
+mod call;
 mod completion;
 mod conformance;
 mod denied;
@@ -15,15 +16,14 @@ mod session;
 mod share;
 mod unlock;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
-use keystead_plugin_api::{
-    Deadline, ErrorKind, ListRequest, Result as Reply, TestRequest, Vault, VaultName,
-};
+use keystead_plugin_api::{Deadline, ErrorKind, ListRequest, TestRequest, VaultName};
 
+pub(crate) use call::OpenedForCall;
 pub use conformance::Check;
 pub(crate) use denied::BY_HOST;
 pub use denied::{Denied, may_be_denial, tells_of_denial};
@@ -34,18 +34,15 @@ pub use register::{NewRegistration, PlannedRegistration, Registered, Unregistere
 pub use session::{IfUnlocked, UnlockOutcome, UnlockedSession};
 
 use crate::error::{Error, Result};
-use crate::ids;
 use crate::options::Options;
 use crate::paths::Layer;
-use crate::plugin::grant::Words;
-use crate::plugin::inspect::{ParsedKind, Permission};
+use crate::plugin::inspect::ParsedKind;
 use crate::plugin::trust::PluginStore;
 use crate::prompter::Prompter;
-use crate::registry::{OpenRegistry, Placement, Registration, Registry};
+use crate::registry::{OpenRegistry, Registration, Registry};
 use open::Open;
-use pool::{Checkout, Pools};
-use session::CallSession;
-use share::{Caller, Common};
+use pool::Pools;
+use share::Common;
 
 /// Whether to do it, or only to say what would be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -367,31 +364,6 @@ impl Host {
         self.0.pools.close(name);
     }
 
-    /// Returns what a person opens to an isolated vault's plugin by typing these parameters of an
-    /// action, by the pinned manifest, and what it is called.
-    ///
-    /// # Errors
-    /// [`Error::Parameters`]; what may not be granted.
-    pub(crate) fn opened_by_action(
-        &self,
-        prepared: &Prepared,
-        action: &str,
-        typed: &BTreeMap<String, String>,
-    ) -> Result<(Vec<Permission>, Vec<Words>)> {
-        match prepared.placement() {
-            Placement::Isolated => {
-                let manifest = prepared.trusted.manifest();
-                let opens = grant::expand_action(manifest, prepared.kind(), action, typed)?;
-                let grants = opens.iter().map(Permission::text).collect();
-                let typed = Registration { grants, ..prepared.entry().clone() };
-                let granted = self.granted(&prepared.trusted, &typed, opens.clone())?;
-                let words = granted.words(opens.iter());
-                Ok((opens, words))
-            }
-            Placement::InProcess => Ok((Vec::new(), Vec::new())),
-        }
-    }
-
     /// Returns how many secrets each vault was written at once.
     pub(crate) fn paces(&self) -> MutexGuard<'_, HashMap<VaultName, usize>> {
         lock(&self.0.paces)
@@ -406,113 +378,6 @@ impl Host {
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.0.options.timeout)
     }
-
-    /// Makes one call to a vault: opens it where it is not open, unlocks it where it is
-    /// locked and somebody answers, and then calls once more.
-    pub(crate) fn call<'v, T>(
-        &self,
-        vault: impl Into<VaultRef<'v>>,
-        ask: &mut dyn Prompter,
-        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-    ) -> Result<T> {
-        let vault = vault.into();
-        self.call_in(vault.name(), ask, run, &mut CallSession::of(vault), &mut |_| {})
-    }
-
-    /// Does what [`Host::call`] does; an isolated plugin may do this as well, for this call and no
-    /// other.
-    pub(crate) fn call_with<T>(
-        &self,
-        vault: VaultRef<'_>,
-        (more, shown): (Vec<Permission>, Vec<Words>),
-        ask: &mut dyn Prompter,
-        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-    ) -> Result<T> {
-        let mut course = CallSession::of(vault);
-        (course.more, course.shown) = (more, shown);
-        self.call_in(vault.name(), ask, run, &mut course, &mut |_| {})
-    }
-
-    /// Does what [`Host::call`] does. `done` is shown the vault that has answered.
-    fn call_in<T>(
-        &self,
-        name: &VaultName,
-        ask: &mut dyn Prompter,
-        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-        course: &mut CallSession,
-        done: &mut dyn FnMut(&Open),
-    ) -> Result<T> {
-        ids::check()?;
-        loop {
-            let Some(Checkout { handle, caller }) = &mut self.0.pools.enter(name) else {
-                return Err(Error::NeedsItself { vault: name.clone() });
-            };
-            let called = self.call_with_handle(handle, caller, ask, run, course, done);
-            if is_for_one_call(handle, course) {
-                // Also of a call that failed: a later one may not do what this one might.
-                *handle = None;
-            }
-            if let Some(reply) = called? {
-                return Ok(reply);
-            }
-        }
-    }
-
-    /// Makes a call with this caller's handle. Returns `None` where the caller has to wait for another
-    /// handle.
-    fn call_with_handle<T>(
-        &self,
-        handle: &mut Option<Box<Open>>,
-        caller: &mut Caller<'_>,
-        ask: &mut dyn Prompter,
-        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-        course: &mut CallSession,
-        done: &mut dyn FnMut(&Open),
-    ) -> Result<Option<T>> {
-        if is_for_one_call(handle, course) {
-            // Its sandbox is as it is.
-            *handle = None;
-        }
-        loop {
-            if handle.is_none() {
-                *handle = self.handle(caller, course)?;
-            }
-            let Some(open) = handle else { return Ok(None) };
-            let called = self.call_unlocking(open, ask, run, course, caller);
-            // Also of a call that failed: it may have logged in before.
-            self.take_session(open, course, caller);
-            if matches!(called, Ok(Called::Done(_)) | Err(Error::Refused { .. })) {
-                self.has_answered(open, caller);
-            }
-            match called? {
-                Called::Done(reply) => {
-                    done(open);
-                    return Ok(Some(reply));
-                }
-                // Closed before it is opened again: a vault may allow one at a time.
-                Called::Reopen => *handle = None,
-                Called::OnAnother => {
-                    *handle = None;
-                    return Ok(None);
-                }
-            }
-        }
-    }
-}
-
-/// Returns whether a handle is of a plugin that may do more in this call than in others.
-fn is_for_one_call(handle: &Option<Box<Open>>, course: &CallSession) -> bool {
-    !course.more.is_empty() && handle.as_ref().is_some_and(|open| open.is_isolated())
-}
-
-/// What a call to an open vault came to.
-enum Called<T> {
-    /// It answered.
-    Done(T),
-    /// There is a session to open it with.
-    Reopen,
-    /// It is locked, and this handle is not the one to unlock it with.
-    OnAnother,
 }
 
 /// A panic elsewhere while the lock was held left plain data: nothing half-changed.

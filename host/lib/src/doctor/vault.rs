@@ -15,12 +15,14 @@ use crate::plugin::pins::InProcess;
 use crate::plugin::trust::{Survey, Trusted};
 use crate::reference::Reference;
 use crate::registry::schema;
-use crate::registry::{self, Placement, Registration, Setting};
+use crate::registry::{self, OpenRegistry, Placement, Registration, Setting};
 
 const STALE: &str = "the vault answers every request with this error";
 
 /// A registration, and where it lies.
 struct Case<'a> {
+    registry: &'a OpenRegistry,
+    default: Option<&'a VaultName>,
     entry: &'a Registration,
     layer: Layer,
     path: Option<PathBuf>,
@@ -35,8 +37,9 @@ impl Host {
         for fault in &faults {
             findings.extend(self.beside(fault));
         }
-        self.defaults(&vaults, findings);
-        for (name, path) in self.registry().once().shadowing() {
+        let registry = &self.registry().once();
+        self.defaults(registry, &vaults, findings);
+        for (name, path) in registry.shadowing() {
             let what = format!(
                 "your registration of vault `{name}` in `{}` hides the administrator's",
                 path.display()
@@ -47,6 +50,7 @@ impl Host {
                     .fixed_by([fix::unregister(name.as_str(), Layer::User, None)]),
             );
         }
+        let default = self.default_in(registry).ok().flatten();
         let mut circles: Vec<Vec<VaultName>> = Vec::new();
         for vault in &vaults {
             let Some(layer) = vault.layer else { continue };
@@ -54,7 +58,7 @@ impl Host {
             match &vault.entry {
                 Err(error) => findings.push(broken(vault, layer, path.as_deref(), error)),
                 Ok(entry) => {
-                    let case = Case { entry, layer, path };
+                    let case = Case { registry, default: default.as_ref(), entry, layer, path };
                     self.references(&case, &vaults, &mut circles, findings);
                     self.against_plugin(&case, survey, findings);
                 }
@@ -88,13 +92,13 @@ impl Host {
         })
     }
 
-    fn defaults(&self, vaults: &[VaultInfo], findings: &mut Vec<Finding>) {
+    fn defaults(&self, registry: &OpenRegistry, vaults: &[VaultInfo], findings: &mut Vec<Finding>) {
         let is_there = |name: &VaultName| vaults.iter().any(|vault| vault.name == *name);
         let why = "commands that name no vault go to it, and fail";
         if let Some(name) = self.options().default_vault.as_ref().filter(|name| !is_there(name)) {
             let what = format!("`KEYSTEAD_VAULT` is `{name}`, and no such vault is registered");
             let mut fixes = vec![Fix::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
-            if let Some(similar) = self.registry().once().similar(name) {
+            if let Some(similar) = registry.similar(name) {
                 let command = format!("export KEYSTEAD_VAULT={similar}");
                 fixes.insert(0, Fix::new(command, "name the vault that looks like it"));
             }
@@ -104,7 +108,7 @@ impl Host {
                     .fixed_by(fixes),
             );
         }
-        for (layer, default) in self.registry().once().defaults() {
+        for (layer, default) in registry.defaults() {
             let path = self.options().paths.config_file(layer);
             match default {
                 Ok(None) => {}
@@ -121,7 +125,7 @@ impl Host {
                         )
                     };
                     let mut fixes = vec![Fix::new(default("--clear"), "have no default vault")];
-                    if let Some(similar) = self.registry().once().similar(&name) {
+                    if let Some(similar) = registry.similar(&name) {
                         let command = default(similar.as_str());
                         fixes.insert(0, Fix::new(command, "have the one that looks like it"));
                     }
@@ -164,7 +168,7 @@ impl Host {
             let what = format!(
                 "`{key}` of vault `{name}` is taken from vault `{needed}`, which is not registered"
             );
-            let similar = self.registry().once().similar(needed);
+            let similar = case.registry.similar(needed);
             let similar = similar.map(|similar| {
                 let entry = with_vault(entry, needed, &similar);
                 fix::register(&entry, None, case.layer, case.path.as_deref())
@@ -180,9 +184,8 @@ impl Host {
                     ]),
             );
         }
-        let default = self.default_vault().ok().flatten();
         if let Err(error @ registry::Error::Cycle { .. }) =
-            self.registry().once().check_circle(entry, default.as_ref())
+            case.registry.check_circle(entry, case.default)
             && let registry::Error::Cycle { vaults: circle } = &error
         {
             let mut sorted = circle.clone();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use keystead_plugin_api::{ListRequest, NameEquality, RulesRequest, SecretName, VaultName};
 
 use super::Host;
+use super::call::Call;
 use super::prepare::LayeredRegistration;
-use super::session::CallSession;
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::registry::{Placement, Registration, Setting};
@@ -41,7 +41,7 @@ impl Host {
         // crash: neither harms anybody where the plugin has a process of its own.
         entry.placement = Some(Placement::Isolated);
         let registered = LayeredRegistration { layer: None, entry: Arc::new(entry) };
-        let mut open = self.open_as(registered, &mut CallSession::default())?;
+        let mut open = self.open_as(registered, &mut Call::default())?;
         let rules = open.vault().rules(&RulesRequest::new(self.deadline()));
         let rules = rules.map_err(|refusal| open.error(refusal))?.names;
         let key = |name: &str| match rules.key(name) {

@@ -9,9 +9,10 @@ use keystead_plugin_api::abi::{Client, Guarded};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Context, Error as Refusal, HostInfo, OpenRequest, Vault, VaultName};
 
+use super::call::Call;
 use super::prepare::{AT_HOME, Known, LayeredRegistration, Prepared};
 use super::services::VaultServices;
-use super::session::{Binding, CallSession, Offered};
+use super::session::{Binding, Offered};
 use super::share::{Further, Template};
 use super::{Host, grant, unlock::Given};
 use crate::error::{Error, Result};
@@ -136,40 +137,36 @@ impl Open {
 impl Host {
     /// Opens a vault with the session that is kept for it: by what this call knows of it, else as it is
     /// registered now.
-    pub(super) fn open(&self, name: &VaultName, course: &mut CallSession) -> Result<Open> {
-        let registered = match course.known.take() {
+    pub(super) fn open(&self, name: &VaultName, call: &mut Call) -> Result<Open> {
+        let registered = match call.known.take() {
             Some(Known::Prepared(prepared)) => {
                 let started = self.started(prepared.entry());
-                return self.open_prepared(&prepared, started, course);
+                return self.open_prepared(&prepared, started, call);
             }
             Some(Known::Registered(registered)) => registered,
             Some(Known::In(registry)) => self.layered_in(&registry, name)?,
             None => self.layered(name)?,
         };
-        self.open_as(registered, course)
+        self.open_as(registered, call)
     }
 
     /// Opens a vault as this registration of a layer says; of none, without a session.
-    pub(super) fn open_as(
-        &self,
-        registered: LayeredRegistration,
-        course: &mut CallSession,
-    ) -> Result<Open> {
+    pub(super) fn open_as(&self, registered: LayeredRegistration, call: &mut Call) -> Result<Open> {
         let started = self.started(&registered.entry);
         let name = registered.entry.name.clone();
-        self.open_prepared(&self.prepared(&name, registered)?, started, course)
+        self.open_prepared(&self.prepared(&name, registered)?, started, call)
     }
 
     fn open_prepared(
         &self,
         prepared: &Prepared,
         started: Option<Started>,
-        course: &mut CallSession,
+        call: &mut Call,
     ) -> Result<Open> {
         let Prepared { registered, trusted, .. } = prepared;
         let (layer, entry, kind) = (registered.layer, prepared.entry(), prepared.kind());
         let name = &entry.name;
-        let further = course.further.take();
+        let further = call.further.take();
         if let Some(further) = &further
             && further.template.plugin != *trusted.sha256()
         {
@@ -185,7 +182,7 @@ impl Host {
         let files = Files::among(&asked, || {
             self.boundaries().with_writable(name, writable_in(&entry.grants).collect())
         });
-        let ready = self.ready(prepared, asked, started, course)?;
+        let ready = self.ready(prepared, asked, started, call)?;
         let what = format!("vault `{name}`");
         let parameters = match &further {
             // What a reference gives may change, ask a person, or be read once only.
@@ -238,10 +235,12 @@ impl Host {
                 (by_caller, session) = (by, number);
                 kept.map(|serial| (None, serial))
             }
-            (_, Some(binding)) => self.kept_or_turn(entry, binding, course).map(|(key, kept)| {
-                request.session = Some(kept.session);
-                (Some(key), kept.serial)
-            }),
+            (_, Some(binding)) => {
+                self.kept_or_turn(entry, binding, &mut call.session).map(|(key, kept)| {
+                    request.session = Some(kept.session);
+                    (Some(key), kept.serial)
+                })
+            }
             (_, None) => None,
         };
         let placed = match ready {
@@ -255,8 +254,8 @@ impl Host {
                 if is_further {
                     return Err(error);
                 }
-                course.without = true;
-                self.open_prepared(prepared, self.started(entry), course)
+                call.session.without = true;
+                self.open_prepared(prepared, self.started(entry), call)
             }
             (placed, kept) => {
                 let kept = kept.map(|(_, serial)| serial);
@@ -287,7 +286,7 @@ impl Host {
         prepared: &Prepared,
         mut asked: Vec<Permission>,
         started: Option<Started>,
-        course: &CallSession,
+        call: &Call,
     ) -> Result<Option<Ready>> {
         let mut entry = Cow::Borrowed(prepared.entry());
         if prepared.placement() == Placement::InProcess {
@@ -303,16 +302,16 @@ impl Host {
             let (vault, plugin) = (entry.name.clone(), entry.plugin.clone());
             return Err(Error::NotGranted { vault, plugin, missing });
         }
-        if !course.more.is_empty() {
+        if !call.opened.permissions.is_empty() {
             // What a person typed for this one call is granted by that.
-            entry.to_mut().grants.extend(course.more.iter().map(Permission::text));
-            self.keep_off_programs(&entry, &course.more)?;
-            asked.extend(course.more.iter().cloned());
+            entry.to_mut().grants.extend(call.opened.permissions.iter().map(Permission::text));
+            self.keep_off_programs(&entry, &call.opened.permissions)?;
+            asked.extend(call.opened.permissions.iter().cloned());
         }
         let granted = self.granted(&prepared.trusted, &entry, asked)?;
-        if granted.words(course.more.iter()) != course.shown {
+        if granted.words(call.opened.permissions.iter()) != call.opened.words {
             // A link was put there, or another one, since a person was shown where it leads.
-            let path = path_among(&course.more);
+            let path = path_among(&call.opened.permissions);
             let changed = Ungranted::Path(crate::fs::Error::Changed { path });
             return Err(grant::not_granted(&entry, changed));
         }

@@ -6,16 +6,14 @@ use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{Level, ListRequest, Parameters, Session, VaultName};
 
+use super::call::Call;
 use super::open::Open;
-use super::prepare::{Known, VaultRef};
-use super::share::{Caller, Further};
+use super::share::Caller;
 use super::unlock::Given;
 use super::{Host, lock};
 use crate::agent::{CachedSession, Patience, PromptLock, SessionKey};
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
-use crate::plugin::grant::Words;
-use crate::plugin::inspect::Permission;
 use crate::plugin::pins::Digest;
 use crate::prompter::Prompter;
 use crate::reference::Reference;
@@ -111,16 +109,8 @@ impl Offered {
 /// How sessions are used in one call.
 #[derive(Default)]
 pub(super) struct CallSession {
-    /// What the vault's plugin may do beyond what it was granted, in this course only.
-    pub(super) more: Vec<Permission>,
-    /// What a person was shown of that.
-    pub(super) shown: Vec<Words>,
     /// Whether the vault is opened without a session that may be kept.
     pub(super) without: bool,
-    /// What is known of the vault, until a handle is opened.
-    pub(super) known: Option<Known>,
-    /// How the next handle is opened, where that is not as the vault is registered now.
-    pub(super) further: Option<Further>,
     /// Whether sessions were looked for since the call began.
     looked: bool,
     /// Held while a person is asked, and until what was answered has been used.
@@ -134,11 +124,6 @@ pub(super) struct CallSession {
 }
 
 impl CallSession {
-    /// Returns one that opens the vault, if it is not open, by what is known of it already.
-    pub(super) fn of(vault: VaultRef<'_>) -> Self {
-        Self { known: vault.known(), ..Self::default() }
-    }
-
     /// Takes note that the vault was unlocked.
     pub(super) fn unlocked(&mut self) {
         self.unlocked = true;
@@ -175,7 +160,8 @@ impl Host {
         ask: &mut dyn Prompter,
     ) -> Result<UnlockOutcome> {
         let without = renew == IfUnlocked::Yes;
-        let mut course = CallSession { without, keeps: true, ..CallSession::default() };
+        let session = CallSession { without, keeps: true, ..CallSession::default() };
+        let mut call = Call { session, ..Call::default() };
         // What was opened before may be unlocked already, and gives no session then.
         self.close(vault);
         let mut key = None;
@@ -189,12 +175,13 @@ impl Host {
                 first.limit = 1;
                 open.list(&first).map(drop)
             },
-            &mut course,
+            &mut call,
             &mut |open| {
                 key = self.session_key(open);
                 by_session = open.kept.is_some();
             },
         )?;
+        let course = call.session;
         match (course.session, key) {
             // A vault that asked for nothing may have logged in as well.
             (Some(session), Some(key)) => {

@@ -8,10 +8,11 @@ use std::time::Instant;
 use keystead_plugin_api::{Level, Parameters, Session};
 
 use super::Host;
+use super::call::Call;
 use super::open::Open;
 use super::pool::{self, Shared};
 use super::prepare::LayeredRegistration;
-use super::session::{CallSession, Login};
+use super::session::Login;
 use crate::error::{Error, Result, visible};
 use crate::plugin::pins::Digest;
 
@@ -148,7 +149,7 @@ impl Host {
     pub(super) fn handle(
         &self,
         caller: &mut Caller<'_>,
-        course: &mut CallSession,
+        call: &mut Call,
     ) -> Result<Option<Box<Open>>> {
         let name = &caller.vault.clone();
         let is_further = caller.is_further;
@@ -157,7 +158,7 @@ impl Host {
         if let Some(source) = faulty {
             return Err(Error::Faulty { vault: name.clone(), source });
         }
-        let further = further.filter(|_| !course.without);
+        let further = further.filter(|_| !call.session.without);
         if is_further && further.is_none() {
             caller.shared(|common| common.refused = true);
             return Ok(None);
@@ -165,9 +166,9 @@ impl Host {
         if let Some(further) = further {
             let Further { template, number, .. } = &further;
             let (registered, number) = (template.registered.clone(), *number);
-            course.further = Some(further);
-            let opened = self.open_as(registered, course);
-            course.further = None;
+            call.further = Some(further);
+            let opened = self.open_as(registered, call);
+            call.further = None;
             match opened {
                 Ok(open) => {
                     caller.opened();
@@ -184,7 +185,7 @@ impl Host {
                 Err(_) => drop(caller.shared(|common| common.forget(number))),
             }
         }
-        match self.open(name, course) {
+        match self.open(name, call) {
             Ok(open) => {
                 caller.unlocked(|common| common.begin(&open));
                 caller.opened();

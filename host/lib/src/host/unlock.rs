@@ -10,10 +10,11 @@ use keystead_plugin_api::{
     SecretText, UnlockRequest, Vault, Wait,
 };
 
+use super::Host;
+use super::call::Called;
 use super::open::Open;
 use super::session::CallSession;
 use super::share::Caller;
-use super::{Called, Host};
 use crate::error::{Error, Result};
 use crate::options::UNLOCK_TIMEOUT;
 use crate::prompter::{PromptError, Prompter};

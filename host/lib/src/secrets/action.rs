@@ -9,9 +9,8 @@ use keystead_plugin_api::{
 };
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Prepared, VaultRef};
+use crate::host::{Host, OpenedForCall, Prepared, VaultRef};
 use crate::plugin::grant::Words;
-use crate::plugin::inspect::Permission;
 use crate::prompter::Prompter;
 use crate::registry::Setting;
 use crate::registry::schema::{self, Base};
@@ -22,8 +21,7 @@ pub struct PlannedAction {
     vault: Arc<Prepared>,
     action: Action,
     settings: BTreeMap<String, Setting>,
-    opens: Vec<Permission>,
-    words: Vec<Words>,
+    opens: OpenedForCall,
 }
 
 impl PlannedAction {
@@ -35,14 +33,14 @@ impl PlannedAction {
     /// Returns what the vault's plugin may do for this one call beyond what it is granted, each in
     /// plain words.
     pub fn permissions(&self) -> Vec<String> {
-        self.words.iter().map(|words| words.text().to_owned()).collect()
+        self.opens.words.iter().map(|words| words.text().to_owned()).collect()
     }
 
     /// Returns whether a path that was typed leads elsewhere by links. This plugin may have put one
     /// there when it was granted the directory, for another action or before: whoever typed the path is
     /// asked.
     pub fn leads_elsewhere(&self) -> bool {
-        self.words.iter().any(|words| matches!(words, Words::Elsewhere(_)))
+        self.opens.words.iter().any(|words| matches!(words, Words::Elsewhere(_)))
     }
 }
 
@@ -114,8 +112,8 @@ impl Host {
                 paths.insert(one.name.to_string(), path.clone());
             }
         }
-        let (opens, words) = self.opened_by_action(&prepared, &action.id, &paths)?;
-        Ok(PlannedAction { vault: prepared, action, settings, opens, words })
+        let opens = self.opened_by_action(&prepared, &action.id, &paths)?;
+        Ok(PlannedAction { vault: prepared, action, settings, opens })
     }
 
     /// Does what was planned.
@@ -123,12 +121,12 @@ impl Host {
     /// # Errors
     /// A reference that cannot be followed, or what the vault answers.
     pub fn act(&self, plan: PlannedAction, ask: &mut dyn Prompter) -> Result<ActionOutcome> {
-        let PlannedAction { vault, action, settings, opens, words } = plan;
+        let PlannedAction { vault, action, settings, opens } = plan;
         let what = format!("action `{}`", action.id);
         // References are followed before the vault is held: they may lead to it.
         let parameters = self.parameters(&settings, &action.parameters, &what)?;
         let mut request = ActionRequest::new(action.id, parameters, self.deadline());
-        self.call_with((&vault).into(), (opens, words), ask, &mut |open, deadline| {
+        self.call_with((&vault).into(), opens, ask, &mut |open, deadline| {
             request.deadline = deadline;
             open.run_action(&request)
         })
