@@ -9,7 +9,7 @@ use keystead_exchange::csv::{self, Column, Delimiter};
 /// Header rows of known programs.
 const KNOWN: [&str; 4] = [
     "name,url,username,password,note\n",
-    "directory,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n",
+    "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n",
     "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\",\"Last Modified\",\"Created\"\n",
     "Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\r\n",
 ];
