@@ -107,7 +107,14 @@ fn encrypted_bitwarden_export_opens_with_its_password() {
     import(&sandbox, ENCRYPTED, "--yes --no-input").ends_with(4);
     assert_data_eq!(
         import(&sandbox, ENCRYPTED, "--yes --unlock password=file:wrong"),
-        str![[r#""#]]
+        str![[r#"
+exit code 1
+--- stderr
+Error: The password is wrong, or the export is damaged: both look the same
+Hint: the answer to `password` came from `file:wrong`
+Code: E13.wrong-password
+
+"#]]
     );
     import(&sandbox, ENCRYPTED, "--yes --unlock password=file:right").succeeds();
     assert_eq!(get(&sandbox, "Work/shop", ""), CANARY);
