@@ -90,7 +90,7 @@ exit code 5
         str![[r#"
 exit code 0
 --- stdout
-work	default	user	memory	
+work	default	user	memory	isolated (default)	
 
 "#]]
     );
@@ -145,7 +145,7 @@ Code: E13.not-of-form
 
 "#]]
     );
-    std::fs::create_dir(sandbox.here("folder")).unwrap();
+    std::fs::create_dir(sandbox.here("directory")).unwrap();
     assert_data_eq!(
         sandbox.run("import directory --from vaultinfo", &[]),
         str![[r#"

@@ -222,46 +222,7 @@ Options:
   -h, --help
           Print help (see a summary with '-h')
 
-Global options:
-      --json
-          Print output and errors as JSON (JSON Lines for lists)
-
-      --unlock <FIELD=REF>
-          Answer an unlock prompt from a reference: `password=env:VAR`
-
-      --no-input
-          Never prompt; exit with code 4 if input is needed
-
-      --timeout <DURATION>
-          Time limit for each vault call: `500ms`, `10s`, `2m`
-
-  -v, --verbose...
-          Increase verbosity (-vv for debug output)
-
-  -q, --quiet
-          Print only results, warnings and errors
-
-      --color <WHEN>
-          When to use colours
-
-          Possible values:
-          - auto:   On a terminal, unless `NO_COLOR` is set
-          - always: Always
-          - never:  Never
-          
-          [default: auto]
-
-      --config-dir <DIR>
-          User configuration directory
-
-      --system
-          Change the system-wide configuration
-
-      --yes
-          Answer yes to all confirmations
-
-      --dry-run
-          Show what would change, without changing it
+Options of every command, such as `--json`: `keystead --help`
 
 "#]]
     );
@@ -321,4 +282,49 @@ fn the_manual_is_set_without_a_warning_needs_groff() {
         pages += 1;
     }
     assert!(pages > 20, "{pages}");
+}
+
+#[test]
+fn word_of_another_program_is_answered_with_the_command_for_it() {
+    let sandbox = Sandbox::empty();
+    for (words, command) in [
+        ("rename a b", "keystead move OLD NEW"),
+        ("delete a", "keystead remove NAME"),
+        ("insert a", "keystead set NAME"),
+        ("unlock work", "keystead vault unlock VAULT"),
+        ("vault rm work", "keystead vault unregister VAULT"),
+        ("plugin add x.so", "keystead plugin install FILE"),
+        ("Get-Secret -Name a", "keystead get NAME"),
+        ("item get a", "keystead get NAME"),
+        ("item create --title a", "keystead set NAME"),
+        ("kv put a", "keystead set NAME"),
+    ] {
+        let refused = sandbox.run(words, &[]);
+        refused.ends_with(2);
+        assert!(refused.stderr.contains(&format!("tip: run `{command}`\n")), "{refused}");
+    }
+    // A typing error is one all the same.
+    let refused = sandbox.run("lsit", &[]);
+    assert!(refused.stderr.contains("'list'") || refused.stderr.contains("'ls'"), "{refused}");
+}
+
+#[test]
+fn help_of_a_command_is_its_own() {
+    let sandbox = Sandbox::empty();
+    for words in [
+        "get --help",
+        "get -h",
+        "help set",
+        "vault list --help",
+        "vault --help",
+        "plugin install -h",
+    ] {
+        let help = sandbox.run(words, &[]);
+        let help = String::from_utf8(help.succeeds().to_vec()).unwrap();
+        assert!(!help.contains("--config-dir") && !help.contains("--dry-run"), "{words}: {help}");
+        let line = "Options of every command, such as `--json`: `keystead --help`";
+        assert_eq!(help.matches(line).count(), 1, "{words}: {help}");
+    }
+    let help = sandbox.run("--help", &[]);
+    assert!(String::from_utf8_lossy(help.succeeds()).contains("--config-dir"), "{help}");
 }

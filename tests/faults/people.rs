@@ -118,19 +118,23 @@ Error: No user data directory for plugins
 Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E02.no-data-folder
 $ keystead vault list
-exit code 0
+exit code 1
+--- stderr
+Error: Your vaults cannot be looked up: `HOME` is not set
+Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 $ keystead get a
-exit code 3
+exit code 1
 --- stderr
 Error: No secret `a` in any vault: none is registered
-Hint: run `keystead vault register --help` to see how to have a vault
+Caused by: your vaults cannot be looked up: `HOME` is not set
+Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E12.no-such-secret
 $ keystead vault register work --plugin memory
-exit code 3
+exit code 1
 --- stderr
 Error: No plugin `memory` is installed
-Hint: run `keystead plugin list` to see the plugins
-Hint: run `keystead plugin install FILE` to install one
+Caused by: your vaults cannot be looked up: `HOME` is not set
+Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E03.not-pinned
 
 "#]]
@@ -330,7 +334,7 @@ exit code 0
 $ keystead vault list
 exit code 0
 --- stdout
-work	default	user	memory	
+work	default	user	memory	isolated (default)	
 
 "#]]
     );

@@ -44,8 +44,8 @@ fn a_registration_that_is_not_toml() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: extra `=`, expected nothing
 $ keystead get -V broken a
@@ -76,8 +76,8 @@ fn a_registration_that_is_not_text() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: this is not UTF-8
 $ keystead get -V broken a
@@ -108,8 +108,8 @@ fn a_registration_with_an_unknown_key() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: unknown key `plugins`
 $ keystead get -V broken a
@@ -141,8 +141,8 @@ fn a_registration_of_a_newer_version() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` has schema 2; this version of keystead reads schemas up to 1
 $ keystead get -V broken a
@@ -174,8 +174,8 @@ fn a_registration_of_a_plugin_that_is_not_installed() {
 $ keystead vault list
 exit code 0
 --- stdout
-broken		user	memroy	
-work	default	user	memory	
+broken		user	memroy		
+work	default	user	memory	isolated (default)	
 $ keystead get -V broken a
 exit code 1
 --- stderr
@@ -211,8 +211,8 @@ fn registrations_whose_names_differ_by_case_only() {
 $ keystead vault list
 exit code 5
 --- stdout
-BROKEN		user		
-work	default	user	memory	
+BROKEN		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `BROKEN` is broken: `[ROOT]/home/.config/keystead/vaults/BROKEN.toml` and `[ROOT]/home/.config/keystead/vaults/broken.toml` register the same vault: names are compared without case
 $ keystead get -V broken a
@@ -246,8 +246,8 @@ fn a_registration_of_a_hundred_megabytes() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` has 100000000 bytes; the most is 65536
 $ keystead get -V broken a
@@ -283,8 +283,8 @@ fn a_registration_that_everyone_can_write() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` is not safe to use: `[ROOT]/home/.config/keystead/vaults/broken.toml` can be written by everyone (mode 0666)
 $ keystead get -V broken a
@@ -361,8 +361,8 @@ fn a_registration_that_may_not_be_read() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: cannot open `[ROOT]/home/.config/keystead/vaults/broken.toml`: Permission denied (os error 13)
 $ keystead get -V broken a
@@ -407,7 +407,7 @@ fn settings_that_are_damaged() {
 $ keystead vault list
 exit code 5
 --- stdout
-work		user	memory	
+work		user	memory	isolated (default)	
 --- stderr
 Warning: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
 $ keystead get -V work a

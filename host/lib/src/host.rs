@@ -6,6 +6,7 @@ mod conformance;
 mod denied;
 mod grant;
 mod open;
+mod placement;
 mod pool;
 mod register;
 mod resolve;
@@ -28,6 +29,7 @@ pub(crate) use denied::BY_HOST;
 pub use denied::{Denied, may_be_denial, tells_of_denial};
 pub(crate) use grant::templates;
 pub use grant::{OptionalPermission, PlannedGrant};
+pub use placement::PlacementReason;
 pub use register::{NewRegistration, PlannedRegistration, Registered, Unregistered};
 pub use session::{IfUnlocked, UnlockOutcome, UnlockedSession};
 

@@ -229,6 +229,12 @@ impl Host {
         if let Some(vault) = &default {
             match run(vault, ask) {
                 Ok(found) => return Ok((vault.clone(), found)),
+                // The caller named it, as it names one with [`SearchScope::Vault`].
+                Err(error @ Error::NoSuchVault { .. })
+                    if self.options().default_vault.as_ref() == Some(vault) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => self.miss(error, vault, &mut missed, &mut failed, unasked, name)?,
             }
         }

@@ -7,6 +7,7 @@ use fs_err::File;
 use keystead_plugin_api::{SecretBytes, SecretText};
 use rustix::fd::BorrowedFd;
 use rustix::fs::FileType;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -115,6 +116,9 @@ impl Unbuffered {
 
 impl Read for Unbuffered {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if keystead::internals::was_closed(0) {
+            return Err(Errno::BADF.into());
+        }
         Ok(rustix::io::read(self.0, into)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use keystead_plugin_api::{Error as Refusal, ErrorDetail, VaultName};
 
-use super::{Host, OptionalPermission, open};
+use super::{Host, OptionalPermission};
 use crate::error::Error;
 use crate::registry::Placement;
 
@@ -51,13 +51,7 @@ impl Host {
         if !denial.fits(&entry.grants) {
             return None;
         }
-        let isolated = match entry.placement {
-            Some(placement) => placement == Placement::Isolated,
-            None => {
-                let trusted = self.plugins().find(&open::plugin_id(&entry.plugin).ok()?).ok()?;
-                open::usual_placement(&trusted) == Placement::Isolated
-            }
-        };
+        let isolated = self.placement(&entry).ok()?.0 == Placement::Isolated;
         let optional = self.optional_permissions(&entry).unwrap_or_default();
         isolated.then_some(Denied { vault, plugin: entry.plugin, grants: entry.grants, optional })
     }
