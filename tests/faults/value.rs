@@ -430,7 +430,7 @@ Code: E12.invalid
 exit code 1
 --- stderr
 Error: The map is no JSON object
-Caused by: line 1, column 161: objects are nested too deep
+Caused by: line 1, column 161: a value has at most 16 levels
 
 "#]]
     );

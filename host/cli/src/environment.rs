@@ -163,6 +163,14 @@ pub(crate) fn names_timeout() -> Option<Duration> {
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
 }
 
+/// Returns `HOME` where it is a directory of another user, as with `sudo -E`.
+pub(crate) fn home_of_another() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let home = variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())?;
+    let owner = fs_err::metadata(&home).ok()?.uid();
+    (owner != 0 && owner != rustix::process::geteuid().as_raw()).then_some(home)
+}
+
 /// Returns whether the terminal may be told to mark pastes: one that does not know how passes that over,
 /// unless it is said to obey nothing at all.
 pub(crate) fn marks_pastes() -> bool {

@@ -4,13 +4,16 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use fs_err::File;
-use keystead_plugin_api::{SecretBytes, SecretText};
+use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretText};
 use rustix::fd::BorrowedFd;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+
+/// The most bytes that are read for a text: those that a value may have, and a line's end.
+pub(crate) const MOST_TEXT: usize = MAX_VALUE_BYTES + "\r\n".len();
 
 /// Enough for every password and key at once.
 const FIRST: usize = 16 * 1024;
@@ -86,6 +89,8 @@ pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretByt
     loop {
         if len == bytes.len() {
             if len == room {
+                // A line's end is not of the value.
+                let most = if most == MOST_TEXT { MAX_VALUE_BYTES } else { most };
                 return Err(io::Error::new(
                     io::ErrorKind::FileTooLarge,
                     format!("it has more than {most} bytes"),
