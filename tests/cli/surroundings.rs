@@ -270,7 +270,6 @@ fn vault_of_the_variable_is_unknown_as_one_of_the_option_is() {
     for words in [
         "get a",
         "get keystead:///a",
-        "get a --any",
         "show a",
         "rm a",
         "rm a --dry-run",

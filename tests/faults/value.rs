@@ -378,8 +378,8 @@ Code: E12.invalid
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot read the value from standard input
-Caused by: it has more than 16777217 bytes
+Error: Vault `work` answered: the value has 16777222 bytes in its encoded form; the most is 16777216
+Code: E12.invalid
 
 "#]]
     );
@@ -389,8 +389,8 @@ Caused by: it has more than 16777217 bytes
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot read the value from its file
-Caused by: it has more than 16777216 bytes
+Error: Vault `work` answered: the value has 16777222 bytes in its encoded form; the most is 16777216
+Code: E12.invalid
 
 "#]]
     );

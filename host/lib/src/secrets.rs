@@ -231,7 +231,8 @@ impl Host {
                 Ok(found) => return Ok((vault.clone(), found)),
                 // The caller named it, as it names one with [`SearchScope::Vault`].
                 Err(error @ Error::NoSuchVault { .. })
-                    if self.options().default_vault.as_ref() == Some(vault) =>
+                    if unasked == OnUnavailable::Fail
+                        && self.options().default_vault.as_ref() == Some(vault) =>
                 {
                     return Err(error);
                 }

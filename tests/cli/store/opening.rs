@@ -113,7 +113,7 @@ Code: E12.denied
 fn a_lost_key_file_that_was_the_only_way_in_is_never_made_anew() {
     let home = Home::with_key_file();
     std::fs::rename(home.0.here("work.key"), home.0.here("lost.given")).unwrap();
-    for words in ["get a", "set b --stdin", "vault do safe slots"] {
+    for words in ["get a", "set b --stdin --allow-empty", "vault do safe slots"] {
         let answer = home.0.run(words, &[]);
         answer.ends_with(1);
         assert!(answer.stderr.contains("work.key is not there"), "{answer}");
@@ -218,5 +218,5 @@ fn too_little_memory_for_a_password_is_said_with_its_number_and_is_no_crash() {
         assert!(refused.stderr.starts_with(said), "{refused}");
     }
     let found = home.run_with(&[("PW", CANARY)], "get a --unlock password=env:PW");
-    assert_eq!(found.succeeds(), CANARY.as_bytes());
+    assert_eq!(found.succeeds(), b"");
 }
