@@ -90,7 +90,7 @@ exit code 5
         str![[r#"
 exit code 0
 --- stdout
-work	default	user	memory	
+work	default	user	memory	isolated (default)	
 
 "#]]
     );

@@ -233,6 +233,22 @@ fn runner_serves_its_own_user_only_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
+fn home_of_another_user_is_named_where_it_is_refused_needs_root() {
+    let place = Place::new();
+    let home = place.0.path().join("home");
+    fs::create_dir_all(home.join(".config/keystead/vaults")).unwrap();
+    for words in [&["vault", "list"][..], &["get", "a"], &["set", "a", "--file", "/dev/null"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
+        command.args(words).env_clear().env("HOME", &home).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+        let named = format!("`HOME` is `{}`, another user's, as with `sudo -E`", home.display());
+        assert!(errors(&output).contains(&named), "{}", errors(&output));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn user_without_a_number_owns_nothing_needs_root() {
     let place = Place::new();
     let copy = place.copy("plain", 0o755);

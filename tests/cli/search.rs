@@ -67,14 +67,12 @@ fn keystead_vault_that_names_no_vault_is_told() {
     assert_data_eq!(
         with_vault(&sandbox, "wrok", "-q get token", ""),
         str![[r#"
-exit code 5
+exit code 3
 --- stderr
-Error: Vault `wrok` could not be asked for `token`
-Caused by: no vault `wrok` is registered
+Error: No vault `wrok` is registered
 Hint: did you mean `work`?
 Hint: run `keystead vault list` to see the vaults
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
+Code: E01.no-such-vault
 
 "#]]
     );

@@ -31,7 +31,8 @@ impl Home {
         let home = Self::new();
         let register = "vault register safe --plugin store --placement in-process";
         home.0.run(register, &[]).succeeds();
-        home.run_with(&[("PW", CANARY)], "set a --stdin --unlock password=env:PW").succeeds();
+        home.run_with(&[("PW", CANARY)], "set a --stdin --allow-empty --unlock password=env:PW")
+            .succeeds();
         home
     }
 

@@ -1,7 +1,7 @@
 //! What the command finds around it: directories, variables, a reader that has gone.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use snapbox::{assert_data_eq, str};
 
@@ -65,10 +65,11 @@ Code: E01.no-layer
     assert_data_eq!(
         run("get a", &[]),
         str![[r#"
-exit code 3
+exit code 1
 --- stderr
 Error: No secret `a` in any vault: none is registered
-Hint: run `keystead vault register --help` to see how to have a vault
+Caused by: your vaults cannot be looked up: `HOME` is not set
+Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E12.no-such-secret
 
 "#]]
@@ -89,12 +90,12 @@ Error: `KEYSTEAD_CONFIG_DIR` is `config`, which is not an absolute path
 
 "#]]
     );
-    assert_eq!(sandbox.run("vault list --config-dir other", &[]).succeeds(), b"");
+    sandbox.run("vault list --config-dir other", &[]).ends_with(1);
     sandbox.run("vault register here --plugin memory --config-dir other", &[]).succeeds();
     assert!(sandbox.here("other/vaults/here.toml").exists());
     assert_eq!(
         sandbox.run("vault list --config-dir other", &[]).succeeds(),
-        b"here\tdefault\tuser\tmemory\t\n"
+        b"here\tdefault\tuser\tmemory\tisolated (default)\t\n"
     );
 }
 
@@ -166,4 +167,113 @@ fn nothing_in_a_projects_dir_is_used() {
     assert!(answer.ends_with(3).stderr.contains("No plugin `memory` is installed"), "{answer}");
     let report = sandbox.run("doctor --json", &[]);
     assert!(String::from_utf8_lossy(report.succeeds()).contains("\"sound\":true"), "{report}");
+}
+
+/// Returns the command as a shell runs it with these redirections.
+fn redirected(sandbox: &Sandbox, words: &str, redirections: &str) -> Command {
+    let command = sandbox.command(words, &[]);
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(format!("exec \"$0\" \"$@\" {redirections}"));
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    shell.current_dir(command.get_current_dir().unwrap());
+    shell
+}
+
+#[test]
+fn closed_standard_stream_is_an_error_and_null_is_none() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    for words in
+        ["get a", "list", "get a --json", "vault list", "show a", "--help", "completions bash"]
+    {
+        let closed = sandbox.answer(redirected(&sandbox, words, ">&-"), b"");
+        closed.ends_with(1);
+        assert!(
+            closed.stderr.to_lowercase().contains("cannot write to standard output"),
+            "{closed}"
+        );
+        for null in ["> /dev/null", "1<> /dev/null"] {
+            sandbox.answer(redirected(&sandbox, words, null), b"").succeeds();
+        }
+    }
+    for words in ["set a --stdin", "set a --stdin --allow-empty"] {
+        let closed = sandbox.answer(redirected(&sandbox, words, "<&-"), b"");
+        closed.ends_with(1);
+        assert!(closed.stderr.contains("Cannot read the value from standard input"), "{closed}");
+    }
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    // What answers nothing needs no standard output.
+    sandbox.answer(redirected(&sandbox, "meta set a k=v", ">&-"), b"").succeeds();
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_not_said_to_be_missing() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    let commands = [
+        "get a",
+        "get a -V work",
+        "show a",
+        "rm a",
+        "mv a b",
+        "meta set a k=v",
+        "list",
+        "list -V work",
+        "export --to jsonl --output - --yes",
+        "vault list",
+        "vault show work",
+        "vault test",
+        "plugin show memory",
+    ];
+    for words in commands {
+        let mut command = sandbox.command(words, &[]);
+        command.env_remove("HOME");
+        let lost = sandbox.answer(command, b"");
+        lost.ends_with(1);
+        assert!(lost.stderr.contains("`HOME` is not set"), "{words}: {lost}");
+    }
+    let mut others: Vec<&str> = commands.to_vec();
+    others.retain(|words| *words != "plugin show memory");
+    for words in &others {
+        let lost = sandbox.run(&format!("{words} --config-dir typo"), &[]);
+        lost.ends_with(1);
+        let said = "`--config-dir` is `[ROOT]/here/typo`, which is not there";
+        assert!(lost.to_string().contains(said), "{words}: {lost}");
+        let mut command = sandbox.command(words, &[]);
+        command.env("KEYSTEAD_CONFIG_DIR", sandbox.here("typo"));
+        let lost = sandbox.answer(command, b"");
+        lost.ends_with(1);
+        assert!(lost.stderr.contains("`KEYSTEAD_CONFIG_DIR` is"), "{words}: {lost}");
+    }
+    sandbox.run("doctor --config-dir typo", &[]).ends_with(1);
+    // What needs no registration does not mind.
+    let mut command = sandbox.command("get env:TOKEN", &[]);
+    command.env_remove("HOME").env("TOKEN", "t");
+    assert_eq!(sandbox.answer(command, b"").succeeds(), b"t");
+    assert!(!sandbox.here("typo").exists());
+}
+
+#[test]
+fn vault_of_the_variable_is_unknown_as_one_of_the_option_is() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    for words in [
+        "get a",
+        "get keystead:///a",
+        "show a",
+        "rm a",
+        "rm a --dry-run",
+        "mv a b",
+        "meta set a k=v",
+    ] {
+        let mut command = sandbox.command(words, &[]);
+        command.env("KEYSTEAD_VAULT", "nosuch");
+        let unknown = sandbox.answer(command, b"");
+        unknown.ends_with(3);
+        assert!(
+            unknown.stderr.starts_with("Error: No vault `nosuch` is registered\n"),
+            "{words}: {unknown}"
+        );
+    }
 }

@@ -165,7 +165,7 @@ exit code 0
         str![[r#"
 exit code 0
 --- stdout
-safe	default	user	memory	
+safe	default	user	memory	isolated (default)	
 --- stderr
 Warning: `pin` of `--unlock` answered nothing: nothing was asked for
 

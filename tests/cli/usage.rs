@@ -136,6 +136,51 @@ fn the_manual_is_set_without_a_warning_needs_groff() {
 }
 
 #[test]
+fn word_of_another_program_is_answered_with_the_command_for_it() {
+    let sandbox = Sandbox::empty();
+    for (words, command) in [
+        ("rename a b", "keystead move OLD NEW"),
+        ("delete a", "keystead remove NAME"),
+        ("insert a", "keystead set NAME"),
+        ("unlock work", "keystead vault unlock VAULT"),
+        ("vault rm work", "keystead vault unregister VAULT"),
+        ("plugin add x.so", "keystead plugin install FILE"),
+        ("Get-Secret -Name a", "keystead get NAME"),
+        ("item get a", "keystead get NAME"),
+        ("item create --title a", "keystead set NAME"),
+        ("kv put a", "keystead set NAME"),
+    ] {
+        let refused = sandbox.run(words, &[]);
+        refused.ends_with(2);
+        assert!(refused.stderr.contains(&format!("tip: run `{command}`\n")), "{refused}");
+    }
+    // A typing error is one all the same.
+    let refused = sandbox.run("lsit", &[]);
+    assert!(refused.stderr.contains("'list'") || refused.stderr.contains("'ls'"), "{refused}");
+}
+
+#[test]
+fn help_of_a_command_is_its_own() {
+    let sandbox = Sandbox::empty();
+    for words in [
+        "get --help",
+        "get -h",
+        "help set",
+        "vault list --help",
+        "vault --help",
+        "plugin install -h",
+    ] {
+        let help = sandbox.run(words, &[]);
+        let help = String::from_utf8(help.succeeds().to_vec()).unwrap();
+        assert!(!help.contains("--config-dir") && !help.contains("--dry-run"), "{words}: {help}");
+        let line = "Options of every command, such as `--json`: `keystead --help`";
+        assert_eq!(help.matches(line).count(), 1, "{words}: {help}");
+    }
+    let help = sandbox.run("--help", &[]);
+    assert!(String::from_utf8_lossy(help.succeeds()).contains("--config-dir"), "{help}");
+}
+
+#[test]
 fn version_is_printed_to_stdout() {
     assert_data_eq!(
         Sandbox::empty().run("--version", &[]),

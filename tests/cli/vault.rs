@@ -50,8 +50,8 @@ one
         str![[r#"
 exit code 0
 --- stdout
-one	default	user	memory	
-two		user	memory:memory	
+one	default	user	memory	isolated (default)	
+two		user	memory:memory	isolated (default)	
 
 "#]]
     );
@@ -157,7 +157,7 @@ Description:  the team's secrets
 Default:      yes
 Layer:        user
 Plugin:       memory:memory
-Placement:    isolated
+Runs:         isolated (registered)
 Searched:     no
 Capabilities: write, rename, conditional, metadata, unlock, actions
 Parameters:
@@ -175,7 +175,7 @@ Granted:
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","search":false,"keep_login":false,"locked":false,"capabilities":["write","rename","conditional","metadata","unlock","actions"],"grants":["files:[ROOT]/here/:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","placement_reason":"registered","search":false,"keep_login":false,"locked":false,"capabilities":["write","rename","conditional","metadata","unlock","actions"],"grants":["files:[ROOT]/here/:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
 
 "#]]
     );
@@ -184,7 +184,7 @@ exit code 0
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","search":false,"unlocked_seconds":null,"error":null}
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","placement_reason":"registered","search":false,"unlocked_seconds":null,"error":null}
 
 "#]]
     );
@@ -265,6 +265,7 @@ Name:         work
 Default:      yes
 Layer:        user
 Plugin:       memory
+Runs:         isolated (default)
 Searched:     yes
 Capabilities: write, rename, conditional, metadata, unlock, actions
 
@@ -399,8 +400,8 @@ fn a_broken_registration_hides_no_other() {
         str![[r#"
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 1, column 10: string values must be quoted, expected literal string
 

@@ -241,7 +241,7 @@ exit code 0
 $ keystead vault list
 exit code 0
 --- stdout
-work	default	user	memory	
+work	default	user	memory	isolated (default)	
 
 "#]]
     );

@@ -43,8 +43,8 @@ fn a_registration_that_is_not_toml() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: extra `=`, expected nothing
 $ keystead get -V broken a
@@ -75,8 +75,8 @@ fn a_registration_with_an_unknown_key() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: unknown key `plugins`
 $ keystead get -V broken a
@@ -108,8 +108,8 @@ fn a_registration_of_a_newer_version() {
 $ keystead vault list
 exit code 5
 --- stdout
-broken		user		
-work	default	user	memory	
+broken		user			
+work	default	user	memory	isolated (default)	
 --- stderr
 Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` has schema 2; this version of keystead reads schemas up to 1
 $ keystead get -V broken a
@@ -141,8 +141,8 @@ fn a_registration_of_a_plugin_that_is_not_installed() {
 $ keystead vault list
 exit code 0
 --- stdout
-broken		user	memroy	
-work	default	user	memory	
+broken		user	memroy		
+work	default	user	memory	isolated (default)	
 $ keystead get -V broken a
 exit code 1
 --- stderr
@@ -226,7 +226,7 @@ fn settings_that_are_damaged() {
 $ keystead vault list
 exit code 5
 --- stdout
-work		user	memory	
+work		user	memory	isolated (default)	
 --- stderr
 Warning: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
 $ keystead get -V work a

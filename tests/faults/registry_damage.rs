@@ -176,7 +176,7 @@ Error: Cannot write `[ROOT]/home/.config/keystead/vaults/work.toml`
 Caused by: No space left on device (os error 28)
 Code: E02.io
 exit code 1
-work	default	user	memory	
+work	default	user	memory	isolated (default)	
 
 "#]]
     );

@@ -333,8 +333,8 @@ Code: E12.invalid
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot read the value from standard input
-Caused by: it has more than 16777217 bytes
+Error: Vault `work` answered: the value has 16777222 bytes in its encoded form; the most is 16777216
+Code: E12.invalid
 
 "#]]
     );
@@ -344,8 +344,8 @@ Caused by: it has more than 16777217 bytes
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot read the value from its file
-Caused by: it has more than 16777216 bytes
+Error: Vault `work` answered: the value has 16777222 bytes in its encoded form; the most is 16777216
+Code: E12.invalid
 
 "#]]
     );
@@ -385,7 +385,7 @@ Code: E12.invalid
 exit code 1
 --- stderr
 Error: The map is no JSON object
-Caused by: line 1, column 161: objects are nested too deep
+Caused by: line 1, column 161: a value has at most 16 levels
 
 "#]]
     );

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use crate::Result;
 use crate::process::stdout;
@@ -58,7 +58,32 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         println!("\n{bin} is not on PATH yet. Add this line to your shell's start file:");
         println!("  export PATH=\"{bin}:$PATH\"");
     }
+    if let Some(line) = zsh_line(&prefix) {
+        println!(
+            "\nzsh does not look for completions there yet. Add this line to ~/.zshrc, before `compinit`:"
+        );
+        println!("  {line}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the line that has zsh find its completion; `None` where it does, or is not installed.
+fn zsh_line(prefix: &Path) -> Option<String> {
+    let dir = prefix.join(SHELLS[1].1).parent()?.to_owned();
+    // Without the start files of a user, which may do anything; they are read below.
+    let mut zsh = Command::new("zsh");
+    zsh.args(["-f", "-c", "print -rl -- $fpath"]).stdin(Stdio::null());
+    let found = zsh.output().ok().filter(|output| output.status.success())?;
+    let found = String::from_utf8_lossy(&found.stdout);
+    let by_itself = found.lines().any(|known| Path::new(known) == dir);
+    let home = env::var_os("ZDOTDIR").or_else(|| env::var_os("HOME")).map(PathBuf::from);
+    let dir = dir.display().to_string();
+    let is_told = home.is_some_and(|home| {
+        let own = [".zshenv", ".zprofile", ".zshrc"].map(|file| home.join(file));
+        own.iter().any(|file| fs_err::read_to_string(file).is_ok_and(|text| text.contains(&dir)))
+    });
+    let quoted = format!("'{}'", dir.replace('\'', "'\\''"));
+    (!by_itself && !is_told).then(|| format!("fpath=({quoted} $fpath)"))
 }
 
 /// Installs the binary and the plugins with their pins, but nothing for people; returns the files of

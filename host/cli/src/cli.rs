@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{
-    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
 use keystead::internals::similar;
@@ -19,7 +19,7 @@ use crate::commands::{
     set, show, vault,
 };
 use crate::ui::OutputFormat;
-use crate::{duration, text};
+use crate::{duration, intent, text};
 
 /// Get and set secrets in any vault through plugins
 ///
@@ -167,6 +167,10 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, ParseError> {
     let asked = without_help_word(arguments);
     match Cli::try_parse_from(&asked) {
         Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            let help = help_tree().try_get_matches_from(&asked).err().unwrap_or(error);
+            Ok(Parsed::Answer(help.render()))
+        }
         Err(error) if !error.use_stderr() => Ok(Parsed::Answer(error.render())),
         Err(error) if is_value_for_set(&error, arguments) => {
             Err(ParseError::ValueAsArgument { form: form_of(arguments) })
@@ -216,9 +220,22 @@ fn with_similar(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
         return error;
     };
     let tree = tree();
-    let before = arguments.iter().skip(1).take_while(|word| *word != given.as_str());
-    let command =
-        before.fold(&tree, |command, word| command.find_subcommand(word).unwrap_or(command));
+    let mut command = &tree;
+    let mut path = Vec::new();
+    let mut words = arguments.iter().skip(1);
+    for word in words.by_ref().take_while(|word| *word != given.as_str()) {
+        if let Some(nested) = command.find_subcommand(word) {
+            command = nested;
+            path.push(nested.get_name());
+        }
+    }
+    let next = words.next().and_then(|word| word.to_str());
+    if let Some(meant) = intent::meant(&path, given, next) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        let tip = StyledStr::from(format!("run `{meant}`"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        return error;
+    }
     let names: Vec<&str> = command
         .get_subcommands()
         .flat_map(|nested| std::iter::once(nested.get_name()).chain(nested.get_visible_aliases()))
@@ -234,6 +251,36 @@ fn with_similar(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
 pub(crate) fn tree() -> clap::Command {
     Cli::command()
 }
+
+/// Returns the tree whose commands show their own options: those for every command are one line.
+fn help_tree() -> clap::Command {
+    let tree = tree();
+    let global: Vec<Arg> = tree
+        .get_arguments()
+        .filter(|argument| argument.is_global_set())
+        .map(|argument| argument.clone().hide(true))
+        .collect();
+    let nested: Vec<clap::Command> =
+        tree.get_subcommands().map(|nested| with_own_options(nested.clone(), &global)).collect();
+    nested.into_iter().fold(tree, |tree, nested| {
+        let name = nested.get_name().to_owned();
+        tree.mut_subcommand(name, |_| nested)
+    })
+}
+
+/// Hides the options for every command in a command and those below it.
+fn with_own_options(command: clap::Command, global: &[Arg]) -> clap::Command {
+    let nested: Vec<clap::Command> =
+        command.get_subcommands().map(|nested| with_own_options(nested.clone(), global)).collect();
+    let command = nested.into_iter().fold(command, |command, nested| {
+        let name = nested.get_name().to_owned();
+        command.mut_subcommand(name, |_| nested)
+    });
+    command.args(global).after_help(GLOBAL_HELP)
+}
+
+/// Where the options for every command are.
+const GLOBAL_HELP: &str = "Options of every command, such as `--json`: `keystead --help`";
 
 /// The options for every command that take a value.
 const VALUED: [&str; 4] = ["--unlock", "--timeout", "--color", "--config-dir"];

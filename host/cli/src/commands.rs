@@ -29,7 +29,7 @@ use keystead_plugin_api::{Level, VaultName};
 
 use crate::cli::{Cli, Command, Global};
 use crate::elsewhere::with_other_vault;
-use crate::environment::{Environment, Sources};
+use crate::environment::{Environment, Lost, Sources};
 use crate::failure::sandbox::with_grants;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
@@ -55,6 +55,8 @@ pub(crate) struct CommandContext<'a> {
     agent: Option<Arc<Client>>,
     /// The user's home.
     home: Option<PathBuf>,
+    /// Why the user's registrations cannot be looked at, where that is so.
+    lost: Option<Lost>,
     /// This program.
     program: PathBuf,
     /// What was installed beside this program for people who write plugins.
@@ -81,6 +83,16 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Move(args) => args.vault_option(),
         _ => "-V",
     };
+    let names_vault = match &cli.command {
+        Command::Get(args) => args.names_vault(),
+        Command::Show(args) => args.names_vault(),
+        Command::Remove(args) => args.names_vault(),
+        _ => true,
+    };
+    let lost = scene.lost.clone();
+    if let Some(lost) = &lost {
+        lost.check(&cli.command, &host)?;
+    }
     let done = match cli.command {
         Command::Get(args) => get::run(args, scene),
         Command::Set(args) => set::run(args, scene),
@@ -101,14 +113,17 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     unlock.unasked().iter().for_each(|message| ui.warn(message));
     done.map_err(|failure| {
         let failure = with_other_vault(with_grants(failure, &host), &host, vault_option);
-        with_similar(failure, &host, ui)
+        match &lost {
+            Some(lost) => lost.explained(failure, names_vault),
+            None => with_similar(failure, &host, ui),
+        }
     })
 }
 
 impl<'a> CommandContext<'a> {
     fn new(mut global: Global, ui: &'a Ui) -> Result<Self, Failure> {
         let environment = Environment::read(global.config_dir.as_deref())?;
-        let share = environment.share;
+        let (share, lost) = (environment.share, environment.lost);
         let program = environment.program;
         let agent = environment.agent.map(|dir| Client::new(dir).starting(&program));
         let agent = agent.map(Arc::new);
@@ -130,7 +145,7 @@ impl<'a> CommandContext<'a> {
         let home = options.sources.home();
         let terminal = Terminal::open(&global, unlock.clone(), home.clone());
         let host = Host::new(options);
-        Ok(Self { ui, global, host, terminal, unlock, agent, home, program, share })
+        Ok(Self { ui, global, host, terminal, unlock, agent, home, lost, program, share })
     }
 
     /// Returns where the crate of the contract is, if it was installed with this program.

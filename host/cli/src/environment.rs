@@ -42,8 +42,21 @@ pub(crate) struct Environment {
     /// What no plugin may write to although these directories are not this command's: the next one may be
     /// run with other variables, or without `--config-dir`.
     pub(crate) off_limits: Vec<PathBuf>,
+    /// Why the user's registrations cannot be looked at, where that is so.
+    pub(crate) lost: Option<Lost>,
     /// `KEYSTEAD_VAULT`.
     pub(crate) default_vault: Option<VaultName>,
+}
+
+/// Why the user's registrations cannot be looked at: nothing that is not found then is said not to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Nothing says where they are.
+    NoHome,
+    /// The command line names a directory that is not there.
+    Typed(PathBuf),
+    /// `KEYSTEAD_CONFIG_DIR` does.
+    Variable(PathBuf),
 }
 
 /// What gpg takes from the environment, where it decrypts for an import.
@@ -85,6 +98,7 @@ impl Environment {
         let ordinary = privilege == Privilege::Ordinary;
         let variable = |name: &str| if ordinary { variable(name) } else { None };
 
+        let is_typed = config_dir.is_some();
         let config_dir = match config_dir {
             Some(_) if !ordinary => {
                 return Err(Failure::usage(
@@ -108,6 +122,19 @@ impl Environment {
         };
         let user_data = dir(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
         let agent = agent(&variable, user_data.as_deref());
+        let user_config = match config_dir {
+            Some(given) => Some(given),
+            None => dir(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
+        };
+        let lost = match &user_config {
+            None => Some(Lost::NoHome),
+            Some(dir) if dir.symlink_metadata().is_ok() => None,
+            Some(dir) if is_typed => Some(Lost::Typed(dir.clone())),
+            Some(dir) => {
+                let is_ours = variable("KEYSTEAD_CONFIG_DIR").is_some();
+                is_ours.then(|| Lost::Variable(dir.clone()))
+            }
+        };
         let mut off_limits = others(&variable);
         off_limits.push(program.clone());
         off_limits.extend(agent.clone());
@@ -116,16 +143,14 @@ impl Environment {
             agent,
             paths: Paths {
                 system_config: SYSTEM_CONFIG.into(),
-                user_config: match config_dir {
-                    Some(given) => Some(given),
-                    None => dir(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
-                },
+                user_config,
                 user_data,
                 packaged: packaged(ordinary.then_some(&program)),
             },
             share: prefix(&program).map(|prefix| prefix.join("share/keystead")),
             program,
             privilege,
+            lost,
             default_vault,
         })
     }
@@ -139,6 +164,14 @@ pub(crate) fn names_timeout() -> Option<Duration> {
     }
     let text = variable("KEYSTEAD_NAMES_TIMEOUT")?;
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
+}
+
+/// Returns `HOME` where it is a directory of another user, as with `sudo -E`.
+pub(crate) fn home_of_another() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let home = variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())?;
+    let owner = fs_err::metadata(&home).ok()?.uid();
+    (owner != 0 && owner != rustix::process::geteuid().as_raw()).then_some(home)
 }
 
 /// Returns whether the terminal may be told to mark pastes: one that does not know how passes that over,

@@ -9,6 +9,8 @@ mod duration;
 mod elsewhere;
 mod environment;
 mod failure;
+mod intent;
+mod lost;
 mod metadata;
 mod new_plugin;
 mod progress;

@@ -237,7 +237,8 @@ impl Ui {
     /// Answers with help or the version.
     pub(crate) fn answer_styled(&self, text: &StyledStr) -> Exit {
         let mut stream = AutoStream::new(io::stdout(), self.color);
-        match write!(stream, "{}", text.ansi()).and_then(|()| stream.flush()) {
+        let written = check_output().and_then(|()| write!(stream, "{}", text.ansi()));
+        match written.and_then(|()| stream.flush()) {
             Ok(()) => Exit::Done,
             Err(fault) => {
                 let failure = lost(fault);
@@ -377,12 +378,18 @@ impl Write for Stream {
         if ended_by().is_some() {
             return Err(Errno::PIPE.into());
         }
+        check_output()?;
         Ok(rustix::io::write(self.0, bytes)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns the error of a standard output that was closed when the program started.
+fn check_output() -> io::Result<()> {
+    if keystead::internals::was_closed(1) { Err(Errno::BADF.into()) } else { Ok(()) }
 }
 
 fn lost(fault: io::Error) -> Failure {

@@ -18,7 +18,7 @@ use crate::reference::Reference;
 use crate::registry::{Placement, Registration};
 
 pub use crate::error::visible;
-pub use crate::host::{Check, Denied, may_be_denial, tells_of_denial};
+pub use crate::host::{Check, Denied, PlacementReason, may_be_denial, tells_of_denial};
 pub use crate::plugin::exec::run as execute;
 pub use crate::secrets::transfer::same_value;
 pub use crate::secrets::{has_wildcards, single, unfit};
@@ -68,6 +68,11 @@ pub mod plugin {
 /// The registry's files.
 pub mod registry {
     pub use crate::registry::*;
+}
+
+/// Returns whether the program was started without this standard stream: 0, 1 or 2.
+pub fn was_closed(stream: u8) -> bool {
+    crate::platform::streams::was_closed(stream)
 }
 
 /// Returns the vault that a write goes to.
@@ -126,6 +131,14 @@ pub fn first_names(
 /// plugin's sandbox.
 pub fn denied(host: &Host, error: &Error) -> Option<Denied> {
     host.denied(error)
+}
+
+/// Returns where the code of a registered vault runs, and why there.
+///
+/// # Errors
+/// Its plugin cannot be used.
+pub fn placement(host: &Host, entry: &Registration) -> Result<(Placement, PlacementReason)> {
+    host.placement(entry)
 }
 
 /// Returns what a vault's plugin could be granted beside what it needs.

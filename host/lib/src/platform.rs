@@ -3,4 +3,6 @@
 
 mod linux;
 
-pub(crate) use linux::{attributes, memfd, memory, mount, peer, sandbox, session, signals};
+pub(crate) use linux::{
+    attributes, memfd, memory, mount, peer, sandbox, session, signals, streams,
+};

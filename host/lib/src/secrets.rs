@@ -254,6 +254,13 @@ impl Host {
         if let Some(vault) = &default {
             match run(VaultRef::In(vault, registry), ask) {
                 Ok(found) => return Ok((vault.clone(), found)),
+                // The caller named it, as it names one with [`SearchScope::Vault`].
+                Err(error @ Error::NoSuchVault { .. })
+                    if unasked == OnUnavailable::Fail
+                        && self.options().default_vault.as_ref() == Some(vault) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => search.miss(error, vault)?,
             }
         }

@@ -358,6 +358,12 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY && may_write(path) => {
             Error::corrupt(format!("{shown} is damaged: it says of itself that it is read-only"))
         }
+        ErrorCode::ReadOnly if failure.extended_code == HOT_JOURNAL => {
+            Error::unavailable(format!(
+                "{shown}-journal was left by a crash, and has to be played back where the vault can be \
+                 written; here it may only be read"
+            ))
+        }
         ErrorCode::ReadOnly if failure.extended_code == DIR_READ_ONLY => {
             Error::permission_denied(format!("cannot write beside {shown}: its directory may only be read"))
         }
@@ -393,6 +399,9 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
 /// SQLite's `SQLITE_READONLY` without a reason: the file was opened to be read, or says in its own
 /// header that it is of a later SQLite.
 const SAYS_READ_ONLY: i32 = 8;
+
+/// SQLite's `SQLITE_READONLY_ROLLBACK`: a journal has to be played back, and nothing may be written.
+const HOT_JOURNAL: i32 = 8 | (3 << 8);
 
 /// SQLite's `SQLITE_READONLY_DIRECTORY`: there is no room for a journal.
 const DIR_READ_ONLY: i32 = 8 | 6 << 8;
@@ -447,4 +456,18 @@ fn marks(path: &Path) -> io::Result<Marks> {
     let has = |text: &str| start.windows(text.len()).any(|window| window == text.as_bytes());
     let ours = number(68) == APPLICATION as u32 || has(&SCHEMA[1][..60]) || has(&SCHEMA[2][..40]);
     Ok(Marks { ours, version: number(60) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn journal_of_a_crash_is_named_where_nothing_may_be_written() {
+        let failure = rusqlite::ffi::Error::new(HOT_JOURNAL);
+        let error = rusqlite::Error::SqliteFailure(failure, None);
+        let told = refused(Path::new("/v/store.db"), error);
+        assert_eq!(told.kind(), keystead_plugin_api::ErrorKind::Unavailable);
+        assert!(told.message().starts_with("/v/store.db-journal was left by a crash"), "{told}");
+    }
 }

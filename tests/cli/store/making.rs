@@ -31,6 +31,7 @@ Name:         Safe
 Default:      yes
 Layer:        user
 Plugin:       store
+Runs:         isolated (default)
 Searched:     yes
 Capabilities: write, rename, conditional, metadata, unlock, actions
 Parameters:
@@ -151,7 +152,7 @@ fn a_reference_gives_the_new_password_where_nobody_is() {
     let home = Home::new();
     home.0.run("vault register safe --plugin store", &[]).succeeds();
     assert_data_eq!(
-        home.with("", "set a --stdin"),
+        home.with("", "set a --stdin --allow-empty"),
         str![[r#"
 exit code 1
 --- stderr
@@ -163,7 +164,7 @@ Code: E12.denied
     );
     assert!(!home.dir("safe").exists());
     assert_data_eq!(
-        home.with(CANARY, "set a --stdin"),
+        home.with(CANARY, "set a --stdin --allow-empty"),
         str![[r#"
 exit code 0
 --- stderr

@@ -89,7 +89,7 @@ Code: E12.denied
 fn a_lost_key_file_that_was_the_only_way_in_is_never_made_anew() {
     let home = Home::with_key_file();
     std::fs::rename(home.0.here("work.key"), home.0.here("lost.given")).unwrap();
-    for words in ["get a", "set b --stdin", "vault do safe slots"] {
+    for words in ["get a", "set b --stdin --allow-empty", "vault do safe slots"] {
         let answer = home.0.run(words, &[]);
         answer.ends_with(1);
         assert!(answer.stderr.contains("work.key is not there"), "{answer}");
@@ -171,4 +171,28 @@ the password was changed; sessions of the old one are at an end
     home.with(CANARY, "get a").ends_with(1);
     home.with("canary-new", "get a").succeeds();
     home.0.run("agent stop", &[]).succeeds();
+}
+
+#[test]
+fn too_little_memory_for_a_password_is_said_with_its_number_and_is_no_crash() {
+    let home = Home::with_password();
+    let command = home.0.command("get a --unlock password=env:PW", &[]);
+    let limited = || {
+        let mut shell = std::process::Command::new("/bin/sh");
+        // All that a process may have is what the password alone takes.
+        shell.args(["-c", "ulimit -v 65536 && exec \"$0\" \"$@\""]);
+        shell.arg(command.get_program()).args(command.get_args());
+        shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        shell.env("PW", CANARY).current_dir(command.get_current_dir().unwrap());
+        shell
+    };
+    // Three crashes would be a quarantine.
+    for _ in 0..4 {
+        let refused = home.0.answer(limited(), b"");
+        refused.ends_with(1);
+        let said = "Error: Vault `safe` answered: there are no 64 MiB of memory for a password\n";
+        assert!(refused.stderr.starts_with(said), "{refused}");
+    }
+    let found = home.run_with(&[("PW", CANARY)], "get a --unlock password=env:PW");
+    assert_eq!(found.succeeds(), b"");
 }

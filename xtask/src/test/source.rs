@@ -16,11 +16,12 @@ const DENYING: [&str; 2] = [host_lib!("lib.rs"), "plugin-api/src/lib.rs"];
 
 /// Files that may allow `unsafe`, in themselves or in a module. The compiler denies it in all others, by
 /// the workspace's lints.
-const UNSAFE: [&str; 8] = [
+const UNSAFE: [&str; 9] = [
     host_lib!("ids.rs"),
     host_lib!("plugin.rs"),
     host_lib!("plugin/abi_check.rs"),
     host_lib!("platform/linux/session.rs"),
+    host_lib!("platform/linux/streams.rs"),
     host_lib!("plugin/runner/child.rs"),
     host_lib!("platform/linux/sandbox/listener.rs"),
     host_lib!("platform/linux/sandbox/walls/attributes.rs"),
@@ -179,7 +180,8 @@ fn is_for_people(name: &str) -> bool {
     name.starts_with("clap") || formats.contains(&name) || terminal.contains(&name)
 }
 
-/// Checks that docs/reference/errors.md has a heading for every error code of the sources, and no other.
+/// Checks that docs/reference/errors.md has a heading for every error code of the sources, and no other,
+/// and that every code on a page is one.
 pub(super) fn error_codes(workspace: &Workspace) -> Result<Vec<String>> {
     const DOCUMENT: &str = "docs/reference/errors.md";
     let mut codes = BTreeSet::new();
@@ -201,6 +203,20 @@ pub(super) fn error_codes(workspace: &Workspace) -> Result<Vec<String>> {
         }
     }
     faults.extend(missing.iter().map(|code| format!("{DOCUMENT}: `{code}` is missing")));
+    let mut pages = workspace.files_below("docs")?;
+    pages.push(PathBuf::from("README.md"));
+    // Decisions stay as they were written.
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
+    pages.retain(|page| !page.starts_with("docs/decisions"));
+    for page in pages {
+        let text = workspace.read(&page)?;
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-');
+        let named =
+            words.map(|word| word.trim_end_matches(['.', '-'])).filter(|word| is_code(word));
+        for code in named.filter(|code| !codes.contains(*code)).collect::<BTreeSet<_>>() {
+            faults.push(format!("{}: no source has `{code}`", page.display()));
+        }
+    }
     Ok(faults)
 }
 

@@ -91,6 +91,13 @@ pub(crate) fn vault_name(text: &str) -> Result<VaultName, String> {
     VaultName::parse(text).map_err(|fault| fault.message().to_owned())
 }
 
+impl Args {
+    /// Returns whether the vault is named.
+    pub(crate) fn names_vault(&self) -> bool {
+        self.vault.is_some()
+    }
+}
+
 pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let (name, vault, field) = match Wanted::parse(&args.wanted, args.vault.is_some())? {
         Wanted::Secret { name, vault, field } => (name, vault, field),

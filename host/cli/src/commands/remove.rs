@@ -18,6 +18,13 @@ pub(crate) struct Args {
     vault: Option<VaultName>,
 }
 
+impl Args {
+    /// Returns whether the vault is named.
+    pub(crate) fn names_vault(&self) -> bool {
+        self.vault.is_some()
+    }
+}
+
 pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let (name, run) = (&args.name, scene.run());
     let waiting = scene.waiting(args.vault.as_ref());

@@ -16,7 +16,7 @@ use super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::terminal::InputError;
-use crate::value::input::{self, Ending};
+use crate::value::input::{self, Ending, MOST_TEXT};
 use keystead::internals::json::read;
 
 /// The most bytes of a map as JSON: escapes and base64 make it longer than the value.
@@ -309,11 +309,9 @@ impl Source {
         option: &str,
     ) -> Result<SecretText, Failure> {
         match self {
-            Self::Standard(ending) => {
-                input::text(input::standard(MAX_VALUE_BYTES + 1)?, *ending, option)
-            }
+            Self::Standard(ending) => input::text(input::standard(MOST_TEXT)?, *ending, option),
             Self::File(path, limit) => {
-                input::text(input::file(path, MAX_VALUE_BYTES, *limit)?, Ending::Exact, option)
+                input::text(input::file(path, MOST_TEXT, *limit)?, Ending::Exact, option)
             }
             Self::Typed => twice(scene, label),
         }

@@ -23,6 +23,13 @@ pub(crate) struct Args {
     any: bool,
 }
 
+impl Args {
+    /// Returns whether the vault is named.
+    pub(crate) fn names_vault(&self) -> bool {
+        self.vault.is_some()
+    }
+}
+
 pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let place = place(args.vault.as_ref(), args.any);
     let waiting = scene.waiting(args.vault.as_ref());

@@ -97,14 +97,7 @@ fn vaults(
         return Err(Failure::usage("both vaults must be named")
             .hint("add `--from VAULT --to VAULT`, or a new name for one secret in its vault"));
     }
-    let one = match &which.vault {
-        Some(vault) => Some(vault.clone()),
-        None => scene.host.default_vault()?,
-    };
-    let one = one.ok_or_else(|| {
-        Failure::usage("no vault given and no default vault set")
-            .hint("add `-V VAULT`, or `--from VAULT --to VAULT`")
-    })?;
+    let one = keystead::internals::target(&scene.host, which.vault.as_ref())?;
     Ok((one.clone(), one))
 }
 

@@ -9,6 +9,7 @@ use keystead_plugin_api::{Challenge, Prompt, VaultName};
 
 use super::{Failure, in_one_line};
 use crate::commands::get::listed;
+use crate::environment;
 use crate::text;
 
 impl From<Error> for Failure {
@@ -309,6 +310,13 @@ impl Found {
                 self.hint(OWN_DIRS);
             }
             Error::Owner { .. } | Error::LinkOwner { .. } | Error::SharedDir { .. } => {
+                if let Some(home) = environment::home_of_another() {
+                    let home = home.display();
+                    self.causes
+                        .push(format!("`HOME` is `{home}`, another user's, as with `sudo -E`"));
+                    self.hint("run it as that user, or with `sudo -H` for your own vaults");
+                    return;
+                }
                 self.hint("if you trust what is in it, copy it to a directory of your own");
             }
             _ => {}

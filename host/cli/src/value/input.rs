@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use keystead_plugin_api::{Deadline, SecretBytes, SecretText};
+use keystead_plugin_api::{Deadline, MAX_VALUE_BYTES, SecretBytes, SecretText};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{FileType, OFlags};
@@ -13,6 +13,9 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+
+/// The most bytes that are read for a text: those that a value may have, and a line's end.
+pub(crate) const MOST_TEXT: usize = MAX_VALUE_BYTES + "\r\n".len();
 
 /// Enough for every password and key at once.
 const FIRST: usize = 16 * 1024;
@@ -93,6 +96,8 @@ pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretByt
     loop {
         if len == bytes.len() {
             if len == room {
+                // A line's end is not of the value.
+                let most = if most == MOST_TEXT { MAX_VALUE_BYTES } else { most };
                 return Err(io::Error::new(
                     io::ErrorKind::FileTooLarge,
                     format!("it has more than {most} bytes"),
@@ -164,6 +169,9 @@ impl Unbuffered {
 
 impl Read for Unbuffered {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if keystead::internals::was_closed(0) {
+            return Err(Errno::BADF.into());
+        }
         Ok(rustix::io::read(self.0, into)?)
     }
 }

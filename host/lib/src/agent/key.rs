@@ -1,6 +1,6 @@
 //! What a session is bound to: it opens nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keystead_plugin_api::{Parameters, SecretText};
 use zeroize::Zeroizing;
@@ -42,7 +42,7 @@ impl std::fmt::Debug for SessionKey {
 impl SessionKey {
     /// Returns the hash of the plugin's id, the parameters as they are registered
     /// (references unresolved), the references that answer prompts, the grants, the placement, and
-    /// the home that defaults with `~/` start from. Parameters of these names are `beside` the
+    /// the home that defaults with `~/` start from, however it is spelled. Parameters of these names are `beside` the
     /// login, and left out; so is what describes a vault.
     pub fn registered(entry: &Registration, beside: &[String], home: Option<&Path>) -> Digest {
         let mut text = Vec::with_capacity(512);
@@ -65,7 +65,8 @@ impl SessionKey {
             part(b'g', grant.as_bytes());
         }
         part(b'p', entry.placement.map_or("", Placement::as_str).as_bytes());
-        part(b'h', home.map_or(&[][..], |home| home.as_os_str().as_encoded_bytes()));
+        let home = home.map(same);
+        part(b'h', home.as_ref().map_or(&[][..], |home| home.as_os_str().as_encoded_bytes()));
         Digest::of(&text)
     }
 
@@ -110,6 +111,11 @@ impl SessionKey {
         part(&mut text, b'r', self.registered.as_bytes());
         format!("asking-{}.lock", &Digest::of(&text).to_string()[..32])
     }
+}
+
+/// Returns one path for all that lead to a directory: without links, `.` and a slash at the end.
+fn same(dir: &Path) -> PathBuf {
+    std::fs::canonicalize(dir).unwrap_or_else(|_| dir.components().collect())
 }
 
 /// The bytes of a part beside its text: tag and length.
@@ -164,6 +170,22 @@ mod tests {
             assert_ne!(*key, plain, "{at}");
             assert!(!changed[..at].contains(key), "{at}");
         }
+    }
+
+    #[test]
+    fn key_is_the_same_however_home_is_spelled() {
+        let entry = Registration::new(VaultName::parse("work").unwrap(), "memory");
+        let of = |home: &Path| SessionKey::registered(&entry, &[], Some(home));
+        for same in ["/home/ann/", "/home//ann", "/home/./ann/."] {
+            assert_eq!(of(Path::new(same)), of(Path::new("/home/ann")), "{same}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (home, link) = (dir.path().join("home"), dir.path().join("link"));
+        std::fs::create_dir(&home).unwrap();
+        std::os::unix::fs::symlink(&home, &link).unwrap();
+        assert_eq!(of(&home), of(&link));
+        assert_eq!(of(&home), of(&dir.path().join("home/../home/")));
+        assert_ne!(of(&home), of(dir.path()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keystead_plugin_api::{Error as Refusal, ErrorDetail, VaultName};
 
-use super::{Host, OptionalPermission, prepare};
+use super::{Host, OptionalPermission};
 use crate::error::Error;
 use crate::registry::Placement;
 
@@ -53,13 +53,7 @@ impl Host {
         if !denial.fits(&entry.grants) {
             return None;
         }
-        let isolated = match entry.placement {
-            Some(placement) => placement == Placement::Isolated,
-            None => {
-                let trusted = self.trusted(&entry.plugin).ok()?;
-                prepare::usual_placement(&trusted) == Placement::Isolated
-            }
-        };
+        let isolated = self.placement(&entry).ok()?.0 == Placement::Isolated;
         let optional = self.optional_permissions(&entry).unwrap_or_default();
         isolated.then_some(Denied { vault, plugin: entry.plugin, grants: entry.grants, optional })
     }

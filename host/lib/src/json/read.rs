@@ -18,6 +18,9 @@ use super::base64;
 /// The most levels of objects: each level of a value may be wrapped in `{"map":…}`.
 const MAX_LEVELS: usize = 2 * MAX_VALUE_DEPTH;
 
+// The number that the message has.
+const _: () = assert!(MAX_VALUE_DEPTH == 16);
+
 /// What is wrong with the text, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -148,7 +151,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, level: usize) -> Result<Vec<(String, Node<'a>)>, Wrong> {
         if level > MAX_LEVELS {
-            return self.wrong("objects are nested too deep");
+            return self.wrong("a value has at most 16 levels");
         }
         let mut members = Vec::new();
         self.members(&mut |reader, key| {

@@ -9,3 +9,4 @@ pub(crate) mod peer;
 pub(crate) mod sandbox;
 pub(crate) mod session;
 pub(crate) mod signals;
+pub(crate) mod streams;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::super::CommandContext;
 use super::super::get::vault_name;
 use super::grant::{Optional, not_granted};
-use super::list::plugin;
+use super::list::{Runs, in_words, plugin};
 use crate::failure::{Exit, Failure, in_one_line};
 
 /// Show a vault's registration
@@ -39,6 +39,8 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     let optional =
         keystead::internals::optional_permissions(&scene.host, &entry).unwrap_or_default();
 
+    let runs = keystead::internals::placement(&scene.host, &entry).ok();
+
     if scene.ui.is_json() {
         scene.ui.json(&VaultShowOutput {
             schema: 1,
@@ -48,7 +50,8 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
             plugin: &entry.plugin,
             kind: entry.kind.as_deref(),
             description: &entry.description,
-            placement: entry.placement.map(|placement| placement.as_str()),
+            placement: runs.map(|(placement, _)| placement.as_str()),
+            placement_reason: runs.map(|(_, reason)| reason.as_str()),
             search: entry.search,
             keep_login: entry.keep_login,
             locked: entry.locked,
@@ -59,7 +62,8 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
             unlock: entry.unlock.iter().map(|(k, v)| (k.as_str(), v.to_string())).collect(),
         })?;
     } else {
-        print(scene, &entry, info.is_default, layer, capabilities.as_deref(), &optional)?;
+        let shown = (info.is_default, layer, runs);
+        print(scene, &entry, shown, capabilities.as_deref(), &optional)?;
     }
     match &vault.kind {
         Ok(_) => Ok(Exit::Done),
@@ -73,8 +77,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
 fn print(
     scene: &CommandContext<'_>,
     entry: &Registration,
-    is_default: bool,
-    layer: &str,
+    (is_default, layer, runs): (bool, &str, Option<Runs>),
     capabilities: Option<&[&str]>,
     optional: &[OptionalPermission],
 ) -> Result<(), Failure> {
@@ -87,8 +90,8 @@ fn print(
     lines.line(&format!("Default:      {}", yes_no(is_default)))?;
     lines.line(&format!("Layer:        {layer}{}", if entry.locked { ", locked" } else { "" }))?;
     lines.line(&format!("Plugin:       {}", plugin(entry)))?;
-    if let Some(placement) = entry.placement {
-        lines.line(&format!("Placement:    {}", placement.as_str()))?;
+    if let Some(runs) = runs {
+        lines.line(&format!("Runs:         {}", in_words(runs)))?;
     }
     lines.line(&format!("Searched:     {}", yes_no(entry.search)))?;
     if entry.keep_login {
@@ -152,6 +155,7 @@ struct VaultShowOutput<'a> {
     kind: Option<&'a str>,
     description: &'a str,
     placement: Option<&'static str>,
+    placement_reason: Option<&'static str>,
     search: bool,
     keep_login: bool,
     locked: bool,

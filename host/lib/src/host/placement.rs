@@ -1,0 +1,44 @@
+//! Where a vault's code runs, and why there.
+
+use super::{Host, prepare};
+use crate::error::Result;
+use crate::registry::{Placement, Registration};
+
+/// Why a vault's code runs where it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlacementReason {
+    /// Its registration says so.
+    Registered,
+    /// Its plugin was built with this host, and keeps its secrets in files of the user.
+    BuiltIn,
+    /// Plugins run so unless something else is said.
+    Default,
+}
+
+impl PlacementReason {
+    /// Returns the reason in a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::BuiltIn => "built-in",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl Host {
+    /// Returns where the code of a registered vault runs, and why there.
+    ///
+    /// # Errors
+    /// Its plugin cannot be used.
+    pub(crate) fn placement(&self, entry: &Registration) -> Result<(Placement, PlacementReason)> {
+        if let Some(placement) = entry.placement {
+            return Ok((placement, PlacementReason::Registered));
+        }
+        let placement = prepare::usual_placement(&self.trusted(&entry.plugin)?);
+        Ok(match placement {
+            Placement::InProcess => (placement, PlacementReason::BuiltIn),
+            Placement::Isolated => (placement, PlacementReason::Default),
+        })
+    }
+}
