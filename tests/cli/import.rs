@@ -275,7 +275,7 @@ Code: E13.not-of-form
 exit code 1
 --- stderr
 Error: Cannot open `nothing.env`
-Caused by: No such file or directory (os error 2)
+Caused by: failed to open file `nothing.env`: No such file or directory (os error 2)
 
 "#]]
     );

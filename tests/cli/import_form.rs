@@ -7,12 +7,15 @@ use std::process::{Command, Stdio};
 use snapbox::{assert_data_eq, str};
 
 use self::packed::{Packed, zip};
+use super::prompt::{at_terminal, end};
 use super::sandbox::{Answer, CANARY, Sandbox};
 
 #[path = "../../host/exchange/src/packed.rs"]
 mod packed;
 
 const BITWARDEN: &str = include_str!("../fixtures/bitwarden.json");
+/// Made with Python's hashlib and OpenSSL; the password is `export pass`.
+const ENCRYPTED: &str = include_str!("../fixtures/bitwarden-encrypted.json");
 const ONEPASSWORD: &str = include_str!("../fixtures/1password.json");
 
 fn import(sandbox: &Sandbox, content: impl AsRef<[u8]>, words: &str) -> Answer {
@@ -37,8 +40,7 @@ fn a_bitwarden_export_goes_in_once() {
         str![[r#"
 exit code 5
 --- stderr
-Warning: item 9, `From the future`: type 99 is not known
-Would import into vault `work`: 7 new (1 credential, 4 map, 2 text), 1 that cannot be imported, left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash; nothing was changed
+Would import into vault `work`: 8 new (1 credential, 4 map, 3 text), left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash; nothing was changed
 
 "#]]
     );
@@ -48,18 +50,17 @@ Would import into vault `work`: 7 new (1 credential, 4 map, 2 text), 1 that cann
         str![[r#"
 exit code 5
 --- stdout
-{"schema":1,"vault":"work","form":"bitwarden","dry_run":false,"new":7,"replaced":0,"unchanged":0,"skipped":0,"different":0,"broken":1,"unfit":0,"failed":0,"kinds":{"credential":1,"map":4,"text":2},"left_out":["2 old passwords","1 passkey","1 field that repeats another","1 item of the trash"]}
---- stderr
-{"schema":1,"warning":"item 9, `From the future`: type 99 is not known"}
+{"schema":1,"vault":"work","form":"bitwarden","dry_run":false,"new":8,"replaced":0,"unchanged":0,"skipped":0,"different":0,"broken":0,"unfit":0,"failed":0,"kinds":{"credential":1,"map":4,"text":3},"left_out":["2 old passwords","1 passkey","1 field that repeats another","1 item of the trash"]}
 
 "#]]
     );
     assert_data_eq!(
         names(&sandbox),
         str![[r#"
-Bank	work	map	category=login created=2022-03-04T05:06:07.08Z updated=2024-05-06T07:08:09.1Z url=https://bank.example/
+Bank	work	map	category=login created=2022-03-04T05:06:07.08Z reprompt=1 updated=2024-05-06T07:08:09.1Z url=https://bank.example/
 Card	work	map	category=card created=2022-03-04T05:06:07.08Z expires=2027-05-01T00:00:00Z updated=2024-05-06T07:08:09.1Z
 Deploy key	work	map	category=ssh-key created=2022-03-04T05:06:07.08Z updated=2024-05-06T07:08:09.1Z
+From the future	work	text	category=type-99 created=2022-03-04T05:06:07.08Z updated=2024-05-06T07:08:09.1Z
 Me	work	map	category=identity created=2022-03-04T05:06:07.08Z updated=2024-05-06T07:08:09.1Z
 Work/GitHub	work	credential	category=login created=2022-03-04T05:06:07.08Z favourite=true updated=2024-05-06T07:08:09.1Z url=https://github.com/login
 Work/GitHub (2)	work	text	category=login created=2022-03-04T05:06:07.08Z updated=2024-05-06T07:08:09.1Z
@@ -75,8 +76,7 @@ Work/Servers/Alarm code	work	text	category=note created=2022-03-04T05:06:07.08Z 
         str![[r#"
 exit code 5
 --- stderr
-Warning: item 9, `From the future`: type 99 is not known
-Imported into vault `work`: 0 new, 7 there already, 1 not imported, left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash.
+Imported into vault `work`: 0 new, 8 there already, left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash.
 
 "#]]
     );
@@ -97,6 +97,49 @@ Code: E13.encrypted
 
 "#]]
     );
+}
+
+#[test]
+fn encrypted_bitwarden_export_opens_with_its_password() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.here("right"), "export pass\n").unwrap();
+    std::fs::write(sandbox.here("wrong"), "another\n").unwrap();
+    import(&sandbox, ENCRYPTED, "--yes --no-input").ends_with(4);
+    assert_data_eq!(
+        import(&sandbox, ENCRYPTED, "--yes --unlock password=file:wrong"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: The password is wrong, or the export is damaged: both look the same
+Hint: the answer to `password` came from `file:wrong`
+Code: E13.wrong-password
+
+"#]]
+    );
+    import(&sandbox, ENCRYPTED, "--yes --unlock password=file:right").succeeds();
+    assert_eq!(get(&sandbox, "Work/shop", ""), CANARY);
+    let words = "import - --from bitwarden --prefix pipe/ --yes --unlock password=file:right";
+    sandbox.feed(ENCRYPTED, words).succeeds();
+    assert_eq!(get(&sandbox, "pipe/Work/shop", ""), CANARY);
+    let mut session = at_terminal(sandbox.command("import x.given --prefix asked/ --yes", &[]));
+    for typed in ["another", "export pass"] {
+        session.exp_string("Password of the export").unwrap();
+        session.send_line(typed).unwrap();
+    }
+    let (told, status) = end(session);
+    assert_eq!(status, 0, "{told}");
+    assert_eq!(get(&sandbox, "asked/Work/shop", ""), CANARY);
+}
+
+#[test]
+fn pipe_without_a_writer_ends_at_the_time_limit() {
+    let sandbox = Sandbox::with_work();
+    assert!(Command::new("mkfifo").arg(sandbox.here("pipe")).status().unwrap().success());
+    for words in ["import pipe --from dotenv --yes", "set a --file pipe"] {
+        let answer = sandbox.run(&format!("{words} --timeout 200ms"), &[]);
+        assert!(answer.stderr.contains("nothing came within 0.2 s"), "{}", answer.stderr);
+        answer.ends_with(1);
+    }
 }
 
 #[test]
@@ -329,6 +372,39 @@ Warning: damaged.gpg: it is not encrypted with gpg, or cut off
 Warning: web/shop.gpg: gpg has no key that it is encrypted for
 Warning: wifi.gpg: gpg has no key that it is encrypted for
 Imported into vault `work`: 0 new, 3 not imported, left out: 1 file that is not encrypted with gpg.
+
+"#]]
+    );
+}
+
+#[test]
+fn passphrase_that_may_not_be_asked_for_is_exit_code_4_needs_gpg() {
+    let sandbox = Sandbox::with_work();
+    let keys = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(keys.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let store = sandbox.here("store");
+    std::fs::create_dir_all(&store).unwrap();
+    std::fs::write(store.join(".gpg-id"), "x").unwrap();
+    let locked = gpg(keys.path(), &["--passphrase", "x", "--symmetric"], CANARY.as_bytes());
+    let end_agent = || {
+        let mut end = Command::new("gpgconf");
+        end.arg("--homedir").arg(keys.path()).args(["--kill", "gpg-agent"]).status().unwrap();
+    };
+    // It remembers the passphrase otherwise.
+    end_agent();
+    std::fs::write(store.join("locked.gpg"), locked).unwrap();
+    let mut command = sandbox.command("import store --yes --no-input", &[]);
+    command.env("GNUPGHOME", keys.path());
+    let answer = sandbox.answer(command, b"");
+    end_agent();
+    assert_data_eq!(
+        answer,
+        str![[r#"
+exit code 4
+--- stderr
+Error: `locked.gpg` takes a passphrase
+Hint: run it in a terminal without `--no-input`, or unlock the key first: `gpg --decrypt locked.gpg`
+Code: E13.no-passphrase
 
 "#]]
     );

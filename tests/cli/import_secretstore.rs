@@ -216,7 +216,7 @@ fn where_nobody_can_be_asked_what_is_missing_is_named() {
     let missing = str![[r#"
 exit code 4
 --- stderr
-Error: This store is locked with a password
+Error: This is locked with a password
 Caused by: it asks for `password`, and prompting is not possible
 Hint: run the command in a terminal, or add `--unlock password=env:VAR`
 Code: E13.locked
@@ -230,13 +230,13 @@ Code: E13.locked
 exit code 4
 --- stderr
 {"schema":1,"warning":"`pasword` of `--unlock` answered nothing: what was asked for is `password`"}
-{"schema":1,"error":{"code":"E13.locked","exit":4,"message":"this store is locked with a password","causes":["it asks for `password`, and prompting is not possible"],"hints":["run the command in a terminal, or add `--unlock password=env:VAR`"]}}
+{"schema":1,"error":{"code":"E13.locked","exit":4,"message":"this is locked with a password","causes":["it asks for `password`, and prompting is not possible"],"hints":["run the command in a terminal, or add `--unlock password=env:VAR`"]}}
 
 "#]]
     );
     // And with a terminal.
     let mut session = at_terminal(sandbox.command("import store --user bob --no-input --yes", &[]));
-    session.exp_string("Error: This store is locked with a password").unwrap();
+    session.exp_string("Error: This is locked with a password").unwrap();
     assert_eq!(end(session).1, 4);
 }
 

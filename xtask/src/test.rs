@@ -61,7 +61,7 @@ struct Run {
 /// Runs everything, or the suites that are named.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let mut suites: Vec<&Suite> = Vec::new();
-    let mut fuzz_seconds = 60;
+    let mut fuzz_seconds = 20;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if word == "--list" {

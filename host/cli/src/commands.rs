@@ -20,10 +20,11 @@ pub(crate) mod vault;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use keystead::agent::{Client, SessionCache};
 use keystead::paths::Layer;
-use keystead::{Host, Options, RunMode};
+use keystead::{DEFAULT_TIMEOUT, Host, Options, RunMode};
 use keystead_plugin_api::{Level, VaultName};
 
 use crate::cli::{Cli, Command, Global};
@@ -156,6 +157,11 @@ impl<'a> CommandContext<'a> {
     /// Returns the user's home, where there is one.
     pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_deref()
+    }
+
+    /// Returns how long a pipe or device is waited for: as long as a call to a vault.
+    pub(crate) fn wait_limit(&self) -> Duration {
+        self.global.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
     /// Returns whether anything is changed.

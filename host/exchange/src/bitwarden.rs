@@ -266,9 +266,8 @@ impl BitwardenItems {
             self.left_out.count(LINKED, 1);
             return;
         }
-        match field.take("value") {
-            Some(Tree::Boolean(boolean)) => item.value(label, Value::text(boolean.to_string())),
-            value => item.field(label, value.and_then(Tree::into_text)),
+        if let Some(value) = field.take("value") {
+            member::rest(item, label, value);
         }
     }
 }

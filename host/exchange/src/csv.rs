@@ -140,7 +140,11 @@ pub fn read(
         // Where this is no header row it would be somebody's password.
         let Some((known, roles)) = known::program(&headers) else {
             let is_header_row = known::is_header_row(&headers);
-            let columns = if is_header_row { headers.iter().map(shown).collect() } else { vec![] };
+            let columns = if is_header_row {
+                headers.iter().map(|header| shown(header)).collect()
+            } else {
+                vec![]
+            };
             return Err(Error::UnknownTable { columns });
         };
         (Some(known), roles)
@@ -194,7 +198,7 @@ fn records(bytes: &[u8], delimiter: Option<Delimiter>) -> Records {
     };
     let delimiter = delimiter.map(Delimiter::byte).or(named);
     let delimiter = delimiter.unwrap_or_else(|| most_frequent(&bytes[start..]).byte());
-    Records::new(start, delimiter).from_line(first)
+    Records::new(start, delimiter).starting_at(first)
 }
 
 fn headers(header: &Record, bytes: &[u8]) -> Option<Vec<String>> {
@@ -245,7 +249,7 @@ fn most_frequent(bytes: &[u8]) -> Delimiter {
     }
 }
 
-fn shown(header: &String) -> String {
+fn shown(header: &str) -> String {
     title(header).unwrap_or_else(|| "(no header)".into())
 }
 
@@ -262,7 +266,7 @@ fn plan(known: Option<&'static Known>, headers: &[String], roles: &[Role]) -> Pl
             plan.left_out_secret.push(shown(header));
         }
     }
-    plan.columns = headers.iter().map(shown).collect();
+    plan.columns = headers.iter().map(|header| shown(header)).collect();
     plan
 }
 

@@ -196,6 +196,7 @@ mod tests {
             (format!("K=\"{pem}"), open),
             (format!("K=-----BEGIN X-----\n{body}\n{body}=="), why),
             (format!("K={body}\n{body}\nAbc="), why),
+            (format!("K={body}\n  {body}\n  Abc="), why),
             (format!("K={body}\nAQ=="), why),
             (format!("{body}\n{body}\nAQAB"), alone),
             (format!("{body}=="), alone),

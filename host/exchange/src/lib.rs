@@ -20,6 +20,7 @@ mod input;
 mod item;
 pub mod json_lines;
 pub mod keepass;
+mod keeping;
 mod left_out;
 pub mod onepux;
 mod output;
@@ -42,6 +43,7 @@ use keystead_plugin_api::{Metadata, SecretName, Value};
 pub use export::{Export, ExportFormat, ExportOutcome};
 pub use format::{HEAD, ImportFormat, ImportOptions, ImportSource, open};
 pub use import::{Import, ImportConflict, ImportOutcome, Imported};
+pub use keeping::Keeping;
 pub use output::{Output, Overwrite};
 
 /// One secret of a file.
@@ -149,6 +151,15 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// It takes a passphrase, and nobody may be asked for it.
+    #[error("`{path}` takes a passphrase", path = path.display())]
+    NoPassphrase {
+        /// The file that takes it.
+        path: PathBuf,
+    },
+    /// Whoever was asked for a passphrase did not want to answer.
+    #[error("unlocking a key was cancelled")]
+    Cancelled,
     /// An encrypted store belongs to another account than was said, or is damaged.
     #[error("`storeconfig` is not that of account `{user}`, or it is damaged")]
     WrongAccount {
@@ -221,6 +232,8 @@ impl Error {
             Self::NotOfForm { .. } => "E13.not-of-form",
             Self::Encrypted { .. } => "E13.encrypted",
             Self::NoProgram { .. } => "E13.no-program",
+            Self::NoPassphrase { .. } => "E13.no-passphrase",
+            Self::Cancelled => "E13.cancelled",
             Self::WrongAccount { .. } => "E13.wrong-account",
             Self::NoPassword => "E13.locked",
             Self::WrongPassword { .. } => "E13.wrong-password",
@@ -237,7 +250,7 @@ impl Error {
     /// Returns who must act.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NoPassword => ErrorClass::NeedsInput,
+            Self::NoPassword | Self::NoPassphrase { .. } => ErrorClass::NeedsInput,
             Self::Host(error) => error.class(),
             _ => ErrorClass::CannotDo,
         }

@@ -7,6 +7,7 @@ mod gpg;
 use std::path::Path;
 
 use self::dir::Found;
+use self::gpg::Undecrypted;
 pub use self::gpg::{Gpg, Prompt};
 use super::distinct::Distinct;
 use super::left_out::{LeftOut, Thing};
@@ -34,7 +35,13 @@ pub fn read(dir: &Path, gpg: Gpg) -> Result<PassEntries, Error> {
     gpg.is_there()?;
     let mut left_out = LeftOut::default();
     left_out.count(OTHERS, all.others);
-    Ok(PassEntries { found: all.found.into_iter(), gpg, names: Distinct::default(), left_out })
+    Ok(PassEntries {
+        found: all.found.into_iter(),
+        gpg,
+        names: Distinct::default(),
+        left_out,
+        over: false,
+    })
 }
 
 /// The secrets of a directory.
@@ -44,19 +51,30 @@ pub struct PassEntries {
     gpg: Gpg,
     names: Distinct,
     left_out: LeftOut,
+    over: bool,
 }
 
 impl PassEntries {
-    fn row(&mut self, found: Found) -> Result<Row, BadRow> {
+    fn row(&mut self, found: Found) -> Result<Result<Row, BadRow>, Error> {
         let at = Position::File(found.path.clone());
         let bad = |why: String| BadRow { at: at.clone(), why };
-        let place = found.place.map_err(|why| bad(why.into()))?;
         let name = found.path.to_str().and_then(|path| path.strip_suffix(".gpg"));
-        let name = name.ok_or_else(|| bad("its name is not UTF-8".into()))?;
-        let name = self.names.name(&[name]).map_err(bad)?;
-        let encrypted = dir::content(&place).map_err(bad)?;
-        let text = self.gpg.decrypt(encrypted).map_err(bad)?;
-        decrypted(text, at.clone(), name)
+        let mut ready = || -> Result<_, String> {
+            let place = found.place.as_ref().map_err(|why| (*why).to_owned())?;
+            let name = name.ok_or("its name is not UTF-8")?;
+            Ok((self.names.name(&[name])?, dir::content(place)?))
+        };
+        let (name, encrypted) = match ready() {
+            Ok(ready) => ready,
+            Err(why) => return Ok(Err(bad(why))),
+        };
+        match self.gpg.decrypt(encrypted) {
+            Ok(text) => Ok(decrypted(text, at, name)),
+            Err(Undecrypted::Bad(why)) => Ok(Err(bad(why))),
+            // The same would be asked, or said, of each file that follows.
+            Err(Undecrypted::Locked) => Err(Error::NoPassphrase { path: found.path }),
+            Err(Undecrypted::Cancelled) => Err(Error::Cancelled),
+        }
     }
 }
 
@@ -70,8 +88,13 @@ impl Iterator for PassEntries {
     type Item = Result<Result<Row, BadRow>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
         let found = self.found.next()?;
-        Some(Ok(self.row(found)))
+        let row = self.row(found);
+        self.over = row.is_err();
+        Some(row)
     }
 }
 

@@ -129,7 +129,10 @@ fn unknown(method: Method) -> Error {
 }
 
 /// Checks what every page keeps.
-fn check_page(
+///
+/// # Errors
+/// [`ErrorKind::Internal`] where it has more than was asked for, or leads to itself.
+pub fn check_page(
     found: usize,
     limit: usize,
     next: &Option<String>,
@@ -142,6 +145,32 @@ fn check_page(
     }
     if next.is_some() && next == cursor {
         return Err(Error::internal("the page's cursor does not advance"));
+    }
+    Ok(())
+}
+
+/// Checks that no more secrets are asked for at once than may be.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] with both numbers.
+pub fn check_get_many(asked: usize) -> Result<()> {
+    if asked > MAX_GET_MANY {
+        return Err(Error::invalid(format!(
+            "{asked} secrets were asked for at once; the most is {MAX_GET_MANY}"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that each request for a secret has an answer.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] with both numbers.
+pub fn check_got_many(asked: usize, found: usize) -> Result<()> {
+    if found != asked {
+        return Err(Error::internal(format!(
+            "{asked} secrets were asked for and {found} came back"
+        )));
     }
     Ok(())
 }
@@ -224,24 +253,15 @@ impl<C: Carrier + Send> Vault for Client<C> {
 
     fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {
         let requests = &request.requests;
-        if requests.len() > MAX_GET_MANY {
-            return Err(Error::invalid(format!(
-                "{} secrets were asked for at once; the most is {MAX_GET_MANY}",
-                requests.len()
-            )));
-        }
+        check_get_many(requests.len())?;
         let mut results = Vec::with_capacity(requests.len());
         for some in requests.chunks(MAX_AT_ONCE) {
             let deadline = latest(some, |request| request.deadline).expect("no chunk is empty");
             let request = GetManyRequest::new(some.to_vec());
             match self.ask::<GetManyResults>(Method::GetMany, &request, deadline)? {
-                Some(many) if many.results.len() == some.len() => results.extend(many.results),
                 Some(many) => {
-                    return Err(Error::internal(format!(
-                        "{} secrets were asked for and {} came back",
-                        some.len(),
-                        many.results.len()
-                    )))
+                    check_got_many(some.len(), many.results.len())?;
+                    results.extend(many.results);
                 }
                 // Too large together: one by one they are not.
                 None => {

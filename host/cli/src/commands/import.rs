@@ -13,7 +13,7 @@ use keystead::RunMode;
 use keystead_exchange::csv::{Column, Delimiter};
 use keystead_exchange::pass::{Gpg, Prompt};
 use keystead_exchange::{
-    Import, ImportConflict, ImportFormat, ImportOptions, ImportOutcome, Rows, open,
+    Import, ImportConflict, ImportFormat, ImportOptions, ImportOutcome, Keeping, Rows, open,
 };
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
@@ -104,7 +104,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         (_, true) => ImportConflict::Skip,
         _ => ImportConflict::Tell,
     };
-    let mut origin = Origin::open(&args.source)?;
+    let mut origin = Origin::open(&args.source, scene.wait_limit())?;
     let form = match args.what {
         Some(What::Secrets(form)) => form,
         None if !vaultinfo::is_registry(&args.source) => origin.form(&args.source)?,
@@ -135,17 +135,18 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
 
     if origin.is_read_once() {
         let run = scene.run();
-        let tally =
-            pass(&mut import, &mut scene, run, open(form, origin.source()?, &reading), None)?;
+        let mut rows = open(form, origin.source()?, &reading)?;
+        let tally = pass(&mut import, &mut scene, run, &mut *rows, None)?;
         return finish(&scene, &vault, form, &tally);
     }
-    let plan = pass(
-        &mut import,
-        &mut scene,
-        RunMode::DryRun,
-        open(form, origin.source()?, &reading),
-        None,
-    )?;
+    // gpg decrypts each file once, and asks once.
+    let mut rows = open(form, origin.source()?, &reading)?;
+    let mut keeping = None;
+    let rows: &mut dyn Rows = match form {
+        ImportFormat::Pass => keeping.insert(Keeping::new(rows)),
+        _ => &mut *rows,
+    };
+    let plan = pass(&mut import, &mut scene, RunMode::DryRun, rows, None)?;
     let to_do = plan.new + plan.replaced;
     if scene.run() == RunMode::DryRun || to_do == 0 {
         return finish(&scene, &vault, form, &plan);
@@ -153,8 +154,11 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     scene.ui.note(&format!("To vault `{vault}`: {}.", plan.in_words(true)));
     let question = format!("Import {} into vault `{vault}`?", secrets(to_do));
     scene.consent(&question, "add `--yes` to import without being asked")?;
-    let rows = open(form, origin.source()?, &reading);
-    let tally = pass(&mut import, &mut scene, RunMode::Apply, rows, Some(to_do))?;
+    let mut rows = match keeping {
+        Some(keeping) => keeping.again(),
+        None => open(form, origin.source()?, &reading)?,
+    };
+    let tally = pass(&mut import, &mut scene, RunMode::Apply, &mut *rows, Some(to_do))?;
     finish(&scene, &vault, form, &tally)
 }
 
@@ -174,11 +178,10 @@ fn pass(
     import: &mut Import<'_>,
     scene: &mut CommandContext<'_>,
     run: RunMode,
-    rows: Result<Box<dyn Rows>, keystead_exchange::Error>,
+    rows: &mut dyn Rows,
     to_do: Option<u64>,
 ) -> Result<Tally, Failure> {
     let what = if run == RunMode::DryRun { "Reading" } else { "Importing" };
-    let mut rows = rows?;
     let mut tally = Tally::default();
     // Once is enough: with a number, all of this has been looked at before.
     if to_do.is_none() {
@@ -188,7 +191,7 @@ fn pass(
     }
     let progress = scene.progress(what, to_do);
     let mut ask = progress.asking(&mut scene.terminal);
-    let done = import.pass(&mut *rows, run, &mut ask, &mut |row| {
+    let done = import.pass(rows, run, &mut ask, &mut |row| {
         if to_do.is_none() || matches!(row.became, ImportOutcome::New | ImportOutcome::Replaced) {
             progress.step(1);
         }

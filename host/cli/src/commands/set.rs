@@ -2,6 +2,7 @@
 //! file, and never from the command line, which others can read.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use keystead::{ErrorClass, FieldKind, NewField, NewSecret, NonInteractive, SearchScope};
 use keystead_plugin_api::{
@@ -257,7 +258,8 @@ pub(crate) struct Changed<'a> {
 /// Where the value comes from.
 enum Source {
     Standard(Ending),
-    File(PathBuf),
+    /// With how long it is waited for.
+    File(PathBuf, Duration),
     Typed,
 }
 
@@ -269,7 +271,7 @@ impl Source {
         scene: &CommandContext<'_>,
     ) -> Result<Self, Failure> {
         match file {
-            Some(file) => return Ok(Self::File(file)),
+            Some(file) => return Ok(Self::File(file, scene.wait_limit())),
             None if stdin && exact => return Ok(Self::Standard(Ending::Exact)),
             None if stdin => return Ok(Self::Standard(Ending::LessOneNewline)),
             None => {}
@@ -295,7 +297,7 @@ impl Source {
     fn is_empty(&self) -> String {
         match self {
             Self::Standard(_) => "standard input has none".to_owned(),
-            Self::File(path) => format!("file `{}` is empty", path.display()),
+            Self::File(path, _) => format!("file `{}` is empty", path.display()),
             Self::Typed => "none was typed".to_owned(),
         }
     }
@@ -310,8 +312,8 @@ impl Source {
             Self::Standard(ending) => {
                 input::text(input::standard(MAX_VALUE_BYTES + 1)?, *ending, option)
             }
-            Self::File(path) => {
-                input::text(input::file(path, MAX_VALUE_BYTES)?, Ending::Exact, option)
+            Self::File(path, limit) => {
+                input::text(input::file(path, MAX_VALUE_BYTES, *limit)?, Ending::Exact, option)
             }
             Self::Typed => twice(scene, label),
         }
@@ -320,7 +322,7 @@ impl Source {
     fn bytes(&self, what: &str) -> Result<SecretBytes, Failure> {
         match self {
             Self::Standard(_) => input::standard(MAX_JSON),
-            Self::File(path) => input::file(path, MAX_JSON),
+            Self::File(path, limit) => input::file(path, MAX_JSON, *limit),
             Self::Typed => Err(Failure::usage(format!("{what} cannot be typed"))
                 .hint("add `--stdin` or `--file FILE`")),
         }

@@ -45,6 +45,12 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::WrongAccount { .. } => "name the account that SecretStore ran as with `--user NAME`",
         Error::NoPassword => "run the command in a terminal, or add `--unlock password=env:VAR`",
+        Error::NoPassphrase { path } => {
+            return Some(format!(
+                "run it in a terminal without `--no-input`, or unlock the key first: `gpg --decrypt {}`",
+                path.display()
+            ));
+        }
         Error::NoProgram { .. } => "install GnuPG: the package is called `gnupg`",
         _ => return None,
     };

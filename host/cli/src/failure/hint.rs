@@ -302,8 +302,11 @@ impl Found {
     fn file(&mut self, error: &fs::Error) {
         use fs::Error;
         match error {
-            Error::OthersWrite { at, .. } | Error::GroupWrite { at, .. } => {
+            Error::OthersWrite { at, .. } | Error::GroupWrite { at, .. } if can_chmod(at) => {
                 self.hint(format!("check its contents, then run `chmod go-w {}`", at.display()))
+            }
+            Error::OthersWrite { .. } | Error::GroupWrite { .. } => {
+                self.hint(OWN_DIRS);
             }
             Error::Owner { .. } | Error::LinkOwner { .. } | Error::SharedDir { .. } => {
                 self.hint("if you trust what is in it, copy it to a directory of your own");
@@ -337,6 +340,17 @@ impl Found {
             _ => {}
         }
     }
+}
+
+/// The way out where a directory above is not the user's to change.
+const OWN_DIRS: &str =
+    "set `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR` to directories that only you can write to";
+
+/// Returns whether this user may change the mode of a path.
+fn can_chmod(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let user = rustix::process::geteuid();
+    user.is_root() || path.metadata().is_ok_and(|found| found.uid() == user.as_raw())
 }
 
 /// Returns whether the file says what it is, and only may not be used here.

@@ -1,12 +1,15 @@
 //! Secrets from standard input and from files, in one buffer that is wiped.
 
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
-use fs_err::File;
-use keystead_plugin_api::{SecretBytes, SecretText};
+use keystead_plugin_api::{Deadline, SecretBytes, SecretText};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -42,12 +45,17 @@ pub(crate) fn is_piped() -> bool {
     })
 }
 
-/// Returns all that a file has.
+/// Returns all that a file has; a pipe or device is waited for this long.
 ///
 /// # Errors
 /// When it has more than `most` bytes, or cannot be read.
-pub(crate) fn file(path: &Path, most: usize) -> Result<SecretBytes, Failure> {
-    File::open(path)
+pub(crate) fn file(path: &Path, most: usize, limit: Duration) -> Result<SecretBytes, Failure> {
+    let failed = |fault: io::Error| {
+        let why = format!("failed to open file `{}`: {fault}", path.display());
+        io::Error::new(fault.kind(), why)
+    };
+    Patient::open(path, limit)
+        .map_err(failed)
         .and_then(|file| read_all(file, most))
         .map_err(|fault| Failure::act("cannot read the value from its file").because(fault))
 }
@@ -103,6 +111,47 @@ pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretByt
     }
 }
 
+/// A file, pipe or device that is opened at once, and waited for only so long each time.
+pub(crate) struct Patient {
+    pub(crate) file: std::fs::File,
+    limit: Duration,
+}
+
+impl Patient {
+    /// Opens it. A pipe needs nobody at its other end yet.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(path: &Path, limit: Duration) -> io::Result<Self> {
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        Ok(Self { file, limit })
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let deadline = Deadline::after(self.limit);
+        loop {
+            let mut wait = [PollFd::new(&self.file, PollFlags::IN)];
+            let left = Timespec::try_from(deadline.remaining()).expect("a limit is at most a day");
+            match poll(&mut wait, Some(&left)) {
+                Ok(0) => {
+                    let why = format!("nothing came within {} s", self.limit.as_secs_f32());
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                }
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(fault) => return Err(fault.into()),
+            }
+            match rustix::io::read(&self.file, &mut *into) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                read => return Ok(read?),
+            }
+        }
+    }
+}
+
 /// A standard stream without the buffer that std puts before it, which nobody wipes.
 pub(crate) struct Unbuffered(BorrowedFd<'static>);
 
@@ -131,6 +180,19 @@ mod tests {
         }
         let fault = read_all(&vec![7_u8; 100_001][..], 100_000).unwrap_err();
         assert_eq!(fault.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn pipe_without_a_writer_times_out_and_one_with_a_writer_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        let mut lonely = Patient::open(&path, Duration::from_millis(1)).unwrap();
+        assert_eq!(lonely.read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let pipe = Patient::open(&path, Duration::from_secs(60)).unwrap();
+        let writer = std::thread::spawn(move || std::fs::write(path, b"canary").unwrap());
+        assert_eq!(read_all(pipe, 100).unwrap().expose(), b"canary");
+        writer.join().unwrap();
     }
 
     #[test]

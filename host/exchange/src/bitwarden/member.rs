@@ -7,7 +7,7 @@ use super::super::item::Item;
 use keystead::internals::json::tree::Tree;
 
 /// Members of an item that are no part of the secret: of Bitwarden's own housekeeping.
-const OWN: [&str; 11] = [
+const OWN: [&str; 10] = [
     "id",
     "organizationId",
     "key",
@@ -18,7 +18,6 @@ const OWN: [&str; 11] = [
     "organizationUseTotp",
     "attachments",
     "localData",
-    "data",
 ];
 
 /// A type of item: its number, the member that it is in, and its category.
@@ -121,7 +120,7 @@ fn members(item: &mut Item, from: Tree) {
 }
 
 /// Adds a value of any form: a list as fields of one label, an object as fields of its own names.
-fn rest(item: &mut Item, label: &str, value: Tree) {
+pub(super) fn rest(item: &mut Item, label: &str, value: Tree) {
     match value {
         Tree::Null => {}
         Tree::Boolean(boolean) => item.value(label, Value::text(boolean.to_string())),

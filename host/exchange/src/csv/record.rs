@@ -101,7 +101,7 @@ impl Records {
     }
 
     /// Returns these from a later line on.
-    pub(super) fn from_line(self, line: u64) -> Self {
+    pub(super) fn starting_at(self, line: u64) -> Self {
         Self { line, ..self }
     }
 

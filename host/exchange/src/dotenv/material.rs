@@ -1,11 +1,11 @@
 //! Key material in an environment file without quotes: its lines are no entries, and none of them may
 //! become the name of a secret, which lists and completion show.
 
-use super::read::{Stop, is_blank};
+use super::read::Stop;
 
 /// How a block of PEM begins and ends.
-const BEGIN: &[u8] = b"-----BEGIN ";
-const END: &[u8] = b"-----END ";
+const BEGIN: &[u8] = b"-----BEGIN";
+const END: &[u8] = b"-----END";
 
 /// The fewest characters of a line of wrapped base64: programs wrap at 60, 64 or 76.
 const MIN_WRAPPED: usize = 40;
@@ -107,8 +107,7 @@ fn is_tail(digits: &[u8], padding: usize) -> bool {
 
 /// Returns how many digits of base64 a line has, and how much padding; `None` for another line.
 fn base64(line: &[u8]) -> Option<(usize, usize)> {
-    let blanks = line.iter().rev().take_while(|byte| is_blank(**byte)).count();
-    let line = &line[..line.len() - blanks];
+    let line = line.trim_ascii();
     let is_digit = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let digits = line.iter().take_while(is_digit).count();
     let padding = &line[digits..];

@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn is_blank(byte: u8) -> bool {
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 

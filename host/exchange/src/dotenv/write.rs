@@ -114,7 +114,9 @@ enum Quotes {
 impl Quotes {
     fn of(text: &str) -> Self {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(&byte);
-        if !text.is_empty() && text.bytes().all(is_plain) {
+        // `AB==` would look like the end of base64.
+        let is_padding = text.bytes().all(|byte| byte == b'=');
+        if !is_padding && text.bytes().all(is_plain) {
             return Self::None;
         }
         // Between single quotes shells take all as it stands. python-dotenv takes `\\` and
@@ -148,6 +150,7 @@ mod tests {
         assert_eq!(entry("postgres://a@b:5432/c?d=1"), "K='postgres://a@b:5432/c?d=1'\n");
         assert_eq!(entry("8080"), "K=8080\n");
         assert_eq!(entry(""), "K=''\n");
+        assert_eq!(entry("="), "K='='\n");
         assert_eq!(entry("a b$c\"d\n"), "K='a b$c\"d\n'\n");
         assert_eq!(entry("it's \"x\" \\n"), "K=\"it's \\\"x\\\" \\\\n\"\n");
         assert_eq!(entry("C:\\dir"), "K='C:\\dir'\n");

@@ -49,6 +49,23 @@ impl Default for Gpg {
     }
 }
 
+/// Why a file was not decrypted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Undecrypted {
+    /// What is wrong with this one.
+    Bad(String),
+    /// Its passphrase has to be asked for, which is not allowed.
+    Locked,
+    /// A person did not want to give the passphrase.
+    Cancelled,
+}
+
+impl From<&str> for Undecrypted {
+    fn from(why: &str) -> Self {
+        Self::Bad(why.to_owned())
+    }
+}
+
 impl Gpg {
     /// Asks gpg for its version.
     ///
@@ -64,7 +81,7 @@ impl Gpg {
     }
 
     /// Returns what an encrypted file holds, or why it cannot be decrypted.
-    pub(super) fn decrypt(&self, encrypted: Vec<u8>) -> Result<SecretBytes, String> {
+    pub(super) fn decrypt(&self, encrypted: Vec<u8>) -> Result<SecretBytes, Undecrypted> {
         let mut arguments: Vec<String> = Vec::new();
         let path = |path: &PathBuf| {
             let path = path.to_str().map(str::to_owned);
@@ -89,9 +106,9 @@ impl Gpg {
             }
             Ok(ended) => Err(reason(&ended.errors, ended.status, &self.prompt)),
             Err(refusal) if refusal.kind() == ErrorKind::TimedOut => {
-                Err(format!("gpg took longer than {} s", self.timeout.as_secs()))
+                Err(Undecrypted::Bad(format!("gpg took longer than {} s", self.timeout.as_secs())))
             }
-            Err(refusal) => Err(refusal.message().to_owned()),
+            Err(refusal) => Err(refusal.message().into()),
         }
     }
 
@@ -117,7 +134,7 @@ fn has(said: &str, keyword: &str) -> bool {
 }
 
 /// Returns why gpg did not decrypt.
-fn reason(said: &str, status: i32, prompt: &Prompt) -> String {
+fn reason(said: &str, status: i32, prompt: &Prompt) -> Undecrypted {
     // The lower half of a code of libgpg-error is the reason; the upper says who found it.
     let codes: Vec<u32> = lines(said)
         .filter(|words| words.first() == Some(&"ERROR"))
@@ -125,20 +142,20 @@ fn reason(said: &str, status: i32, prompt: &Prompt) -> String {
         .collect();
     let why = if has(said, "BADMDC") {
         "it was damaged or changed since it was encrypted"
-    } else if codes.contains(&99) {
-        "unlocking its key was cancelled"
+    } else if *prompt != Prompt::Never
+        && (has(said, "CANCELED_BY_USER") || codes.iter().any(|code| [99, 198].contains(code)))
+    {
+        return Undecrypted::Cancelled;
     } else if codes.contains(&11) {
         "the passphrase was wrong"
     } else if has(said, "NEED_PASSPHRASE_SYM") && *prompt == Prompt::Never {
-        "gpg would have to ask for a passphrase"
+        return Undecrypted::Locked;
     } else if has(said, "ENC_TO") && !has(said, "KEY_CONSIDERED") {
         "gpg has no key that it is encrypted for"
     } else if has(said, "ENC_TO") && !has(said, "DECRYPTION_KEY") {
         match prompt {
-            Prompt::Never => {
-                "gpg would have to ask for the passphrase of its key, or has no more than the \
-                 public half"
-            }
+            // gpg has the key, and its agent does not open it.
+            Prompt::Never => return Undecrypted::Locked,
             Prompt::Pinentry { .. } => {
                 "gpg could not unlock its key, or has no more than the public half"
             }
@@ -148,7 +165,7 @@ fn reason(said: &str, status: i32, prompt: &Prompt) -> String {
     } else if has(said, "PLAINTEXT") && !has(said, "DECRYPTION_FAILED") {
         "it is not encrypted"
     } else {
-        return format!("gpg gave up with exit code {status}");
+        return Undecrypted::Bad(format!("gpg gave up with exit code {status}"));
     };
-    why.to_owned()
+    why.into()
 }

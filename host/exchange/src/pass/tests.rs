@@ -99,7 +99,6 @@ fn each_file_is_decrypted_and_what_cannot_be_is_reported_needs_gpg() {
     store.write("wifi.gpg", &store.encrypted(open, "canary-5d1f \u{e4}\n".as_bytes()));
     store.write("bytes.gpg", &store.encrypted(open, &[0xff; 300_000]));
     store.write("Wifi.gpg", &store.encrypted(open, b"canary-5d1f another\n"));
-    store.write("locked.gpg", &store.encrypted("locked@example.com", b"canary-5d1f"));
     let whole = store.encrypted(open, b"canary-5d1f");
     let mut changed = whole.clone();
     *changed.last_mut().unwrap() ^= 1;
@@ -109,7 +108,6 @@ fn each_file_is_decrypted_and_what_cannot_be_is_reported_needs_gpg() {
     store.write("empty.gpg", b"");
     // Packed by gpg, but for everybody to read.
     store.write("stored.gpg", &store.gpg(&["--store"], b"canary-5d1f"));
-    store.write("symmetric.gpg", &store.gpg(&["--passphrase", "canary-5d1f", "-c"], b"canary"));
     store.write("README.md", b"");
     store.end_agent();
 
@@ -125,9 +123,7 @@ changed.gpg: BAD: it was damaged or changed since it was encrypted
 clear.gpg: BAD: it is not encrypted with gpg, or cut off
 cut.gpg: BAD: it is not encrypted with gpg, or cut off
 empty.gpg: BAD: it is not encrypted with gpg, or cut off
-locked.gpg: BAD: gpg would have to ask for the passphrase of its key, or has no more than the public half
 stored.gpg: BAD: it is not encrypted
-symmetric.gpg: BAD: gpg would have to ask for a passphrase
 web/mail.gpg: web/mail
   password: "canary-5d1f"
   user: "bob"
@@ -141,6 +137,23 @@ wifi.gpg: wifi (2)
     );
     let left_out: Vec<String> = entries.left_out();
     assert_eq!(left_out, ["1 file that is not encrypted with gpg"]);
+
+    // What nobody may be asked for ends it.
+    for locked in [
+        store.encrypted("locked@example.com", b"canary-5d1f"),
+        store.gpg(&["--passphrase", "canary-5d1f", "-c"], b"canary"),
+    ] {
+        store.write("a/locked.gpg", &locked);
+        store.end_agent();
+        let mut entries = read(&store.path("store"), store.how()).unwrap();
+        let error = entries.find_map(Result::err).unwrap();
+        assert_eq!(
+            format!("{}: {error}", error.code()),
+            "E13.no-passphrase: `a/locked.gpg` takes a passphrase"
+        );
+        assert!(entries.next().is_none());
+    }
+    fs_err::remove_file(store.path("store").join("a/locked.gpg")).unwrap();
 
     // Somebody else's keys.
     let other = Store::new(&[]);
@@ -187,7 +200,7 @@ fn a_dir_without_secrets_is_no_store() {
 }
 
 /// Returns why a gpg that says this did not decrypt.
-fn reason_of(dir: &Path, prompt: Prompt, said: &str) -> String {
+fn reason_of(dir: &Path, prompt: Prompt, said: &str) -> gpg::Undecrypted {
     use std::os::unix::fs::PermissionsExt;
     let program = dir.join("gpg");
     let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && exit 0\ncat >/dev/null\n{said}\n");
@@ -209,7 +222,6 @@ fn the_reason_is_read_from_the_status_lines() {
     let ask = Prompt::Pinentry { terminal: Some("/dev/tty".into()) };
     let status = |text: &str| format!("printf '[GNUPG:] {text}\\n' >&2; exit 2");
     for (prompt, said, why) in [
-        (&ask, status("ERROR pkdecrypt_failed 83886179"), "unlocking its key was cancelled"),
         (&ask, status("ERROR pkdecrypt_failed 67108875"), "the passphrase was wrong"),
         (
             &ask,
@@ -221,6 +233,15 @@ fn the_reason_is_read_from_the_status_lines() {
         (&ask, "echo canary".into(), "gpg gave up with exit code 0"),
         (&ask, "exec sleep 30".into(), "gpg took longer than 1 s"),
     ] {
-        assert_eq!(reason_of(dir.path(), prompt.clone(), &said), why);
+        assert_eq!(reason_of(dir.path(), prompt.clone(), &said), why.into());
+    }
+    for said in
+        ["ERROR pkdecrypt_failed 83886179", "ERROR pkdecrypt_failed 83886278", "CANCELED_BY_USER"]
+    {
+        assert_eq!(reason_of(dir.path(), ask.clone(), &status(said)), gpg::Undecrypted::Cancelled);
+    }
+    for said in ["NEED_PASSPHRASE_SYM 9 3 2", "ENC_TO 1 1 0\\n[GNUPG:] KEY_CONSIDERED 1 0"] {
+        let why = reason_of(dir.path(), Prompt::Never, &status(said));
+        assert_eq!(why, gpg::Undecrypted::Locked);
     }
 }

@@ -1,6 +1,6 @@
-//! Who the user is, and which group is hers alone: Debian's user private groups. Decided
-//! from `/etc/passwd` and `/etc/group` only: where accounts come from elsewhere there is
-//! no private group, and nothing group-writable is used.
+//! Which group is the user's alone: Debian's user private groups, and the group of root, whose
+//! members containers of OpenShift are. Decided from `/etc/passwd` and `/etc/group` only: a directory
+//! service does not list who else has a group, so its groups are never private.
 
 use std::sync::OnceLock;
 
@@ -14,6 +14,26 @@ pub(super) fn private_group(uid: u32) -> Option<u32> {
     };
     let (known, group) = *KNOWN.get_or_init(|| (uid, look()));
     if known == uid { group } else { look() }
+}
+
+/// Returns whether the group of root has no member but root and the user.
+pub(super) fn is_alone_with_root(uid: u32) -> bool {
+    let read = || Some((fs_err::read("/etc/passwd").ok()?, fs_err::read("/etc/group").ok()?));
+    read().is_some_and(|(users, groups)| is_alone_with_root_in(uid, &users, &groups))
+}
+
+fn is_alone_with_root_in(uid: u32, users: &[u8], groups: &[u8]) -> bool {
+    let is_allowed = |id| id == 0 || id == uid;
+    let named =
+        |name: &[u8]| rows(users).filter(|(user, ..)| *user == name).all(|row| is_allowed(row.1));
+    let mut members = rows(groups).filter(|(_, id, _)| *id == 0).peekable();
+    // Without a row nothing is known of its members.
+    members.peek().is_some()
+        && rows(users).all(|(_, id, group)| number(group) != Some(0) || is_allowed(id))
+        && members.all(|(.., names)| {
+            let mut names = names.split(|b| *b == b',').filter(|name| !name.is_empty());
+            names.all(|name| rows(users).any(|(user, ..)| user == name) && named(name))
+        })
 }
 
 /// A group is private when it is the user's primary group, has her name, lists no other
@@ -83,6 +103,26 @@ mod tests {
         assert_eq!(private_group_in(1000, USERS, joined), None, "another member");
         let alias = b"ada:x:1000:\nwheel:x:1000:eve\n";
         assert_eq!(private_group_in(1000, USERS, alias), None, "a second name for it");
+    }
+
+    #[test]
+    fn root_group_is_private_with_root_and_user_only() {
+        assert!(is_alone_with_root_in(1000, USERS, GROUPS));
+        assert!(is_alone_with_root_in(1_000_650_000, USERS, GROUPS), "an account without a name");
+        assert!(is_alone_with_root_in(1000, USERS, b"root:x:0:root,ada\n"));
+        let with_default = [USERS, b"default:x:1004:0::/opt:/bin/sh\n"].concat();
+        assert!(is_alone_with_root_in(1004, &with_default, GROUPS));
+        assert!(!is_alone_with_root_in(1000, &with_default, GROUPS), "another's primary group");
+        assert!(!is_alone_with_root_in(1000, USERS, b"root:x:0:bob\n"), "another member");
+        assert!(
+            !is_alone_with_root_in(1000, USERS, b"root:x:0:unknown\n"),
+            "a member without a row"
+        );
+        assert!(
+            !is_alone_with_root_in(1000, USERS, b"wheel:x:0:bob\nroot:x:0:\n"),
+            "a second name"
+        );
+        assert!(!is_alone_with_root_in(1000, USERS, b""), "no row");
     }
 
     #[test]

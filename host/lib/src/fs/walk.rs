@@ -303,10 +303,11 @@ impl<'a> Walker<'a> {
         if mode & 0o002 != 0 {
             return Err(Error::OthersWrite { path: path(), at: at.to_owned(), mode });
         }
-        let own_group = self.rule == Rule::User
-            && stat.st_uid == self.uid
-            && owner::private_group(self.uid) == Some(stat.st_gid);
-        if !own_group {
+        let own_group = match stat.st_gid {
+            0 => owner::is_alone_with_root(self.uid),
+            group => stat.st_uid == self.uid && owner::private_group(self.uid) == Some(group),
+        };
+        if self.rule != Rule::User || !own_group {
             let group = stat.st_gid;
             return Err(Error::GroupWrite { path: path(), at: at.to_owned(), group, mode });
         }

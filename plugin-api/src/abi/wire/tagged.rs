@@ -17,30 +17,15 @@ pub enum Content<'a> {
     Texts(&'a [String]),
 }
 
-/// What has the content of a kind.
+/// What has the content of a kind. What is not there, or exceeds a limit, is an error.
 pub trait Source {
     /// Returns the bytes.
-    ///
-    /// # Errors
-    /// Where there are none, or too many.
     fn bytes(&self) -> Result<&[u8]>;
-
     /// Returns the bytes as text.
-    ///
-    /// # Errors
-    /// As for [`Source::bytes`], and where they are no text.
     fn text(&self) -> Result<&str>;
-
     /// Returns the number.
-    ///
-    /// # Errors
-    /// Where there is none.
     fn number(&self) -> Result<i64>;
-
     /// Returns the texts.
-    ///
-    /// # Errors
-    /// Where they are no texts, or too many.
     fn texts(&self) -> Result<Vec<String>>;
 }
 
@@ -48,11 +33,7 @@ pub trait Source {
 pub trait Kinded: Sized {
     /// Returns its kind's number and its content.
     fn content(&self) -> (u32, Content<'_>);
-
     /// Returns the value of this kind, if that is known here.
-    ///
-    /// # Errors
-    /// As for [`Source`].
     fn read(kind: u32, from: &impl Source) -> Result<Option<Self>>;
 }
 

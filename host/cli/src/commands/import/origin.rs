@@ -4,12 +4,13 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keystead_exchange::{HEAD, ImportFormat, ImportSource};
 
 use super::super::get::listed;
 use crate::failure::Failure;
-use crate::value::input::Unbuffered;
+use crate::value::input::{Patient, Unbuffered};
 
 /// Where the rows come from.
 pub(super) enum Origin {
@@ -22,19 +23,20 @@ pub(super) enum Origin {
 
 impl Origin {
     /// Opens what is imported; `-` is the standard input.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    /// A pipe or device is waited for this long.
+    pub(super) fn open(path: &Path, limit: Duration) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Ok(Self::Stream(Some(Box::new(Unbuffered::standard()))));
         }
         let failed = |fault: io::Error| {
             Failure::act(format!("cannot open `{}`", path.display())).because(fault)
         };
-        let file = File::open(path).map_err(failed)?;
-        let found = file.metadata().map_err(failed)?;
+        let file = Patient::open(path, limit).map_err(failed)?;
+        let found = file.file.metadata().map_err(failed)?;
         if found.is_dir() {
             Ok(Self::Dir(path.to_owned()))
         } else if found.is_file() {
-            Ok(Self::File(file))
+            Ok(Self::File(file.file))
         } else {
             Ok(Self::Stream(Some(Box::new(file))))
         }

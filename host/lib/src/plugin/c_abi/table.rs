@@ -46,74 +46,7 @@ macro_rules! twins {
             $( $(#[$bit_attribute])* pub(in super::super) const $bit: u32 = $value; )*
         }
 
-        /// Their names and numbers.
-        #[cfg(test)]
-        pub(super) const BITS: &[(&str, u32)] =
-            &[ $( $(#[$bit_attribute])* (stringify!($bit), $value), )* ];
-
         $( $( $way! { $type $record $([ $($first)* ])? { $($fields)* } } )? )*
-
-        /// Returns how each of them is laid out, by its name in C.
-        #[cfg(test)]
-        pub(super) fn layouts() -> Vec<Layout> {
-            vec![ $( $( Layout {
-                rust: stringify!($type),
-                told: stringify!($($($first)*)?),
-                c: stringify!($c),
-                size: size_of::<$type>(),
-                fields: $type::fields(),
-            }, )? )* ]
-        }
-    };
-}
-
-/// How a struct is laid out.
-#[cfg(test)]
-pub(super) struct Layout {
-    pub(super) rust: &'static str,
-    /// The size of its first version, and more, where a plugin tells it.
-    pub(super) told: &'static str,
-    pub(super) c: &'static str,
-    pub(super) size: usize,
-    pub(super) fields: Vec<LaidField>,
-}
-
-/// A field: its names in C, behind each other; its type here; where it is, and its size.
-#[cfg(test)]
-pub(super) struct LaidField {
-    pub(super) names: &'static [&'static str],
-    pub(super) rust: &'static str,
-    pub(super) at: usize,
-    pub(super) size: usize,
-}
-
-/// A struct, its fields behind the two words that it begins with.
-macro_rules! twin {
-    ($type:ident { $( $(#[$attribute:meta])* [$name:ident $($more:ident)*] $as:ty, )* } $($derive:ident)*) => {
-        #[repr(C)]
-        #[derive($($derive),*)]
-        pub(super) struct $type {
-            pub(super) size: u32,
-            pub(super) present: u32,
-            $( $(#[$attribute])* pub(super) $name: $as, )*
-        }
-
-        #[cfg(test)]
-        impl $type {
-            fn fields() -> Vec<LaidField> {
-                let mut fields = vec![
-                    LaidField { names: &["size"], rust: "u32", at: 0, size: 4 },
-                    LaidField { names: &["present"], rust: "u32", at: 4, size: 4 },
-                ];
-                $( $(#[$attribute])* fields.push(LaidField {
-                    names: &[stringify!($name) $(, stringify!($more))*],
-                    rust: stringify!($as),
-                    at: std::mem::offset_of!($type, $name),
-                    size: size_of::<$as>(),
-                }); )*
-                fields
-            }
-        }
     };
 }
 
@@ -143,7 +76,12 @@ macro_rules! lent {
         $(#[$attribute:meta])* $name:ident $(+ $more:ident)* : $as:ty
             $(| $bit:ident)? $(= $field:ident)?
     ),* $(,)? }) => {
-        twin! { $type { $( $(#[$attribute])* [$name $($more)*] $as, )* } }
+        #[repr(C)]
+        pub(super) struct $type {
+            pub(super) size: u32,
+            pub(super) present: u32,
+            $( $(#[$attribute])* pub(super) $name: $as, )*
+        }
 
         impl Lent for api::$type {
             type Twin = $type;
@@ -193,7 +131,13 @@ macro_rules! told {
         $(#[$attribute:meta])* $name:ident $(+ $more:ident)* : $as:ty
             $(| $bit:ident)? $(= $field:ident)? $({ $($flags:tt)* })?
     ),* $(,)? }) => {
-        twin! { $type { $( $(#[$attribute])* [$name $($more)*] $as, )* } Clone Copy Default }
+        #[repr(C)]
+        #[derive(Clone, Copy, Default)]
+        pub(super) struct $type {
+            pub(super) size: u32,
+            pub(super) present: u32,
+            $( $(#[$attribute])* pub(super) $name: $as, )*
+        }
 
         // SAFETY: it is `repr(C)`, begins with `size: u32`, and is made of numbers and pointers alone;
         // a test of the headers compares its size, and finds no padding.

@@ -3,8 +3,8 @@
 use std::ptr;
 
 use keystead_plugin_api as api;
-use keystead_plugin_api::abi::merged;
-use keystead_plugin_api::{Context, Error, MAX_GET_MANY, Result, Vault};
+use keystead_plugin_api::abi::{check_get_many, check_got_many, check_page, merged};
+use keystead_plugin_api::{Context, Error, Result, Vault};
 
 use super::host_table::Place;
 use super::lend::{Kept, Lent};
@@ -80,6 +80,22 @@ impl CVault {
         self.place.end(status)
     }
 
+    /// Asks for a page, whose cursor must differ from that of this request.
+    fn page<R: Lent>(
+        &mut self,
+        function: Call<R::Twin>,
+        request: &R,
+        asked: impl FnOnce(usize) -> Asked,
+        limit: usize,
+        cursor: &Option<String>,
+    ) -> Result<Reply> {
+        let limit = limit.clamp(1, api::MAX_PAGE_ENTRIES);
+        let told = self.call(function, request, asked(limit))?;
+        // More than the limit is not taken.
+        check_page(0, limit, &told.next, cursor)?;
+        Ok(told)
+    }
+
     /// Refuses a condition where the plugin does not say that it checks one: a plugin that passes over
     /// it would write over what another writer has written.
     fn check_condition(&self, if_version: Option<&String>) -> Result<()> {
@@ -152,8 +168,8 @@ impl Vault for CVault {
     }
 
     fn list(&mut self, request: &api::ListRequest) -> Result<api::Page> {
-        let told = self.call(self.list, request, Asked::Page(limit(request.limit)))?;
-        Ok(api::Page::new(told.entries, advanced(told.next, request.cursor.as_deref())?))
+        let told = self.page(self.list, request, Asked::Page, request.limit, &request.cursor)?;
+        Ok(api::Page::new(told.entries, told.next))
     }
 
     fn describe(&mut self, request: &api::DescribeRequest) -> Result<api::Entry> {
@@ -218,9 +234,8 @@ impl Vault for CVault {
 
     fn list_removed(&mut self, request: &api::ListRemovedRequest) -> Result<api::RemovedPage> {
         let Some(list) = self.table.list_removed else { return self.bare().list_removed(request) };
-        let told = self.call(list, request, Asked::RemovedPage(limit(request.limit)))?;
-        let next = advanced(told.next, request.cursor.as_deref())?;
-        Ok(api::RemovedPage::new(told.removed_secrets, next))
+        let told = self.page(list, request, Asked::RemovedPage, request.limit, &request.cursor)?;
+        Ok(api::RemovedPage::new(told.removed_secrets, told.next))
     }
 
     fn restore(&mut self, request: &api::RestoreRequest) -> Result<api::Restored> {
@@ -269,29 +284,17 @@ impl Vault for CVault {
 
     fn get_many(&mut self, request: &api::GetManyRequest) -> Result<api::GetManyResults> {
         let requests = &request.requests;
-        if requests.len() > MAX_GET_MANY {
-            return Err(Error::invalid(format!(
-                "{} secrets were asked for at once; the most is {MAX_GET_MANY}",
-                requests.len()
-            )));
-        }
+        check_get_many(requests.len())?;
         let Some(get_many) = self.table.get_many else { return self.bare().get_many(request) };
         let results = self.call(get_many, request, Asked::Secrets(requests.len()))?.secrets;
-        if results.len() != requests.len() {
-            return Err(Error::internal(format!(
-                "{} secrets were asked for and {} came back",
-                requests.len(),
-                results.len()
-            )));
-        }
+        check_got_many(requests.len(), results.len())?;
         Ok(api::GetManyResults::new(results))
     }
 
     fn versions(&mut self, request: &api::VersionsRequest) -> Result<api::VersionPage> {
         let Some(versions) = self.table.versions else { return self.bare().versions(request) };
-        let told = self.call(versions, request, Asked::Versions(limit(request.limit)))?;
-        let next = advanced(told.next, request.cursor.as_deref())?;
-        Ok(api::VersionPage::new(told.versions, next))
+        let told = self.page(versions, request, Asked::Versions, request.limit, &request.cursor)?;
+        Ok(api::VersionPage::new(told.versions, told.next))
     }
 
     fn actions(&mut self, request: &api::ActionsRequest) -> Result<api::ActionList> {
@@ -323,17 +326,4 @@ impl Vault for CVault {
             None => self.bare().health(deadline),
         }
     }
-}
-
-/// Returns a page's limit as the contract has it.
-fn limit(limit: usize) -> usize {
-    limit.clamp(1, api::MAX_PAGE_ENTRIES)
-}
-
-/// Returns the next page's cursor, which differs from that of this page.
-fn advanced(next: Option<String>, cursor: Option<&str>) -> Result<Option<String>> {
-    if next.is_some() && next.as_deref() == cursor {
-        return Err(Error::internal("the page's cursor does not advance"));
-    }
-    Ok(next)
 }

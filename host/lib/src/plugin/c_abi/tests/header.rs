@@ -98,6 +98,59 @@ macro_rules! layout {
     }};
 }
 
+/// How a struct that is described is laid out.
+struct Layout {
+    rust: &'static str,
+    c: &'static str,
+    size: usize,
+    /// The size of its first version, of one that a plugin tells.
+    first: usize,
+    fields: Vec<LaidField>,
+}
+
+/// A field: its names in C, behind each other; its type here; where it is, and its size.
+struct LaidField {
+    names: &'static [&'static str],
+    rust: &'static str,
+    at: usize,
+    size: usize,
+}
+
+macro_rules! layouts {
+    (bits { $( $(#[$bit_attribute:meta])* $bit:ident = $value:literal, )* } ; $(
+        $type:ident $record:tt $(, most $most:expr)? $(, then $then:expr)?
+        $(, c $way:ident $c:ident $([ $first:literal, $what:literal ])? { $(
+            $(#[$attribute:meta])* $name:ident $(+ $more:ident)* : $as:ty
+                $(| $with:ident)? $(= $field:ident)? $({ $($flags:tt)* })?
+        ),* $(,)? })? ;
+    )*) => {
+        /// The names and numbers of the bits of `present`.
+        const BITS: &[(&str, u32)] = &[ $( $(#[$bit_attribute])* (stringify!($bit), $value), )* ];
+
+        /// Returns all that are described.
+        fn layouts() -> Vec<Layout> {
+            let mut layouts = Vec::new();
+            $( $(
+                let mut fields = vec![
+                    LaidField { names: &["size"], rust: "u32", at: 0, size: 4 },
+                    LaidField { names: &["present"], rust: "u32", at: 4, size: 4 },
+                ];
+                $( $(#[$attribute])* fields.push(LaidField {
+                    names: &[stringify!($name) $(, stringify!($more))*],
+                    rust: stringify!($as),
+                    at: offset_of!($type, $name),
+                    size: size_of::<$as>(),
+                }); )*
+                let (rust, c, size) = (stringify!($type), stringify!($c), size_of::<$type>());
+                layouts.push(Layout { rust, c, size, first: [$($first,)? 0][0], fields });
+            )? )*
+            layouts
+        }
+    };
+}
+
+keystead_plugin_api::keystead_records! { layouts }
+
 #[test]
 fn the_header_lays_out_what_rust_lays_out() {
     let mut pairs = layout! {
@@ -217,10 +270,8 @@ fn first_size_of_a_struct_is_that_of_the_first_version() {
     let copy = "tests/fixtures/contract/1.0.0/plugin-api/tests/header.golden";
     let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(copy);
     let written = std::fs::read_to_string(copy).unwrap();
-    let told = layouts().into_iter().filter(|it| !it.told.is_empty());
-    let told = told.map(|it| (it.c, it.told.split(',').next().unwrap().trim().to_owned()));
-    let metadata = ("keystead_metadata", Metadata::FIRST.to_string());
-    for (c, first) in told.chain([metadata]) {
+    let told = layouts().into_iter().filter(|it| it.first != 0).map(|it| (it.c, it.first));
+    for (c, first) in told.chain([("keystead_metadata", Metadata::FIRST)]) {
         let line = format!("struct {c}: size {first}, grows at its end\n");
         assert!(written.contains(&line), "`{line}` is not in the copy of 1.0.0");
     }
