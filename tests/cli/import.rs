@@ -275,7 +275,7 @@ Code: E13.not-of-form
 exit code 1
 --- stderr
 Error: Cannot open `nothing.env`
-Caused by: failed to open file `nothing.env`: No such file or directory (os error 2)
+Caused by: No such file or directory (os error 2)
 
 "#]]
     );
@@ -302,7 +302,7 @@ Imported into vault `work`: 2 new (2 text), 1 not imported.
 }
 
 #[test]
-fn last_of_two_names_that_are_one_in_the_vault_counts() {
+fn of_two_names_that_are_one_in_the_vault_the_first_is_taken() {
     let sandbox = Sandbox::installed();
     let file = plugin_files::plugin("folds-names");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -311,11 +311,11 @@ fn last_of_two_names_that_are_one_in_the_vault_counts() {
     assert_data_eq!(
         import(&sandbox, content, "--yes --replace"),
         str![[r#"
-exit code 0
+exit code 5
 --- stderr
-Warning: line 3, `a`: it takes the place of line 1
-To vault `odd`: 2 new (2 text).
-Imported into vault `odd`: 2 new (2 text).
+Warning: line 3: its name stood in line 1 already
+To vault `odd`: 2 new (2 text), 1 that cannot be imported.
+Imported into vault `odd`: 2 new (2 text), 1 not imported.
 
 "#]]
     );

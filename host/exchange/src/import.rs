@@ -62,8 +62,10 @@ pub struct Import<'a> {
     /// What the vault says of its names, and the names of this pass.
     rules: Option<Rules>,
     names: Names,
-    /// Whether of two rows with one name the last counts, and which names this pass has written then.
+    /// Whether of two rows with one name the last counts; then the names of this pass as they are
+    /// spelled, and which of them it has written.
     is_keyed: bool,
+    spelled: HashSet<[u32; 4]>,
     written: HashSet<[u32; 4]>,
     /// How the vault spells the secrets that rows of this pass are, where only it knows which names are
     /// one.
@@ -143,6 +145,7 @@ impl<'a> Import<'a> {
             rules: None,
             names: Names::default(),
             is_keyed: false,
+            spelled: HashSet::new(),
             written: HashSet::new(),
             spellings: Names::default(),
         })
@@ -170,7 +173,8 @@ impl<'a> Import<'a> {
         each: &mut dyn FnMut(Imported),
     ) -> std::result::Result<(), super::Error> {
         (self.names, self.spellings) = (Names::default(), Names::default());
-        (self.is_keyed, self.written) = (rows.is_keyed(), HashSet::new());
+        self.is_keyed = rows.is_keyed();
+        (self.spelled, self.written) = (HashSet::new(), HashSet::new());
         let mut prints = Prints::default();
         let mut batch = Batch::default();
         let rules = self.host.vault_rules(&self.vault, ask)?;
@@ -195,7 +199,7 @@ impl<'a> Import<'a> {
                 },
             };
             if let (Some(_), Some((name, _))) = (&item.repeats, &item.secret) {
-                batch.supersede(&rules, name);
+                batch.supersede(name);
             }
             batch.bytes += item.bytes();
             batch.items.push((index, told, item));
@@ -230,8 +234,14 @@ impl<'a> Import<'a> {
         // Names that are one secret there would take each other's place. Where only the vault knows,
         // it is asked before anything is replaced.
         let repeats = self.names.take(self.seal.text(&sort_key(rules, &name)), &at);
-        if let Some(first) = repeats.as_ref().filter(|_| !self.is_keyed) {
-            return done(at, None, ImportOutcome::Broken(stood_before(first)));
+        if let Some(first) = &repeats {
+            // Two spellings are two keys of the file, whatever the vault makes of them.
+            let is_same = self.is_keyed && self.spelled.contains(&self.seal.text(name.as_str()));
+            if !is_same {
+                return done(at, None, ImportOutcome::Broken(stood_before(first)));
+            }
+        } else if self.is_keyed {
+            self.spelled.insert(self.seal.text(name.as_str()));
         }
         let why = if let Some(unfit) = unfit(&self.kind.values, &value) {
             unfit
@@ -263,10 +273,10 @@ impl<'a> Import<'a> {
                 prints.tell(index);
             }
             if self.is_keyed
-                && let (Some((name, _)), Some(rules)) = (&secret, &self.rules)
+                && let Some((name, _)) = &secret
                 && matches!(became, ImportOutcome::New | ImportOutcome::Replaced)
             {
-                self.written.insert(self.seal.text(&sort_key(rules, name)));
+                self.written.insert(self.seal.text(name.as_str()));
             }
             each(Imported { at, secret, became, repeats, told });
         }
@@ -356,8 +366,7 @@ impl<'a> Import<'a> {
 
     /// Returns whether an earlier row of this pass was written under this name, or would have been.
     fn is_written(&self, name: &SecretName) -> bool {
-        let key = self.rules.as_ref().map(|rules| self.seal.text(&sort_key(rules, name)));
-        key.is_some_and(|key| self.written.contains(&key))
+        self.written.contains(&self.seal.text(name.as_str()))
     }
 
     /// Compares these rows of the batch with what the vault has, and returns those that are
@@ -379,6 +388,7 @@ impl<'a> Import<'a> {
                 let item = &mut batch.items[at].2;
                 let is_ours = item.repeats.is_some() && self.is_written(item.name());
                 if matches!(found, Ok(Some(_)))
+                    && item.repeats.is_none()
                     && let Some(first) = self.other_row(item.name(), &item.at, ask)?
                 {
                     item.done(ImportOutcome::Broken(stood_before(&first)));
@@ -436,10 +446,9 @@ struct Batch {
 
 impl Batch {
     /// Leaves out the rows of a name, since a later one counts.
-    fn supersede(&mut self, rules: &Rules, name: &SecretName) {
-        let key = sort_key(rules, name);
+    fn supersede(&mut self, name: &SecretName) {
         for (_, _, item) in &mut self.items {
-            if item.secret.as_ref().is_some_and(|(other, _)| sort_key(rules, other) == key) {
+            if item.secret.as_ref().is_some_and(|(other, _)| other == name) {
                 item.what = What::Superseded;
             }
         }

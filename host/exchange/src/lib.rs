@@ -35,7 +35,7 @@ mod window;
 mod zip;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keystead::ErrorClass;
 use keystead_plugin_api::{Metadata, SecretName, Value};
@@ -93,7 +93,7 @@ impl fmt::Display for Position {
             Self::Item(number, Some(title)) => {
                 write!(f, "item {number}, `{}`", keystead::internals::visible(title))
             }
-            Self::File(path) => f.write_str(&keystead::internals::visible(&path.to_string_lossy())),
+            Self::File(path) => f.write_str(&visible_path(path)),
         }
     }
 }
@@ -152,7 +152,7 @@ pub enum Error {
         why: String,
     },
     /// It takes a passphrase, and nobody may be asked for it.
-    #[error("`{path}` takes a passphrase", path = path.display())]
+    #[error("`{path}` takes a passphrase", path = visible_path(path))]
     NoPassphrase {
         /// The file that takes it.
         path: PathBuf,
@@ -216,6 +216,11 @@ pub enum Error {
     /// The vault that secrets go to or come from cannot be used.
     #[error(transparent)]
     Host(Box<keystead::Error>),
+}
+
+/// Returns a path of what is imported: its names are a stranger's.
+fn visible_path(path: &Path) -> String {
+    keystead::internals::visible(&path.to_string_lossy())
 }
 
 impl From<keystead::Error> for Error {

@@ -48,7 +48,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NoPassphrase { path } => {
             return Some(format!(
                 "run it in a terminal without `--no-input`, or unlock the key first: `gpg --decrypt {}`",
-                path.display()
+                visible(&path.to_string_lossy())
             ));
         }
         Error::NoProgram { .. } => "install GnuPG: the package is called `gnupg`",

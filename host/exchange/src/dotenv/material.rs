@@ -26,8 +26,8 @@ pub(super) fn lines(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
         return if base64(bytes).is_some() { Err(Stop::More) } else { Ok(None) };
     };
     let (digits, padding) = base64(&bytes[..first]).unwrap_or_default();
-    if digits + padding < MIN_WRAPPED {
-        return Ok((padding > 0 && is_tail(&bytes[..digits], padding)).then_some(first));
+    if digits.len() + padding < MIN_WRAPPED {
+        return Ok((padding > 0 && is_tail(digits, padding)).then_some(first));
     }
     rest_of(bytes, first, ended).map(Some)
 }
@@ -43,7 +43,7 @@ pub(super) fn value(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
     }
     let Some(first) = line(bytes, ended) else { return Ok(None) };
     match base64(&bytes[..first]) {
-        Some((digits, 0)) if digits >= MIN_WRAPPED => {}
+        Some((digits, 0)) if digits.len() >= MIN_WRAPPED => {}
         _ => return Ok(None),
     }
     let len = rest_of(bytes, first, ended)?;
@@ -87,7 +87,7 @@ fn rest_of(bytes: &[u8], first: usize, ended: bool) -> Result<usize, Stop> {
         };
         let is_more = match base64(&next[..len]) {
             // `PORT=` is a key without a value.
-            Some((digits, 1)) => is_tail(&next[..digits], 1),
+            Some((digits, 1)) => is_tail(digits, 1),
             found => found.is_some(),
         };
         if !is_more {
@@ -105,13 +105,13 @@ fn is_tail(digits: &[u8], padding: usize) -> bool {
     (digits.len() + padding).is_multiple_of(4) && (padding == 2 || is_mixed)
 }
 
-/// Returns how many digits of base64 a line has, and how much padding; `None` for another line.
-fn base64(line: &[u8]) -> Option<(usize, usize)> {
+/// Returns the digits of base64 that a line has, and how much padding; `None` for another line.
+fn base64(line: &[u8]) -> Option<(&[u8], usize)> {
     let line = line.trim_ascii();
     let is_digit = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let digits = line.iter().take_while(is_digit).count();
-    let padding = &line[digits..];
-    (digits > 0 && padding.len() <= 2 && padding.iter().all(|&byte| byte == b'='))
+    let (digits, padding) = line.split_at(digits);
+    (!digits.is_empty() && padding.len() <= 2 && padding.iter().all(|&byte| byte == b'='))
         .then_some((digits, padding.len()))
 }
 
