@@ -82,7 +82,7 @@ fn told(sandbox: &Sandbox) -> BTreeMap<String, Value> {
 
 #[test]
 #[ignore = "needs pynacl"]
-fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
+fn independent_reader_needs_pynacl_reads_golden_file_by_slots() {
     let (sandbox, dir) = sandbox();
     unpack(&dir);
     let expected = by_name(&fs::read_to_string(golden("secrets.jsonl")).unwrap());
@@ -106,7 +106,7 @@ fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
 
 #[test]
 #[ignore = "needs pynacl"]
-fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
+fn independent_reader_needs_pynacl_reads_new_file() {
     let (sandbox, dir) = sandbox();
     fs::write(sandbox.here("pass.given"), format!("{CANARY} p\u{e4}ss")).unwrap();
     let register = "vault register safe --plugin store --param path=vault \

@@ -45,7 +45,7 @@ fn sources(dir: &Path, all: &mut String) {
 }
 
 #[test]
-fn what_the_threat_model_is_shown_by_is_there() {
+fn threat_model_names_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut all = String::new();
     for dir in ["host", "plugin-api", "plugins", "tests"] {

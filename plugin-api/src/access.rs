@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_permission_is_named_and_other_errors_are_the_systems() {
+    fn access_error_names_missing_permission() {
         let context = Context::new(Box::new(Grants("files:/none/here:r")));
         let error = context.open_to_read("/none/here").unwrap_err();
         assert_eq!((error.kind(), error.detail()), (ErrorKind::Unavailable, None));

@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_that_could_mislead_is_rejected() {
+    fn misleading_challenge_url_is_rejected() {
         let check = |url: &str| Challenge::new("x", Vec::new()).system().url(url).check();
         for url in [
             "https://login.example/device?code=WZGN-PMSW#top",
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn challenge_that_wants_nothing_is_rejected() {
+    fn challenge_without_prompt_poll_or_choice_is_rejected() {
         let poll = |challenge: Challenge| challenge.poll(Duration::ZERO, Duration::ZERO);
         assert!(Challenge::new("x", Vec::new()).check().is_err());
         assert!(poll(Challenge::new("x", Vec::new())).check().is_ok());

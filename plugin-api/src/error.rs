@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_message_is_cut_between_characters() {
+    fn long_error_message_is_truncated_between_characters() {
         let error = Error::internal("é".repeat(MAX_MESSAGE_BYTES));
         assert_eq!(error.message().len(), MAX_MESSAGE_BYTES);
         let error = Error::internal(format!("a{}", "é".repeat(MAX_MESSAGE_BYTES)));
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_comes_back_from_its_number() {
+    fn error_kind_round_trips_through_code() {
         for code in 1..=10 {
             assert_eq!(ErrorKind::from_code(code).unwrap().code(), code);
         }
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_detail_counts_as_its_kind() {
+    fn unknown_error_detail_falls_back_to_kind() {
         for detail in ErrorDetail::ALL {
             let error = Error::detailed(*detail, "x");
             assert_eq!((error.kind(), error.detail()), (detail.kind(), Some(*detail)));

@@ -354,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn package_name_without_prefix_is_the_id() {
+    fn plugin_id_is_package_name_without_prefix() {
         for (package, id) in [
             ("keystead-plugin-notes", "notes"),
             ("keystead-notes", "notes"),
@@ -370,12 +370,12 @@ mod tests {
 
     #[test]
     #[should_panic = "cannot be the plugin's id"]
-    fn package_name_that_can_be_no_id_is_refused() {
+    fn package_name_with_underscore_is_rejected_as_id() {
         id_of_package("my_notes");
     }
 
     #[test]
-    fn cargo_manifest_has_what_cargo_knows() {
+    fn cargo_manifest_macro_takes_fields_from_cargo() {
         const MANIFEST: Manifest = crate::cargo_manifest!().kinds(&[Kind::new("safe", "one safe")]);
         assert_eq!(MANIFEST.id, "api");
         assert_eq!(MANIFEST.version, env!("CARGO_PKG_VERSION"));

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_hold_and_a_replacement_does_not_count_twice() {
+    fn metadata_replacement_is_counted_once() {
         let mut metadata = Metadata::new();
         let big = MetadataValue::Text("x".repeat(MAX_METADATA_BYTES - 1));
         metadata.insert("k", big.clone()).unwrap();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_are_of_years_1_to_9999() {
+    fn timestamp_outside_years_1_to_9999_is_rejected() {
         let mut metadata = Metadata::new();
         for at in [MIN_TIMESTAMP_MILLIS, MAX_TIMESTAMP_MILLIS] {
             metadata.insert("at", MetadataValue::Timestamp(at)).unwrap();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn list_of_texts_keeps_order_and_limits_and_may_be_empty() {
+    fn text_list_keeps_order_and_limits() {
         let list = |texts: Vec<String>| MetadataValue::TextList(texts);
         let mut metadata = Metadata::new();
         let texts = vec!["b".to_owned(), String::new(), "a".to_owned(), "b".to_owned()];
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn read_only_entry_is_shown_and_never_writable() {
+    fn read_only_entry_is_not_writable() {
         let text = |text: &str| MetadataValue::Text(text.to_owned());
         let mut plain = Metadata::new();
         plain.insert("a", text("1")).unwrap();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_metadata_blocks_writes_unless_it_is_read_only() {
+    fn incomplete_metadata_blocks_writes_unless_read_only() {
         let mut metadata = Metadata::new();
         metadata.mark_more_read_only();
         assert!(metadata.is_incomplete() && !metadata.writable().is_incomplete());

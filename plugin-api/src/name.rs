@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_name_is_1_to_1024_bytes() {
+    fn secret_name_has_1_to_1024_bytes() {
         assert!(SecretName::parse("").is_err());
         assert!(SecretName::parse(&"x".repeat(1_024)).is_ok());
         assert!(SecretName::parse(&"x".repeat(1_025)).is_err());
@@ -156,21 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_name_may_look_like_a_pattern_or_a_path() {
+    fn secret_name_like_pattern_or_path_is_accepted() {
         for name in ["a*", "?", "[x]", "../..", "a b", "ſ", "-rf"] {
             assert_eq!(SecretName::parse(name).unwrap().as_str(), name);
         }
     }
 
     #[test]
-    fn a_secret_name_has_no_control_characters() {
+    fn secret_name_with_control_character_is_rejected() {
         for name in ["\0", "a\nb", "\u{1b}[0m", "\u{7f}", "\u{85}"] {
             assert!(SecretName::parse(name).is_err(), "{name:?}");
         }
     }
 
     #[test]
-    fn a_vault_name_is_safe_as_a_file_name() {
+    fn vault_name_unsafe_as_file_name_is_rejected() {
         for name in ["a", "A1", "a.b-c_d", &"x".repeat(64)] {
             assert!(VaultName::parse(name).is_ok(), "{name}");
         }

@@ -400,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_never_shows_a_secret() {
+    fn debug_output_redacts_secrets() {
         let mut map = Map::new();
         map.insert("k", Value::credential("bob", "canary-1"));
         map.insert("b", Value::bytes(b"canary-2".to_vec()));
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_keeps_order_and_has_each_key_once() {
+    fn map_keeps_order_and_unique_keys() {
         let mut map = Map::new();
         assert!(map.insert("b", Value::text("1")).is_none());
         assert!(map.insert("a", Value::text("2")).is_none());
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_utf8() {
+    fn text_without_utf8_is_rejected() {
         assert!(SecretText::from_bytes(SecretBytes::new(vec![0xff])).is_err());
     }
 
@@ -432,7 +432,7 @@ mod tests {
 
     /// An import exposes the file's whole text for each of its items.
     #[test]
-    fn text_is_checked_once_however_often_it_is_exposed() {
+    fn text_is_checked_for_utf8_only_once() {
         let before = CHECKED.with(std::cell::Cell::get);
         let text = SecretText::from_bytes(SecretBytes::new(vec![b'x'; 1_000])).unwrap();
         for _ in 0..300_000 {

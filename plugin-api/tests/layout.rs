@@ -114,17 +114,17 @@ fn dump(root: &'static TypeLayout) -> String {
 }
 
 #[test]
-fn layout_of_the_rust_abi_only_grows_at_its_ends() {
+fn rust_abi_layout_grows_only_at_ends() {
     compare("layout.golden", &dump(<AbiPluginRef as StableAbi>::LAYOUT));
 }
 
 #[test]
-fn numbers_and_byte_forms_of_the_rust_abi_only_grow_at_their_ends() {
+fn rust_abi_numbers_and_encodings_grow_only_at_ends() {
     compare("numbers.golden", &forms::numbers());
 }
 
 #[test]
-fn headers_of_the_c_abi_only_grow_at_their_ends() {
+fn c_abi_headers_grow_only_at_ends() {
     compare("header.golden", &header::dump());
 }
 

@@ -206,7 +206,7 @@ fn open() -> Client<Library> {
 }
 
 #[test]
-fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
+fn dropped_secret_leaves_no_copy_in_host_or_plugin_memory() {
     let mut vault = open();
     let mut held = Vec::new();
     for number in TEXT..=IN_MAP {

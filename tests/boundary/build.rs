@@ -3,7 +3,7 @@
 use crate::plugin_files::{cargo, repository};
 
 #[test]
-fn a_plugin_that_aborts_on_panic_is_refused_when_it_is_built() {
+fn plugin_with_panic_abort_fails_to_compile() {
     let mut build = cargo(&repository().join("tests/plugins"));
     // As far as the check is enough: that is as far as it gets.
     build.args(["check", "--locked", "-p", "in-order", "--config", "profile.dev.panic='abort'"]);

@@ -37,7 +37,7 @@ fn scene(file: &Path, placement: Placement) -> Scene {
 }
 
 #[test]
-fn what_is_told_against_the_rules_is_one_error_of_that_call() {
+fn invalid_c_reply_is_misbehaviour_of_that_call() {
     let dir = dir();
     let file = rule_breaker(dir.path(), &[]);
     for placement in BOTH {
@@ -93,7 +93,7 @@ fn what_is_told_against_the_rules_is_one_error_of_that_call() {
 }
 
 #[test]
-fn an_error_is_an_error_whatever_was_told_before_it() {
+fn c_error_status_overrides_earlier_reply() {
     let dir = dir();
     let file = rule_breaker(dir.path(), &[]);
     for placement in BOTH {
@@ -107,7 +107,7 @@ fn an_error_is_an_error_whatever_was_told_before_it() {
 }
 
 #[test]
-fn a_reply_that_is_used_after_its_call_is_told_at_the_next() {
+fn reply_used_after_its_call_is_reported_by_next_call() {
     let dir = dir();
     let file = rule_breaker(dir.path(), &[]);
     for placement in BOTH {
@@ -125,7 +125,7 @@ fn a_reply_that_is_used_after_its_call_is_told_at_the_next() {
 }
 
 #[test]
-fn a_table_that_is_none_makes_a_faulty_vault() {
+fn invalid_c_table_makes_faulty_vault() {
     for (macros, fault) in [
         (&["ANSWER=0"][..], "it is null"),
         (&["ANSWER=(uintptr_t)&table+1"], "its address is not one of a table"),
@@ -151,7 +151,7 @@ fn a_table_that_is_none_makes_a_faulty_vault() {
 }
 
 #[test]
-fn a_newer_table_is_used_as_far_as_it_is_known() {
+fn newer_c_table_works_with_known_calls() {
     let dir = dir();
     let file = rule_breaker(dir.path(), &["SIZE=sizeof(table)"]);
     for placement in BOTH {
@@ -163,7 +163,7 @@ fn a_newer_table_is_used_as_far_as_it_is_known() {
 }
 
 #[test]
-fn what_is_no_vault_is_not_opened_and_not_closed() {
+fn c_open_without_vault_fails_without_close() {
     for (name, fault) in [
         ("OPENS_NOTHING", "the plugin opened a vault and gave none"),
         ("REFUSES_AND_OPENS", "not today"),
@@ -185,7 +185,7 @@ fn what_is_no_vault_is_not_opened_and_not_closed() {
 }
 
 #[test]
-fn what_nobody_can_check_ends_the_plugins_own_process() {
+fn invalid_pointer_ends_only_the_runner() {
     let dir = dir();
     let file = rule_breaker(dir.path(), &[]);
     for (what, how) in [

@@ -52,7 +52,7 @@ pub(super) fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, mor
 }
 
 #[test]
-fn the_vault_in_c_keeps_every_promise() {
+fn c_vault_keeps_every_obligation() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = c_vault(dir.path());
     keeps_every_promise(&file, dir.path());
@@ -92,7 +92,7 @@ pub(super) fn keeps_every_promise(file: &Path, dir: &Path) {
 
 #[test]
 #[ignore = "needs go"]
-fn the_vault_in_go_keeps_every_promise_needs_go() {
+fn go_vault_keeps_every_obligation_needs_go() {
     let in_file = |scene: &Scene| {
         let mut check = Check::new(scene.apart());
         check.parameters.insert("file".to_owned(), "{vault}.json".to_owned());
@@ -106,7 +106,7 @@ fn the_vault_in_go_keeps_every_promise_needs_go() {
 /// The pages for authors show code that was tested: in C and Go that of the vaults above, in Rust that of
 /// the plugins of this repository.
 #[test]
-fn pages_for_authors_show_only_code_that_is_tested() {
+fn author_guides_show_only_tested_code() {
     let read = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
     for (page, language, sources, at_least) in [
         // The writer's part is compiled and run by a test of its own.
@@ -141,7 +141,7 @@ fn pages_for_authors_show_only_code_that_is_tested() {
 }
 
 #[test]
-fn a_vault_of_the_c_abi_is_used_like_any_other() {
+fn c_vault_works_with_get_list_and_doctor() {
     let home = Home::new();
     let file = c_vault(home.path("").as_path());
     home.installs(&file, "c-vault");
@@ -159,7 +159,7 @@ fn a_vault_of_the_c_abi_is_used_like_any_other() {
 }
 
 #[test]
-fn metadata_of_a_later_kind_is_warned_of_and_not_exported() {
+fn unknown_metadata_kind_is_warned_of_and_not_exported() {
     let home = Home::new();
     let file = c_vault_of_later(home.path("").as_path());
     home.installs(&file, "c-vault");
@@ -177,7 +177,7 @@ fn metadata_of_a_later_kind_is_warned_of_and_not_exported() {
 
 #[test]
 #[ignore = "needs go"]
-fn secrets_of_the_vault_in_go_stay_needs_go() {
+fn go_vault_keeps_secrets_between_commands_needs_go() {
     let home = Home::new();
     let file = home.path("plugin.so");
     fs::copy(go_vault(), &file).unwrap();

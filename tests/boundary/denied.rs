@@ -28,7 +28,7 @@ fn on(sandbox: &Sandbox, what: &str, file: &str) -> String {
 }
 
 #[test]
-fn file_that_is_not_granted_is_named_with_its_permission_and_the_grants() {
+fn ungranted_file_error_names_permission_and_grants() {
     let sandbox = home();
     assert_eq!(sandbox.run("get", &[&on(&sandbox, "read", "own/it")]).succeeds(), b"done");
     assert_data_eq!(
@@ -54,7 +54,7 @@ Code: E12.not-granted
 }
 
 #[test]
-fn plain_denial_of_the_system_comes_with_the_grants() {
+fn system_denial_error_lists_grants() {
     let sandbox = home();
     let answer = sandbox.run("get", &[&on(&sandbox, "plain", "beside")]);
     let stderr = &answer.ends_with(1).stderr;
@@ -95,7 +95,7 @@ fn plain_denial_of_the_system_comes_with_the_grants() {
 }
 
 #[test]
-fn only_what_is_granted_is_said_to_be_however_its_path_is_written() {
+fn is_granted_normalizes_paths() {
     let sandbox = Sandbox::empty();
     let own = sandbox.here("own");
     fs::write(&own, "text").unwrap();
@@ -123,7 +123,7 @@ fn only_what_is_granted_is_said_to_be_however_its_path_is_written() {
 }
 
 #[test]
-fn connection_needs_the_network_and_a_vault_that_opens_a_file_says_so() {
+fn ungranted_connection_and_open_errors_name_permission() {
     let sandbox = home();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let name = format!("connect:{}", server.local_addr().unwrap().port());
@@ -143,7 +143,7 @@ fn connection_needs_the_network_and_a_vault_that_opens_a_file_says_so() {
 }
 
 #[test]
-fn plugin_test_says_what_its_sandbox_grants_where_it_is_in_the_way() {
+fn plugin_test_error_lists_sandbox_grants() {
     let sandbox = home();
     let file = plugin("reaches-out");
     let first = on(&sandbox, "first", "beside").replacen(':', "=", 1);

@@ -49,7 +49,7 @@ fn told(sandbox: &Sandbox, what: &str) -> String {
 }
 
 #[test]
-fn granted_program_has_path_home_and_granted_variables_only() {
+fn granted_program_gets_only_path_home_and_granted_variables() {
     let sandbox = home("exec:/bin/sh:CLUSTER,REGION");
     let home = sandbox.root().join("home").display().to_string();
     let without = format!("HOME={home}\nPATH=/usr/local/bin:/usr/bin:/bin\n");
@@ -74,7 +74,7 @@ fn granted_program_has_path_home_and_granted_variables_only() {
 }
 
 #[test]
-fn plugin_that_names_more_variables_than_were_granted_is_not_opened() {
+fn plugin_requesting_ungranted_exec_variables_is_not_opened() {
     let sandbox = home("exec:/bin/sh:CLUSTER,REGION");
     let registration = sandbox.root().join("home/.config/keystead/vaults/able.toml");
     let text = std::fs::read_to_string(&registration).unwrap();
@@ -91,7 +91,7 @@ fn plugin_that_names_more_variables_than_were_granted_is_not_opened() {
 }
 
 #[test]
-fn plugin_that_names_a_variable_of_the_loader_or_the_host_is_refused_unseen() {
+fn plugin_requesting_loader_or_host_variable_is_rejected() {
     let sandbox = Sandbox::empty();
     for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "PATH", "HOME"] {
         let file = able(sandbox.root(), &[&format!("exec:/bin/sh:CLUSTER,{name}")]);
@@ -101,7 +101,7 @@ fn plugin_that_names_a_variable_of_the_loader_or_the_host_is_refused_unseen() {
 }
 
 #[test]
-fn person_sees_the_variables_before_granting_and_the_arguments_with_v() {
+fn exec_variables_are_shown_on_grant_arguments_with_verbose() {
     let sandbox = home("exec:/bin/sh:CLUSTER,REGION");
     assert_data_eq!(
         sandbox.run("vault register second --plugin able --dry-run", &[]),
@@ -129,7 +129,7 @@ vault `able`: runs `/bin/sh` with `-c` `echo ran`; sets REGION
 }
 
 #[test]
-fn granted_program_does_not_reach_the_hosts_terminal() {
+fn granted_program_has_no_controlling_terminal() {
     let sandbox = home("exec:/bin/sh");
     // The host itself has one.
     let mut own = Command::new("sh");
@@ -147,7 +147,7 @@ fn granted_program_does_not_reach_the_hosts_terminal() {
 }
 
 #[test]
-fn granted_program_that_a_plugin_could_change_is_not_run() {
+fn granted_program_writable_by_plugin_is_not_run() {
     let sandbox = Sandbox::empty();
     let tool = sandbox.here("own/tool");
     std::fs::create_dir(sandbox.here("own")).unwrap();

@@ -41,7 +41,7 @@ fn no_plugin(home: &Home, file: &Path, cause: &str, code: &str) {
 }
 
 #[test]
-fn what_is_no_library_is_refused() {
+fn plugin_file_that_is_no_library_is_rejected() {
     let home = Home::new();
     for (name, bytes, found) in
         [("empty", &b""[..], "empty"), ("script", b"#!/bin/sh\necho no plugin\n", "a script")]
@@ -52,7 +52,7 @@ fn what_is_no_library_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_at_any_length_is_refused() {
+fn truncated_plugin_file_is_rejected() {
     let home = Home::new();
     let whole = fs::read(plugin("in-order")).unwrap();
     for tenth in 1..=10 {
@@ -64,14 +64,14 @@ fn a_file_that_is_cut_off_at_any_length_is_refused() {
 }
 
 #[test]
-fn a_library_that_is_no_plugin_is_refused() {
+fn library_without_manifest_is_rejected() {
     let home = Home::new();
     let cause = "the library has no manifest: it is not a plugin";
     no_plugin(&home, &home.plain_library(&[]), cause, "E05.no-manifest");
 }
 
 #[test]
-fn a_plugin_for_another_machine_or_system_is_refused() {
+fn plugin_for_other_machine_or_newer_glibc_is_rejected() {
     let home = Home::new();
     let here = b"\x03\x00\x3e\x00\x01\x00\x00\x00";
     let arm = home.altered("arm.so", here, b"\x03\x00\xb7\x00\x01\x00\x00\x00");
@@ -84,7 +84,7 @@ fn a_plugin_for_another_machine_or_system_is_refused() {
 }
 
 #[test]
-fn a_manifest_that_is_not_one_is_refused() {
+fn invalid_manifest_is_rejected() {
     let home = Home::new();
     for (old, new, cause, code) in [
         (
@@ -119,7 +119,7 @@ fn a_manifest_that_is_not_one_is_refused() {
 }
 
 #[test]
-fn newer_manifest_is_usable_without_what_is_unknown() {
+fn newer_manifest_is_accepted_without_unknown_capability() {
     let home = Home::new();
     let newer = home.altered("newer.so", b"\"unlock\"", b"\"rotate\"");
     let lack = "vaults of kind `vault` lack the capability `rotate`: this host does not know it";
@@ -137,7 +137,7 @@ fn newer_manifest_is_usable_without_what_is_unknown() {
 }
 
 #[test]
-fn kind_that_needs_a_newer_host_is_not_registered() {
+fn vault_kind_needing_newer_host_is_not_registered() {
     let home = Home::new();
     let newer = home.altered("newer.so", b"\"case-sensitive\"", b"\"unicode-folded\"");
     let unknown = "this host does not know the rule for names `unicode-folded`";
@@ -167,7 +167,7 @@ fn unknown_abi_is_rejected() {
 }
 
 #[test]
-fn what_a_library_brings_or_needs_beside_itself_is_refused() {
+fn runpath_execstack_or_unrequested_library_is_rejected() {
     let home = Home::new();
     let runpath = home.fake("runpath.so", &["-Wl,-rpath,/opt/lib"]);
     let cause = "the library brings its own search path: RUNPATH `/opt/lib`";
@@ -183,7 +183,7 @@ fn what_a_library_brings_or_needs_beside_itself_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_of_a_sensible_size_is_refused() {
+fn special_missing_or_oversized_file_is_rejected() {
     let home = Home::new();
     let device = Path::new("/dev/null");
     refused(
@@ -217,7 +217,7 @@ fn what_is_no_file_of_a_sensible_size_is_refused() {
 }
 
 #[test]
-fn a_file_that_others_may_change_is_refused() {
+fn world_writable_plugin_file_is_rejected() {
     let home = Home::new();
     let bytes = fs::read(plugin("in-order")).unwrap();
     let file = home.file("world.so", &bytes);
@@ -245,7 +245,7 @@ fn a_file_that_others_may_change_is_refused() {
 /// tests of `fs`, which drop to one.
 #[test]
 #[ignore = "needs root"]
-fn a_file_or_link_of_somebody_else_is_refused_needs_root() {
+fn plugin_file_or_link_of_other_user_is_rejected_needs_root() {
     let home = Home::new();
     let bytes = fs::read(plugin("in-order")).unwrap();
     let foreign = home.file("foreign.so", &bytes);

@@ -91,12 +91,12 @@ const ALL: &[&[Row]] = &[
 macro_rules! in_both_placements {
     () => {
         #[test]
-        fn in_the_sandbox_it_is_an_error_of_one_vault() {
+        fn sandboxed_hostile_plugin_fails_only_its_vault() {
             super::run::sandboxed(ROWS);
         }
 
         #[test]
-        fn in_process_it_is_what_is_written_down() {
+        fn in_process_hostile_plugin_ends_as_documented() {
             super::run::in_process(ROWS);
         }
     };

@@ -16,7 +16,7 @@ use crate::scene::{Scene, story};
 const AMPLE: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_panic_is_an_error_and_poisons_that_vault_only() {
+fn panic_is_error_and_poisons_only_its_vault() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("panics"), Placement::InProcess);
     let twin = scene.register("twin", "panics", Placement::InProcess);
@@ -40,7 +40,7 @@ fn a_panic_is_an_error_and_poisons_that_vault_only() {
 }
 
 #[test]
-fn a_panic_in_open_makes_a_faulty_vault() {
+fn panic_in_open_makes_faulty_vault() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("panics-on-open"), Placement::InProcess);
     for _ in 0..2 {
@@ -53,7 +53,7 @@ fn a_panic_in_open_makes_a_faulty_vault() {
 }
 
 #[test]
-fn the_hosts_own_panics_are_told_as_before_beside_a_plugin() {
+fn host_panic_hook_is_unchanged_by_plugin() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("panics"), Placement::InProcess);
     scene.get(&odd, "a").unwrap_err();
@@ -75,7 +75,7 @@ fn the_hosts_own_panics_are_told_as_before_beside_a_plugin() {
 }
 
 #[test]
-fn answers_that_break_the_contract_are_told_as_misbehaviour() {
+fn invalid_replies_are_misbehaviour() {
     for (name, what) in [
         ("value-long", "the value has 16777217 bytes in its encoded form; the most is 16777216"),
         ("page-over", "`entries` has more than 1000 items"),
@@ -96,7 +96,7 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
 }
 
 #[test]
-fn a_call_that_hangs_holds_its_own_vault_only() {
+fn hanging_call_blocks_only_its_vault() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("hangs"), Placement::InProcess);
     let other = scene.vault("other", &plugin("in-order"), Placement::InProcess);
@@ -142,7 +142,7 @@ impl Prompter for Patient {
 }
 
 #[test]
-fn a_vault_that_stays_locked_stops_asking() {
+fn endless_unlock_challenges_are_misbehaviour() {
     for placement in [Placement::InProcess, Placement::Isolated] {
         let scene = Scene::new();
         let odd = scene.vault("odd", &plugin("locked-for-ever"), placement);
@@ -162,7 +162,7 @@ fn a_vault_that_stays_locked_stops_asking() {
 }
 
 #[test]
-fn a_thread_that_a_plugin_leaves_keeps_its_way_to_the_host() {
+fn plugin_thread_outliving_vault_can_still_log() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("thread-stays"), Placement::InProcess);
     scene.get(&odd, "a").unwrap();

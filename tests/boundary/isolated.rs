@@ -54,7 +54,7 @@ fn get(name: &str) -> String {
 }
 
 #[test]
-fn a_panic_is_told_with_its_place_and_without_its_message() {
+fn panic_error_has_location_without_message() {
     assert_eq!(
         get("panics"),
         "E12.misbehaved: plugin `panics` misbehaved in vault `odd`: the plugin panicked in `get` \
@@ -63,7 +63,7 @@ fn a_panic_is_told_with_its_place_and_without_its_message() {
 }
 
 #[test]
-fn a_panic_in_open_makes_a_faulty_vault() {
+fn panic_in_open_makes_faulty_vault() {
     assert_eq!(
         get("panics-on-open"),
         "E10.open: vault `odd` cannot be opened: plugin `panics-on-open` refused to open it: the \
@@ -72,7 +72,7 @@ fn a_panic_in_open_makes_a_faulty_vault() {
 }
 
 #[test]
-fn a_process_that_ends_itself_is_told_by_how_it_ended() {
+fn runner_exit_error_has_status_or_signal() {
     for (name, how) in [
         ("exits", "exit status 7"),
         ("aborts", "signal 6 (SIGABRT)"),
@@ -90,7 +90,7 @@ fn a_process_that_ends_itself_is_told_by_how_it_ended() {
 }
 
 #[test]
-fn a_process_that_ends_while_it_is_loaded_makes_a_faulty_vault() {
+fn runner_exit_during_load_makes_faulty_vault() {
     assert_eq!(
         get("constructor-exits"),
         "E11.died: vault `odd` cannot be opened: plugin `constructor-exits` failed in vault \
@@ -99,7 +99,7 @@ fn a_process_that_ends_while_it_is_loaded_makes_a_faulty_vault() {
 }
 
 #[test]
-fn a_process_that_ended_between_two_calls_is_replaced() {
+fn runner_that_exited_between_calls_is_replaced() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("exits-later"), Placement::Isolated);
     for _ in 0..2 {
@@ -110,7 +110,7 @@ fn a_process_that_ended_between_two_calls_is_replaced() {
 }
 
 #[test]
-fn a_call_that_hangs_is_late_and_its_process_gone() {
+fn hanging_call_times_out_and_runner_is_killed() {
     let told = misbehave("hangs", &Call::Get, SHORT);
     let (before, after) = told.split_once("killed after ").unwrap();
     assert_eq!(
@@ -123,7 +123,7 @@ fn a_call_that_hangs_is_late_and_its_process_gone() {
 }
 
 #[test]
-fn a_constructor_that_hangs_is_late_and_its_process_gone() {
+fn hanging_constructor_times_out() {
     let told = misbehave("constructor-hangs", &Call::Get, SHORT);
     let expected = "E11.late: vault `odd` cannot be opened: plugin `constructor-hangs` failed in \
                     vault `odd`: the plugin process timed out during `open`";
@@ -131,7 +131,7 @@ fn a_constructor_that_hangs_is_late_and_its_process_gone() {
 }
 
 #[test]
-fn answers_that_break_the_contract_are_told_as_misbehaviour() {
+fn invalid_replies_are_misbehaviour() {
     for (name, call, what) in [
         (
             "value-long",
@@ -150,7 +150,7 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
 }
 
 #[test]
-fn a_plugin_that_crashes_three_times_is_not_started_a_fourth_time() {
+fn plugin_after_three_crashes_is_quarantined() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("segfaults"), Placement::Isolated);
     let mut codes = Vec::new();
@@ -163,7 +163,7 @@ fn a_plugin_that_crashes_three_times_is_not_started_a_fourth_time() {
 }
 
 #[test]
-fn what_a_plugin_prints_and_logs_is_one_clean_line_each() {
+fn plugin_output_is_logged_as_escaped_single_lines() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("chatters"), Placement::Isolated);
     assert_eq!(scene.get(&odd, "a").unwrap().secret.value, Value::text("sound"));
@@ -178,7 +178,7 @@ fn what_a_plugin_prints_and_logs_is_one_clean_line_each() {
 }
 
 #[test]
-fn a_plugin_has_the_variables_that_it_was_granted_and_no_others() {
+fn plugin_sees_only_granted_variables() {
     let scene = Scene::new();
     let vault = scene.vault("odd", &plugin("reads-variables"), Placement::Isolated);
     let path = scene.get(&vault, "PATH").unwrap().secret.value;
@@ -190,7 +190,7 @@ fn a_plugin_has_the_variables_that_it_was_granted_and_no_others() {
 }
 
 #[test]
-fn a_thread_that_a_plugin_leaves_ends_with_its_process() {
+fn plugin_thread_ends_with_runner() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("thread-stays"), Placement::Isolated);
     scene.get(&odd, "a").unwrap();

@@ -34,7 +34,7 @@ fn project(label: &str, copy: &Path, api: &Path) -> PathBuf {
 }
 
 #[test]
-fn plugin_in_rust_of_each_kept_contract_works_in_todays_host() {
+fn rust_plugin_of_each_kept_contract_works_in_current_host() {
     for (version, copy) in versions() {
         let label = format!("kept-{version}");
         let plugin = project(&label, &copy, &copy.join("plugin-api"));
@@ -58,7 +58,7 @@ fn plugin_in_rust_of_each_kept_contract_works_in_todays_host() {
 }
 
 #[test]
-fn vault_in_c_of_each_kept_header_works_in_todays_host() {
+fn c_vault_of_each_kept_header_works_in_current_host() {
     for (_, copy) in versions() {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let headers = format!("-I{}", copy.join("plugin-api/include").display());
@@ -68,7 +68,7 @@ fn vault_in_c_of_each_kept_header_works_in_todays_host() {
 }
 
 #[test]
-fn sources_of_each_kept_contract_build_with_todays() {
+fn sources_of_each_kept_contract_build_with_current_api() {
     for (version, copy) in versions() {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         compiled(&dir.path().join("kept.so"), &copy.join("c_vault.c"), &include());

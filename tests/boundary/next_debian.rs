@@ -86,7 +86,7 @@ impl System {
 
 #[test]
 #[ignore = "needs bao and next-debian"]
-fn needs_next_debian_needs_bao_first_party_plugins_run_sandboxed_on_the_next_c_library() {
+fn needs_next_debian_needs_bao_shipped_plugins_run_sandboxed() {
     let system = System::new();
     let library = Path::new("usr/lib/x86_64-linux-gnu/libc.so.6");
     let next = fs::read(system.path(library.to_str().unwrap())).unwrap();

@@ -133,7 +133,7 @@ pub(super) fn use_it(file: &Path) {
 }
 
 #[test]
-fn a_plugin_built_elsewhere_by_this_compiler_is_installed_and_used() {
+fn out_of_tree_plugin_with_current_rust_works() {
     let project = project("this");
     matrix("this", &["dev", "release", "small"], || cargo(&project.plugin));
 }
@@ -169,12 +169,12 @@ fn with_another(name: &str, profiles: &[&str], vendor: bool) {
 
 #[test]
 #[ignore = "needs rust-163"]
-fn a_plugin_built_by_needs_rust_163_is_installed_and_used() {
+fn out_of_tree_plugin_with_needs_rust_163_works() {
     with_another("163", &["dev", "small"], true);
 }
 
 #[test]
 #[ignore = "needs rust-web"]
-fn a_plugin_built_by_needs_rust_web_is_installed_and_used() {
+fn out_of_tree_plugin_with_needs_rust_web_works() {
     with_another("WEB", &["dev", "small"], false);
 }

@@ -81,7 +81,7 @@ fn mode(path: &Path, mode: u32) {
 
 #[test]
 #[ignore = "needs root"]
-fn sandboxed_files_plugin_tells_root_from_a_third_user_needs_root() {
+fn files_plugin_rejects_files_of_other_user_needs_root() {
     let is_root = rustix::process::geteuid().is_root();
     assert!(is_root, "this test gives files to others: run it as root");
     let place = Place::new();

@@ -7,7 +7,7 @@ use super::home::Home;
 use crate::plugin_files::{mark, plugin, unchecked};
 
 #[test]
-fn a_header_in_c_crashes_its_own_process_and_no_sooner_than_it_is_used() {
+fn fake_plugin_header_runs_first_on_use_in_runner() {
     let home = Home::new();
     let fake = home.fake("fake.so", &[]);
     home.run(&["plugin", "show", fake.to_str().unwrap()]);
@@ -32,7 +32,7 @@ fn a_header_in_c_crashes_its_own_process_and_no_sooner_than_it_is_used() {
 }
 
 #[test]
-fn nothing_of_a_sound_plugin_runs_before_it_is_used_either() {
+fn plugin_constructor_runs_only_on_first_use() {
     let home = Home::new();
     let _ = fs::remove_file(mark());
     let file = plugin("constructor-marks");
@@ -49,7 +49,7 @@ fn nothing_of_a_sound_plugin_runs_before_it_is_used_either() {
 }
 
 #[test]
-fn a_plugin_that_hides_its_layout_is_not_started() {
+fn plugin_with_layout_check_disabled_is_not_started() {
     let home = Home::new();
     home.installs(&plugin("no-layout"), "no-layout");
     assert_eq!(
@@ -66,7 +66,7 @@ fn a_plugin_that_hides_its_layout_is_not_started() {
 }
 
 #[test]
-fn names_that_break_the_rules_do_not_come_through() {
+fn invalid_names_from_plugin_are_misbehaviour() {
     let home = Home::new();
     home.installs(&unchecked("rude-names"), "rude-names");
     for (pattern, fault) in [

@@ -35,7 +35,7 @@ fn file(sandbox: &Sandbox) -> PathBuf {
 }
 
 #[test]
-fn single_file_in_a_home_directory_is_a_vault_in_both_placements() {
+fn single_file_vault_in_home_works_in_both_placements() {
     for placement in ["isolated", "in-process"] {
         let sandbox = home(placement);
         let file = file(&sandbox);
@@ -59,7 +59,7 @@ fn single_file_in_a_home_directory_is_a_vault_in_both_placements() {
 }
 
 #[test]
-fn home_directory_is_refused_where_one_file_of_it_is_granted() {
+fn keystead_dirs_and_special_files_cannot_be_replaced() {
     let sandbox = Sandbox::empty();
     let file = able(sandbox.root(), &[]);
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -81,7 +81,7 @@ fn home_directory_is_refused_where_one_file_of_it_is_granted() {
 }
 
 #[test]
-fn link_to_the_file_is_shown_and_followed_and_never_one_of_a_plugins() {
+fn user_link_to_file_is_followed_plugin_link_is_rejected() {
     let sandbox = Sandbox::empty();
     let one = plugin("one-file");
     sandbox.run("plugin install --yes", &[one.to_str().unwrap()]).succeeds();
@@ -109,7 +109,7 @@ fn link_to_the_file_is_shown_and_followed_and_never_one_of_a_plugins() {
 }
 
 #[test]
-fn file_with_a_second_name_or_a_mount_is_left_alone() {
+fn hard_linked_or_mounted_file_is_not_replaced() {
     let sandbox = home("isolated");
     let file = file(&sandbox);
     sandbox.feed("one", "set a --stdin").succeeds();
@@ -153,7 +153,7 @@ Code: E12.unavailable
 }
 
 #[test]
-fn left_over_of_a_killed_command_is_removed_by_the_next() {
+fn temporary_file_of_killed_command_is_removed_by_next() {
     let sandbox = home("isolated");
     sandbox.feed("one", "set a --stdin").succeeds();
     let entries = || {
@@ -188,7 +188,7 @@ fn left_over_of_a_killed_command_is_removed_by_the_next() {
 }
 
 #[test]
-fn twenty_four_commands_at_once_lose_no_secret() {
+fn parallel_commands_on_single_file_lose_no_secret() {
     let sandbox = home("isolated");
     let names: Vec<String> = (0..24).map(|at| format!("secret-{at}")).collect();
     std::thread::scope(|scope| {
@@ -205,7 +205,7 @@ fn twenty_four_commands_at_once_lose_no_secret() {
 }
 
 #[test]
-fn plugin_in_c_sees_new_content_and_is_told_of_a_conflict_in_both_placements() {
+fn c_plugin_replacing_changed_file_gets_conflict() {
     for placement in [Placement::Isolated, Placement::InProcess] {
         let scene = Scene::new();
         let path = scene.apart().join("file");
@@ -251,7 +251,7 @@ fn plugin_in_c_sees_new_content_and_is_told_of_a_conflict_in_both_placements() {
 }
 
 #[test]
-fn vault_in_one_file_keeps_every_obligation() {
+fn single_file_vault_keeps_every_obligation() {
     let sandbox = Sandbox::empty();
     let file = plugin("one-file");
     let file = file.to_str().unwrap();
@@ -265,7 +265,7 @@ fn vault_in_one_file_keeps_every_obligation() {
 }
 
 #[test]
-fn file_that_was_not_granted_is_not_opened() {
+fn replaced_file_without_grant_is_not_opened() {
     let sandbox = home("isolated");
     let registration = sandbox.root().join("home/.config/keystead/vaults/safe.toml");
     let text = fs::read_to_string(&registration).unwrap();
@@ -278,7 +278,7 @@ fn file_that_was_not_granted_is_not_opened() {
 }
 
 #[test]
-fn program_at_a_replaced_path_is_never_run() {
+fn program_at_replaced_path_is_not_run() {
     let sandbox = Sandbox::empty();
     let file = plugin("one-file");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();

@@ -71,7 +71,7 @@ pub(super) fn elsewhere() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_dir_that_may_be_written_is_the_plugins_with_all_below_it() {
+fn granted_dir_is_writable_with_all_below() {
     let able = Able::with(&[]);
     assert_eq!(able.on("list", &able.dir), "ENOENT");
     assert!(!able.dir.exists(), "who only reads makes nothing");
@@ -95,7 +95,7 @@ fn a_dir_that_may_be_written_is_the_plugins_with_all_below_it() {
 }
 
 #[test]
-fn what_may_be_read_is_not_written() {
+fn read_grant_denies_writes() {
     let (_dir, other) = elsewhere();
     fs::create_dir(other.join("below")).unwrap();
     fs::write(other.join("below/file"), "outside").unwrap();
@@ -113,7 +113,7 @@ fn what_may_be_read_is_not_written() {
 }
 
 #[test]
-fn one_file_is_written_in_place_and_what_lies_beside_it_stays_shut() {
+fn granted_file_is_writable_in_place_siblings_denied() {
     let (_dir, other) = elsewhere();
     fs::write(other.join("beside"), "outside").unwrap();
     let file = other.join("new/file");
@@ -130,7 +130,7 @@ fn one_file_is_written_in_place_and_what_lies_beside_it_stays_shut() {
 }
 
 #[test]
-fn a_file_that_is_replaced_or_comes_later_is_read_all_the_same() {
+fn granted_file_stays_readable_after_replacement() {
     let (_dir, other) = elsewhere();
     let (token, fresh) = (other.join("token"), other.join("fresh"));
     let able = Able::with(&[&format!("files:{}:r", token.display())]);
@@ -156,7 +156,7 @@ fn a_file_that_is_replaced_or_comes_later_is_read_all_the_same() {
 }
 
 #[test]
-fn a_plugin_that_only_root_can_change_is_mapped_from_its_file_and_any_other_is_copied() {
+fn only_root_owned_plugin_is_mapped_from_its_file() {
     let able = Able::with(&[]);
     let id = PluginId::parse("able").unwrap();
     let file = able.scene.host.plugins().find(&id).unwrap().path().to_owned();
@@ -172,7 +172,7 @@ fn a_plugin_that_only_root_can_change_is_mapped_from_its_file_and_any_other_is_c
 }
 
 #[test]
-fn the_network_is_reached_by_name_over_tcp_and_not_over_udp() {
+fn network_grant_allows_tcp_and_denies_udp() {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = tcp.local_addr().unwrap().port();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -196,7 +196,7 @@ fn the_network_is_reached_by_name_over_tcp_and_not_over_udp() {
 }
 
 #[test]
-fn a_program_is_run_by_the_host_and_a_variable_is_given() {
+fn exec_and_env_grants_allow_program_and_variable() {
     let able = Able::with(&["exec:/bin/echo", "env:PATH"]);
     assert_eq!(able.does("run:/bin/echo"), "granted\n");
     assert_eq!(able.does("run:/bin/cat"), "refused");
@@ -210,7 +210,7 @@ fn a_program_is_run_by_the_host_and_a_variable_is_given() {
 }
 
 #[test]
-fn a_granted_library_is_found_where_the_system_has_it() {
+fn granted_system_library_is_loaded() {
     let able = Able::with(&["library:libz.so.1"]);
     assert_eq!(able.does("library"), "done");
     able.scene.end();
@@ -247,7 +247,7 @@ impl Drop for Bus {
 
 #[test]
 #[ignore = "needs dbus"]
-fn the_session_bus_is_reached_where_it_is_granted_needs_dbus() {
+fn session_bus_is_reached_only_with_grant_needs_dbus() {
     let (_dir, other) = elsewhere();
     let path = other.join("bus");
     let _bus = Bus::at(&path);

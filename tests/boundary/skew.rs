@@ -28,7 +28,7 @@ fn told_in(host: Contract, profile: Profile, plugin: &Path, abi: &[&str]) -> Str
 }
 
 #[test]
-fn newer_plugin_in_todays_host_says_of_each_new_thing_what_came_of_it() {
+fn newer_plugin_works_in_current_host_without_new_items() {
     assert_eq!(
         told(Contract::Today, &skewed(Contract::Next).0),
         "\
@@ -59,7 +59,7 @@ read back: works
 }
 
 #[test]
-fn todays_plugin_in_newer_host_is_not_called_for_what_it_does_not_know() {
+fn current_plugin_in_newer_host_gets_no_unknown_calls() {
     // There is no line in the log about what it refuses: the plugin's code did not see it.
     assert_eq!(
         told(Contract::Next, &skewed(Contract::Today).0),
@@ -90,7 +90,7 @@ parameter: refused, unsupported: the parameter `mirror` is of kind 200, unknown 
 }
 
 #[test]
-fn newer_plugins_manifest_leaves_out_what_todays_host_does_not_know() {
+fn newer_manifest_lists_items_unknown_to_current_host() {
     let file = std::fs::read(skewed(Contract::Next).0).unwrap();
     let without =
         |what: &str| format!("vaults of kind `vault` lack {what}: this host does not know it");
@@ -127,7 +127,7 @@ fn sources(dir: &Path, all: &mut Vec<String>) {
 }
 
 #[test]
-fn every_enumeration_of_the_contract_has_a_variant_in_the_later_version() {
+fn every_api_enum_has_variant_in_next_version() {
     let mut all = Vec::new();
     sources(&repository().join("plugin-api/src"), &mut all);
     let enums = all.iter().flat_map(|text| text.split("\npub enum ").skip(1));
@@ -146,13 +146,13 @@ const TABLE: &str = "plugin-api/src/abi/table.rs";
 const MINOR: Patch = ("plugin-api/Cargo.toml", "version = \"1.0.0\"", "version = \"1.1.0\"");
 
 #[test]
-fn a_plugin_of_the_next_minor_version_fits_by_its_number_too() {
+fn plugin_of_next_minor_version_is_compatible() {
     let newer = patched("skew", "minor", &[MINOR], NEXT);
     assert!(told(Contract::Today, &newer).starts_with("fit: exact\n"));
 }
 
 #[test]
-fn a_plugin_of_another_major_version_is_refused() {
+fn plugin_of_other_major_version_is_rejected() {
     let major: Patch = ("plugin-api/Cargo.toml", "version = \"1.0.0\"", "version = \"2.0.0\"");
     let other = patched("skew", "major", &[major], &[]);
     assert_eq!(
@@ -194,7 +194,7 @@ const CALLS_BY_I32: Patch = (
 );
 
 #[test]
-fn a_type_that_has_changed_is_refused_in_one_line_with_path_and_sizes() {
+fn changed_type_is_rejected_with_path_and_sizes() {
     let swapped = [SWAPPED[0], SWAPPED[1], CALLS_BY_I32];
     for (label, patches, difference) in [
         ("grown", &GROWN[..], "AbiReply: size: host 32, plugin 40"),
@@ -210,7 +210,7 @@ fn a_type_that_has_changed_is_refused_in_one_line_with_path_and_sizes() {
 }
 
 #[test]
-fn answer_with_a_field_that_must_be_known_is_refused_by_a_host_that_does_not_know_it() {
+fn reply_with_unknown_mandatory_field_is_rejected() {
     let marked: Patch =
         ("plugin-api/src/abi/wire/records.rs", "4 lease_millis", "0x8004 lease_millis");
     let told = told(Contract::Today, &patched("skew", "marked", &[marked], NEXT));
@@ -219,7 +219,7 @@ fn answer_with_a_field_that_must_be_known_is_refused_by_a_host_that_does_not_kno
 }
 
 #[test]
-fn a_plugin_that_does_not_fit_leaves_the_next_one_alone() {
+fn incompatible_plugin_does_not_affect_next_load() {
     let changed = patched("skew", "grown", &GROWN, &[]);
     let load = |file: &Path| {
         let scene = Scene::new();

@@ -92,7 +92,7 @@ fn demand(able: &Able, policy: &str) {
 }
 
 #[test]
-fn granted_socket_is_connected_to_as_by_any_program() {
+fn granted_socket_connects() {
     let sockets = Sockets::new();
     let able = Able::with(&[&sockets.permission()]);
     let granted = sockets.path("granted");
@@ -110,7 +110,7 @@ fn granted_socket_is_connected_to_as_by_any_program() {
 }
 
 #[test]
-fn no_other_socket_is_reached_whatever_is_tried() {
+fn ungranted_sockets_are_unreachable() {
     let sockets = Sockets::new();
     // A directory that may be read, with the other sockets in it.
     let dir = format!("files:{}/:r", sockets.at.display());
@@ -153,7 +153,7 @@ fn no_other_socket_is_reached_whatever_is_tried() {
 }
 
 #[test]
-fn network_beside_it_opens_no_other_socket_even_to_a_thread_that_writes_over_the_address() {
+fn socket_and_network_grants_open_no_other_socket() {
     let sockets = Sockets::new();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
@@ -178,7 +178,7 @@ fn network_beside_it_opens_no_other_socket_even_to_a_thread_that_writes_over_the
 }
 
 #[test]
-fn network_alone_and_no_permission_open_none() {
+fn socket_without_socket_grant_is_denied() {
     let sockets = Sockets::new();
     for permissions in [&[][..], &["network"][..]] {
         let able = Able::with(permissions);
@@ -189,7 +189,7 @@ fn network_alone_and_no_permission_open_none() {
 }
 
 #[test]
-fn in_the_hosts_own_process_nothing_holds_it() {
+fn in_process_plugin_reaches_any_socket() {
     let sockets = Sockets::new();
     let scene = Scene::new();
     let file = able(scene.path(), &[&sockets.permission()]);
@@ -203,7 +203,7 @@ fn in_the_hosts_own_process_nothing_holds_it() {
 }
 
 #[test]
-fn link_that_is_put_there_later_leads_the_plugin_nowhere_else() {
+fn granted_socket_path_is_resolved_anew_on_connect() {
     let sockets = Sockets::new();
     let able = Able::with(&[&sockets.permission()]);
     let granted = sockets.path("granted");
@@ -239,7 +239,7 @@ fn refusal(scene: &Scene, id: &str) -> Option<String> {
 }
 
 #[test]
-fn what_nobody_may_be_connected_to_is_refused_when_it_is_granted() {
+fn non_socket_or_unsafe_path_is_rejected_on_grant() {
     let sockets = Sockets::new();
     let (_shared, shared) = elsewhere();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
@@ -261,7 +261,7 @@ fn what_nobody_may_be_connected_to_is_refused_when_it_is_granted() {
 
 #[test]
 #[ignore = "needs root"]
-fn service_of_another_user_may_listen_where_only_root_could_have_made_its_dir_needs_root() {
+fn other_user_socket_is_granted_only_in_root_dir_needs_root() {
     const SERVICE: u32 = 64_321;
     let is_root = rustix::process::geteuid().is_root();
     assert!(is_root, "this test gives files to others: run it as root");
@@ -293,7 +293,7 @@ fn service_of_another_user_may_listen_where_only_root_could_have_made_its_dir_ne
 }
 
 #[test]
-fn socket_of_the_agent_is_granted_to_nobody() {
+fn agent_socket_is_never_granted() {
     let sandbox = Sandbox::empty();
     let agent = sandbox.here("run/keystead/agent");
     let file = able(sandbox.root(), &[&format!("socket:{}", agent.display())]);
@@ -307,7 +307,7 @@ fn socket_of_the_agent_is_granted_to_nobody() {
 }
 
 #[test]
-fn optional_one_is_granted_by_name_shown_in_words_and_told_of_when_it_is_missed() {
+fn optional_socket_is_granted_by_name() {
     let sandbox = Sandbox::empty();
     let path = sandbox.here("reader");
     let listener = UnixListener::bind(&path).unwrap();
@@ -337,7 +337,7 @@ fn optional_one_is_granted_by_name_shown_in_words_and_told_of_when_it_is_missed(
 
 #[test]
 #[ignore = "needs root"]
-fn user_without_rights_is_held_to_it_as_root_is_needs_root() {
+fn socket_grant_confines_non_root_user_needs_root() {
     const USER: u32 = 64_321;
     let is_root = rustix::process::geteuid().is_root();
     assert!(is_root, "this test runs Keystead as another user: run it as root");

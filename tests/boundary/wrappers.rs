@@ -15,7 +15,7 @@ fn functions(text: &str, from: &str) -> Vec<String> {
 }
 
 #[test]
-fn wrappers_of_a_vault_hand_on_every_call() {
+fn vault_wrappers_forward_every_call() {
     let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
     let calls = functions(&read("plugin-api/src/vault.rs"), "pub trait Vault: Send {");
     assert!(calls.len() >= 20 && calls.contains(&"rules".to_owned()), "{calls:?}");

@@ -34,7 +34,7 @@ fn untouched(target: &Path) {
 }
 
 #[test]
-fn default_path_of_running_plugin_opens_nothing() {
+fn action_default_path_of_plugin_grants_nothing() {
     // With and without an entry in the manifest: nobody typed it.
     for permissions in [&[][..], &["files:{keep.to}:rw"]] {
         let (sandbox, target) = home(permissions);
@@ -48,7 +48,7 @@ fn default_path_of_running_plugin_opens_nothing() {
 }
 
 #[test]
-fn typed_text_that_the_manifest_does_not_call_a_path_opens_nothing() {
+fn action_text_not_declared_as_path_grants_nothing() {
     let (sandbox, target) = home(&["files:{keep.to}:rw"]);
     std::fs::write(sandbox.here("notes"), "canary").unwrap();
     for (action, parameter) in
@@ -62,7 +62,7 @@ fn typed_text_that_the_manifest_does_not_call_a_path_opens_nothing() {
 }
 
 #[test]
-fn typed_path_of_the_manifest_is_that_one_file_for_one_action() {
+fn action_path_grants_single_file_for_single_action() {
     let (sandbox, target) = home(&["files:{keep.to}:rw"]);
     std::fs::write(sandbox.here("beside"), "canary").unwrap();
     let typed = format!("to={}", sandbox.here("kept").display());
@@ -99,7 +99,7 @@ For this action the plugin of vault `actor`:
 }
 
 #[test]
-fn typed_dir_with_a_granted_program_in_it_is_refused() {
+fn action_path_covering_runnable_program_is_rejected() {
     // The plugin could write the program, and have the host run it outside of the sandbox.
     let root = Sandbox::empty();
     let tools = root.here("tools");
@@ -130,7 +130,7 @@ fn typed_dir_with_a_granted_program_in_it_is_refused() {
 }
 
 #[test]
-fn typed_path_that_leads_elsewhere_is_opened_only_to_who_confirms_it() {
+fn action_path_through_link_requires_confirmation() {
     // The plugin may have put the link there when an earlier action opened the directory to it.
     let (sandbox, target) = home(&["files:{keep.to}:rw"]);
     std::os::unix::fs::symlink(&target, sandbox.here("out")).unwrap();
@@ -146,7 +146,7 @@ fn typed_path_that_leads_elsewhere_is_opened_only_to_who_confirms_it() {
 }
 
 #[test]
-fn typed_path_into_our_own_dirs_is_refused() {
+fn action_path_in_keystead_dirs_is_rejected() {
     let (sandbox, _) = home(&["files:{keep.to}:rw"]);
     let own = sandbox.root().join("home/.config/keystead/vaults/actor.toml");
     let before = std::fs::read(&own).unwrap();

@@ -113,17 +113,17 @@ fn unlocks_for_a_while(placement: &str) {
 }
 
 #[test]
-fn an_isolated_vault_is_asked_for_once_and_again_when_the_time_is_over() {
+fn isolated_vault_prompts_again_after_session_expiry() {
     unlocks_for_a_while("isolated");
 }
 
 #[test]
-fn a_vault_in_process_is_asked_for_once_and_again_when_the_time_is_over() {
+fn in_process_vault_prompts_again_after_session_expiry() {
     unlocks_for_a_while("in-process");
 }
 
 #[test]
-fn a_session_that_is_not_used_ends_earlier() {
+fn idle_session_expires_early() {
     let home = Home::new("in-process");
     let told = home.unlock("vault unlock safe --for 8h --idle 90m");
     let said = "Vault `safe` is unlocked for 15 minutes.";
@@ -137,7 +137,7 @@ fn a_session_that_is_not_used_ends_earlier() {
 }
 
 #[test]
-fn a_wrong_password_three_times_leaves_it_locked() {
+fn three_wrong_passwords_leave_vault_locked() {
     let home = Home::new("isolated");
     let mut session = home.terminal("vault unlock safe");
     for _ in 0..3 {
@@ -151,7 +151,7 @@ fn a_wrong_password_three_times_leaves_it_locked() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_is_missing() {
+fn unlock_without_terminal_reports_missing_answer() {
     let home = Home::new("isolated");
     assert_data_eq!(
         home.0.run("vault unlock safe", &[]),
@@ -170,7 +170,7 @@ Code: E12.locked
 }
 
 #[test]
-fn a_vault_that_is_never_locked_says_so() {
+fn unlock_of_never_locked_vault_is_noop() {
     let home = Home::new("isolated");
     let open = "vault register open --plugin memory --param file=open.secrets --no-default -q";
     home.0.run(open, &[]).succeeds();
@@ -216,7 +216,7 @@ Code: E01.no-such-vault
 }
 
 #[test]
-fn a_plugin_without_sessions_says_that_it_cannot_be_kept_unlocked() {
+fn unlock_with_plugin_without_sessions_fails() {
     let home = Home::new("isolated");
     let file = crate::plugin_files::plugin("two-steps");
     home.0.run("plugin install --yes -q", &[file.to_str().unwrap()]).succeeds();
@@ -233,7 +233,7 @@ fn a_plugin_without_sessions_says_that_it_cannot_be_kept_unlocked() {
 }
 
 #[test]
-fn locking_forgets_at_once() {
+fn lock_discards_session() {
     let home = Home::new("in-process");
     assert_data_eq!(
         home.0.run("vault lock safe", &[]),
@@ -292,7 +292,7 @@ Code: E01.no-such-vault
 }
 
 #[test]
-fn a_hang_up_forgets_and_a_termination_takes_the_socket_with_it() {
+fn sighup_discards_sessions_sigterm_removes_socket() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     home.signal(Signal::HUP);
@@ -314,7 +314,7 @@ exit code 0
 }
 
 #[test]
-fn a_killed_agent_is_as_none_and_a_new_one_takes_its_place() {
+fn killed_agent_is_replaced() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     home.signal(Signal::KILL);
@@ -332,7 +332,7 @@ fn a_killed_agent_is_as_none_and_a_new_one_takes_its_place() {
 }
 
 #[test]
-fn an_agent_that_nobody_can_reach_any_more_ends() {
+fn agent_ends_after_socket_dir_is_removed() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     let agent = home.agent().unwrap();
@@ -343,7 +343,7 @@ fn an_agent_that_nobody_can_reach_any_more_ends() {
 }
 
 #[test]
-fn an_agent_that_hangs_hinders_no_get() {
+fn hanging_agent_does_not_block_get() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     let agent = home.agent().unwrap();
@@ -376,7 +376,7 @@ Code: E12.locked
 }
 
 #[test]
-fn a_session_opens_nothing_but_what_it_was_made_for() {
+fn session_is_bound_to_parameters_placement_and_plugin_hash() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     assert_eq!(home.get(), 3);
@@ -413,7 +413,7 @@ fn a_session_opens_nothing_but_what_it_was_made_for() {
 }
 
 #[test]
-fn session_of_another_resolved_secret_is_not_used() {
+fn session_is_not_used_after_referenced_password_change() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     // The password changes behind the reference: the session was made for the old one.
@@ -425,7 +425,7 @@ fn session_of_another_resolved_secret_is_not_used() {
 }
 
 #[test]
-fn vaults_of_one_login_unlock_and_lock_together() {
+fn vaults_with_same_login_unlock_and_lock_together() {
     let home = Home::new("isolated");
     home.0.run(&SAFE.replace("register safe", "register twin"), &[]).succeeds();
     home.0
@@ -458,7 +458,7 @@ Vault `safe` is locked: it shares the login.
 }
 
 #[test]
-fn of_several_at_once_one_asks() {
+fn parallel_unlocks_prompt_once() {
     let home = Home::new("isolated");
     let mut first = home.terminal("vault unlock safe");
     first.exp_string("Password: ").unwrap();
@@ -483,7 +483,7 @@ fn of_several_at_once_one_asks() {
 }
 
 #[test]
-fn whoever_breaks_off_gives_the_turn_to_the_next() {
+fn cancelled_prompt_passes_to_waiting_command() {
     let home = Home::new("isolated");
     // No agent has been there yet, nor its directory.
     let mut first = home.terminal("get nothing -V safe");
@@ -498,7 +498,7 @@ fn whoever_breaks_off_gives_the_turn_to_the_next() {
 }
 
 #[test]
-fn what_is_typed_while_the_agent_ends_is_kept_by_the_next_one() {
+fn password_typed_while_agent_ends_is_kept_by_new_agent() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     for signal in [Signal::TERM, Signal::KILL] {

@@ -16,7 +16,7 @@ use super::sandbox::{Answer, CANARY};
 const NOBODY: u32 = 65_534;
 
 #[test]
-fn the_agent_is_a_process_of_its_own_that_holds_nothing_of_its_starter() {
+fn agent_inherits_nothing_from_starting_command() {
     let home = Home::new("isolated");
     // With a standing answer no terminal is needed; and this waits until nobody holds the
     // other end of its standard streams.
@@ -63,7 +63,7 @@ fn the_agent_is_a_process_of_its_own_that_holds_nothing_of_its_starter() {
 const BLOCK_KIB: u64 = 1_024 + 2 * 17;
 
 #[test]
-fn the_limit_on_locked_memory_costs_a_warning_and_nothing_else() {
+fn agent_with_low_memlock_limit_only_warns() {
     let home = Home::new("in-process");
     answers_itself(&home);
     let some = BLOCK_KIB..=u64::MAX;
@@ -120,7 +120,7 @@ fn locked_kib(home: &Home) -> u64 {
 
 #[test]
 #[ignore = "needs root"]
-fn another_user_gets_nothing_from_it_needs_root() {
+fn agent_rejects_other_user_needs_root() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     let dir = home.0.root().join("home/.local/share/keystead");
@@ -144,7 +144,7 @@ fn another_user_gets_nothing_from_it_needs_root() {
 }
 
 #[test]
-fn other_programs_of_its_user_cannot_look_into_it() {
+fn agent_memory_is_unreadable_by_same_user() {
     let home = Home::new("in-process");
     answers_itself(&home);
     if is_root() {
@@ -185,7 +185,7 @@ fn other_programs_of_its_user_cannot_look_into_it() {
 }
 
 #[test]
-fn nor_into_a_command_that_a_password_is_typed_into() {
+fn prompting_command_memory_is_unreadable() {
     let home = Home::new("in-process");
     // Root without this right may look at what is root's as any user at his own.
     let less: &[&str] = match is_root() {
@@ -213,7 +213,7 @@ fn nor_into_a_command_that_a_password_is_typed_into() {
 }
 
 #[test]
-fn what_its_starter_keeps_from_itself_reaches_the_agent() {
+fn signals_blocked_in_starter_reach_agent() {
     let home = Home::new("in-process");
     answers_itself(&home);
     let words = ["--block-signal=HUP", "--block-signal=TERM", KEYSTEAD, "vault", "unlock", "safe"];
@@ -227,7 +227,7 @@ fn what_its_starter_keeps_from_itself_reaches_the_agent() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_agent_of_another_container_is_not_taken_for_ourselves_needs_root() {
+fn hanging_agent_in_other_container_is_not_stopped_needs_root() {
     let home = Home::new("in-process");
     let inside = ["--pid", "--fork", KEYSTEAD];
     let container = |words: &[&str]| {
@@ -249,7 +249,7 @@ fn an_agent_of_another_container_is_not_taken_for_ourselves_needs_root() {
 }
 
 #[test]
-fn its_socket_lies_in_no_dir_that_is_not_its_users_alone() {
+fn agent_socket_dir_open_to_other_users_is_rejected() {
     let home = Home::new("in-process");
     answers_itself(&home);
     let run = home.0.root().join("run");

@@ -42,7 +42,7 @@ fn patient(sandbox: &Sandbox, words: &str, more: &[&str]) -> Command {
 }
 
 #[test]
-fn what_is_named_before_narrows_what_is_offered() {
+fn completion_is_narrowed_by_earlier_arguments() {
     let sandbox = with_names();
     sandbox
         .run("vault register other --plugin memory --param file=other.secrets --no-search", &[])
@@ -228,7 +228,7 @@ zsh
 }
 
 #[test]
-fn powershell_and_nushell_ask_the_same() {
+fn powershell_and_nushell_get_same_candidates() {
     let sandbox = with_names();
     let words = ["new", "--", "keystead", "get", "-V", "work"];
     assert_data_eq!(
@@ -284,7 +284,7 @@ null
 }
 
 #[test]
-fn the_scripts_of_shells_that_are_not_here_are_as_they_were_read() {
+fn powershell_and_nushell_scripts_match_reviewed_text() {
     let sandbox = Sandbox::empty();
     assert_data_eq!(
         sandbox.run("completions powershell", &[]),
@@ -357,7 +357,7 @@ module completions {
 }
 
 #[test]
-fn nothing_is_said_and_nobody_asked_whatever_is_wrong() {
+fn completion_with_faults_prints_and_prompts_nothing() {
     let sandbox = with_names();
     std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
     // One that is locked and has a standing answer, one that needs a program, a broken one.
@@ -477,7 +477,7 @@ words
 }
 
 #[test]
-fn a_vault_that_hangs_keeps_nobody_waiting_and_hides_no_other() {
+fn hanging_vault_does_not_block_completion() {
     let sandbox = with_names();
     let hangs = plugin_files::plugin("constructor-hangs");
     sandbox.run("plugin install --yes", &[hangs.to_str().unwrap()]).succeeds();

@@ -20,7 +20,7 @@ fn get(sandbox: &Sandbox, words: &str) -> String {
 }
 
 #[test]
-fn what_a_pattern_matches_goes_and_what_is_there_stays_as_it_is() {
+fn copy_with_pattern_leaves_equal_secrets_unchanged() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("cp db/* --from work --to home", &[]),
@@ -78,7 +78,7 @@ exit code 0
 }
 
 #[test]
-fn a_plan_is_the_answer_of_a_dry_run() {
+fn transfer_dry_run_prints_plan() {
     let sandbox = two_vaults();
     sandbox.feed("other-canary-5d1f", "set db/user -V home --stdin").succeeds();
     assert_data_eq!(
@@ -134,7 +134,7 @@ db/user	home	text
 }
 
 #[test]
-fn nothing_is_written_while_anything_is_refused_unless_it_is_left_out() {
+fn rejected_secret_blocks_transfer_unless_skipped() {
     let sandbox = two_vaults();
     sandbox.feed("other-canary-5d1f", "set db/user -V home --stdin").succeeds();
     assert_data_eq!(
@@ -193,7 +193,7 @@ token	home	bytes
 }
 
 #[test]
-fn replacing_several_asks_and_replacing_one_that_is_named_does_not() {
+fn replacing_several_secrets_requires_confirmation() {
     let sandbox = two_vaults();
     for name in ["db/user", "token"] {
         sandbox.feed("other-canary-5d1f", &format!("set {name} -V home --stdin")).succeeds();
@@ -242,7 +242,7 @@ token	home	bytes
 }
 
 #[test]
-fn one_secret_gets_another_name() {
+fn copy_and_move_with_as_rename_secret() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("mv db/user --as db/login", &[]),
@@ -297,7 +297,7 @@ user	home	credential
 }
 
 #[test]
-fn which_vaults_are_meant_is_said() {
+fn transfer_with_unclear_vaults_or_names_is_rejected() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("cp token", &[]),
@@ -390,7 +390,7 @@ exit code 3
 }
 
 #[test]
-fn a_target_that_fails_halfway_is_a_warning_each_and_exit_code_5() {
+fn destination_failing_midway_exits_5_with_warnings() {
     let sandbox = two_vaults();
     let full = plugin_files::plugin("fails-third");
     sandbox.run("plugin install --yes", &[full.to_str().unwrap()]).succeeds();
@@ -444,7 +444,7 @@ exit code 1
 }
 
 #[test]
-fn a_vault_that_cannot_hold_them_says_why_for_each() {
+fn unsupported_secrets_are_rejected_with_reason_each() {
     let sandbox = two_vaults();
     let little = plugin_files::plugin("in-order");
     sandbox.run("plugin install --yes", &[little.to_str().unwrap()]).succeeds();
@@ -467,7 +467,7 @@ Code: E12.transfer-refused
 }
 
 #[test]
-fn a_locked_vault_is_exit_code_4_where_nobody_can_be_asked() {
+fn transfer_with_locked_vault_non_interactive_exits_4() {
     let sandbox = two_vaults();
     std::fs::write(sandbox.here("password.given"), CANARY).unwrap();
     let locked = format!("locked=file:{}", sandbox.here("password.given").display());
@@ -506,7 +506,7 @@ Code: E12.locked
 }
 
 #[test]
-fn second_name_renames_or_copies_within_one_vault() {
+fn second_name_renames_or_copies_within_vault() {
     let sandbox = two_vaults();
     sandbox.feed(CANARY, "set token -V home --stdin").succeeds();
     assert_data_eq!(

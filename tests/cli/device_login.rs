@@ -88,7 +88,7 @@ fn started(sandbox: &Sandbox) -> (rexpect::session::PtySession, String) {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_login_in_a_browser_unlocks_the_vault() {
+fn needs_oidc_browser_login_unlocks_vault() {
     let provider = Provider::new(60);
     let sandbox = sandbox(&provider);
     let (mut session, code) = started(&sandbox);
@@ -103,7 +103,7 @@ fn needs_oidc_login_in_a_browser_unlocks_the_vault() {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_refused_login_ends_with_the_plugins_words() {
+fn needs_oidc_refused_login_fails_with_plugin_message() {
     let provider = Provider::new(60);
     let sandbox = sandbox(&provider);
     let (session, code) = started(&sandbox);
@@ -115,7 +115,7 @@ fn needs_oidc_refused_login_ends_with_the_plugins_words() {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_expired_login_ends_with_the_plugins_words() {
+fn needs_oidc_expired_login_fails_with_plugin_message() {
     let provider = Provider::new(3);
     let sandbox = sandbox(&provider);
     let (session, _) = started(&sandbox);
@@ -126,7 +126,7 @@ fn needs_oidc_expired_login_ends_with_the_plugins_words() {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_ctrl_c_ends_the_waiting() {
+fn needs_oidc_ctrl_c_cancels_login() {
     let provider = Provider::new(60);
     let sandbox = sandbox(&provider);
     let (mut session, _) = started(&sandbox);
@@ -137,7 +137,7 @@ fn needs_oidc_ctrl_c_ends_the_waiting() {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_without_a_person_the_error_says_what_is_missing() {
+fn needs_oidc_non_interactive_login_error_has_code_and_url() {
     let provider = Provider::new(60);
     let sandbox = sandbox(&provider);
     let answer = sandbox.run("get who -V login --no-input", &[]);
@@ -153,7 +153,7 @@ fn needs_oidc_without_a_person_the_error_says_what_is_missing() {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_other_commands_do_not_wait_for_the_login() {
+fn needs_oidc_pending_login_does_not_block_other_commands() {
     let provider = Provider::new(60);
     let sandbox = sandbox(&provider);
     let (first, code) = started(&sandbox);
@@ -201,7 +201,7 @@ impl Prompter for Obedient<'_> {
 
 #[test]
 #[ignore = "needs oidc"]
-fn needs_oidc_login_is_renewed_without_a_person() {
+fn needs_oidc_login_is_renewed_without_prompt() {
     let provider = Provider::new(60);
     for placement in [Placement::InProcess, Placement::Isolated] {
         let scene = Scene::new();

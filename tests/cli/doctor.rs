@@ -52,7 +52,7 @@ impl Sandbox {
 }
 
 #[test]
-fn a_sound_home_has_no_faults() {
+fn doctor_finds_no_problems_in_correct_home() {
     assert_data_eq!(
         Sandbox::empty().doctor(),
         str![[r#"
@@ -74,7 +74,7 @@ exit code 0
 }
 
 #[test]
-fn a_dir_that_others_can_write() {
+fn doctor_reports_world_writable_dir() {
     let sandbox = Sandbox::with_work();
     let dir = sandbox.config("vaults");
     std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).unwrap();
@@ -97,7 +97,7 @@ Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.c
 }
 
 #[test]
-fn a_registration_that_others_can_write() {
+fn doctor_reports_world_writable_registration() {
     let sandbox = Sandbox::with_work();
     let file = sandbox.config("vaults/work.toml");
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
@@ -120,7 +120,7 @@ Error: `[ROOT]/home/.config/keystead/vaults/work.toml` is not safe to use: `[ROO
 }
 
 #[test]
-fn pins_that_others_can_write() {
+fn doctor_reports_world_writable_pins() {
     let sandbox = Sandbox::with_work();
     std::fs::set_permissions(sandbox.data("pins.d"), PermissionsExt::from_mode(0o722)).unwrap();
     assert_data_eq!(
@@ -142,7 +142,7 @@ Error: `[ROOT]/home/.local/share/keystead/pins.d` is not safe to use: `[ROOT]/ho
 }
 
 #[test]
-fn a_plugin_file_that_others_can_write() {
+fn doctor_reports_world_writable_plugin_file() {
     let sandbox = Sandbox::with_work();
     let file = plugin_file(&sandbox);
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o522)).unwrap();
@@ -165,7 +165,7 @@ Error: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` is not safe to us
 }
 
 #[test]
-fn settings_that_lead_in_a_circle_of_links() {
+fn doctor_reports_link_loop() {
     let sandbox = Sandbox::empty();
     std::fs::create_dir_all(sandbox.config("")).unwrap();
     symlink("vaults", sandbox.config("vaults")).unwrap();
@@ -188,7 +188,7 @@ Error: `[ROOT]/home/.config/keystead/vaults` leads through more than 40 symbolic
 }
 
 #[test]
-fn a_registration_that_does_not_parse() {
+fn doctor_reports_malformed_registration() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.config("vaults/broken.toml"), "schema = 1\nplugin = \n").unwrap();
     assert_data_eq!(
@@ -212,7 +212,7 @@ Error: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: str
 }
 
 #[test]
-fn a_file_that_is_not_named_after_a_vault() {
+fn doctor_reports_registration_with_bad_file_name() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.config("vaults/a b's.toml"), "plugin = 'memory'").unwrap();
     assert_data_eq!(
@@ -234,7 +234,7 @@ Warning: `[ROOT]/home/.config/keystead/vaults/a b's.toml` is not named after a v
 }
 
 #[test]
-fn two_files_for_one_vault() {
+fn doctor_reports_registrations_differing_in_case() {
     let sandbox = Sandbox::with_work();
     std::fs::copy(sandbox.config("vaults/work.toml"), sandbox.config("vaults/Work.toml")).unwrap();
     assert_data_eq!(
@@ -256,7 +256,7 @@ Error: `[ROOT]/home/.config/keystead/vaults/Work.toml` and `[ROOT]/home/.config/
 }
 
 #[test]
-fn parameters_that_no_longer_fit() {
+fn doctor_reports_invalid_parameters() {
     let sandbox = Sandbox::with_work();
     let text = "plugin = 'memory'\n[parameters]\nflie = 'x'\nfile = 7\nsize = 3\n";
     std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
@@ -283,7 +283,7 @@ Error: the parameters of vault `work` do not fit its plugin `memory`
 }
 
 #[test]
-fn a_kind_that_is_gone() {
+fn doctor_reports_missing_vault_kind() {
     let sandbox = Sandbox::with_work();
     let text = "plugin = 'memory'\nkind = 'safe'\n";
     std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
@@ -308,7 +308,7 @@ Error: vault `work` is of kind `safe`, which plugin `memory` does not have: it h
 }
 
 #[test]
-fn grants_that_are_too_narrow() {
+fn doctor_reports_missing_grants() {
     let sandbox = Sandbox::with_work();
     let file = sandbox.here("wide/a b.secrets");
     let text = format!(
@@ -337,7 +337,7 @@ Error: plugin `memory` requests permissions that vault `work` does not grant: fi
 }
 
 #[test]
-fn a_placement_that_nobody_allows() {
+fn doctor_reports_forbidden_placement() {
     let sandbox = Sandbox::with_work();
     let text = "plugin = 'memory'\nplacement = 'in-process'\n";
     std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
@@ -362,7 +362,7 @@ Error: vault `work` is to run plugin `memory` in the host's own process, and nob
 }
 
 #[test]
-fn a_reference_to_a_vault_that_is_not_registered() {
+fn doctor_reports_reference_to_unregistered_vault() {
     let sandbox = Sandbox::with_work();
     sandbox
         .run("vault register other --plugin memory --param locked=keystead://wrok/pass", &[])
@@ -390,7 +390,7 @@ Error: `locked` of vault `other` is taken from vault `wrok`, which is not regist
 }
 
 #[test]
-fn references_that_lead_in_a_circle() {
+fn doctor_reports_reference_cycle() {
     let sandbox = Sandbox::with_work();
     for (name, other) in [("one", "two"), ("two", "one")] {
         let text = format!(
@@ -419,7 +419,7 @@ Error: references lead in a circle: `one` -> `two` -> `one`
 }
 
 #[test]
-fn a_default_vault_that_is_not_registered() {
+fn doctor_reports_unregistered_default_vault() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.config("config.toml"), "default = 'nosuch'\n").unwrap();
     assert_data_eq!(
@@ -460,7 +460,7 @@ Error: `KEYSTEAD_VAULT` is `wrok`, and no such vault is registered
 }
 
 #[test]
-fn settings_that_do_not_parse() {
+fn doctor_reports_malformed_settings() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.config("config.toml"), "schema = 1\ndefualt = 'work'\n").unwrap();
     assert_data_eq!(
@@ -481,7 +481,7 @@ Error: `[ROOT]/home/.config/keystead/config.toml`, line 2, column 1: unknown key
 }
 
 #[test]
-fn what_was_left_half_written() {
+fn doctor_reports_leftover_temporary_file() {
     let sandbox = Sandbox::with_work();
     // No process has this number: it is above the most that Linux gives.
     let file = sandbox.config("vaults/.work.toml.4194305-0.tmp");
@@ -508,7 +508,7 @@ Warning: `[ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp` was left
 }
 
 #[test]
-fn a_command_to_paste_means_the_same_dir() {
+fn doctor_fix_repeats_config_dir_option() {
     let sandbox = Sandbox::installed();
     let dir = sandbox.here("it's");
     std::fs::create_dir(&dir).unwrap();
@@ -531,7 +531,7 @@ Error: the default vault of the user layer, `nosuch`, is not registered
 }
 
 #[test]
-fn nothing_is_changed_and_nothing_run() {
+fn doctor_changes_nothing() {
     let sandbox = Sandbox::with_work();
     // Whatever was found out about the plugin before is not needed, and not kept.
     std::fs::remove_dir_all(sandbox.root().join("home/.cache")).ok();

@@ -14,7 +14,7 @@ fn two_vaults() -> Sandbox {
 }
 
 #[test]
-fn command_for_one_vault_names_the_other_that_has_the_secret() {
+fn missing_secret_error_names_other_vault_with_it() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("rm token", &[]),

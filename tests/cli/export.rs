@@ -27,7 +27,7 @@ fn names(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn values_leave_only_after_somebody_said_so() {
+fn export_requires_confirmation() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("export --output x.given", &[]),
@@ -64,7 +64,7 @@ Would export 1 secret of vault `work` to standard output; nothing was changed
 }
 
 #[test]
-fn a_terminal_gets_values_only_where_that_is_what_was_asked_for() {
+fn export_to_terminal_requires_output_option() {
     let sandbox = two_vaults();
     let (shown, status) = end(at_terminal(sandbox.command("export --yes", &[])));
     assert_eq!(status, 2);
@@ -86,7 +86,7 @@ fn a_terminal_gets_values_only_where_that_is_what_was_asked_for() {
 }
 
 #[test]
-fn the_file_is_its_owners_alone_and_replaces_no_other() {
+fn export_file_is_private_and_not_overwritten() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("export -V home --output x.given --yes --json", &[]),
@@ -129,7 +129,7 @@ Code: E13.unwritable
 }
 
 #[test]
-fn an_export_that_fails_or_is_killed_leaves_nothing_that_looks_whole() {
+fn failed_or_killed_export_leaves_no_file() {
     let sandbox = two_vaults();
     sandbox.feed(vec![b'x'; 300_000], "set large -V work --stdin").succeeds();
     std::fs::create_dir(sandbox.here("small")).unwrap();
@@ -175,7 +175,7 @@ fn as_arguments(mut program: Command, command: &Command) -> Command {
 }
 
 #[test]
-fn a_vault_that_cannot_be_asked_is_a_warning_and_the_exit_code_remembers() {
+fn export_with_unavailable_vault_warns_and_exits_5() {
     let sandbox = two_vaults();
     std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
     assert_data_eq!(
@@ -192,7 +192,7 @@ Exported 2 secrets to `x.given`.
 }
 
 #[test]
-fn a_part_of_all_vaults_never_takes_the_place_of_an_export_that_is_there() {
+fn partial_export_does_not_replace_existing_file() {
     let sandbox = two_vaults();
     sandbox.run("export --output x.given --yes", &[]).succeeds();
     let whole = std::fs::read(sandbox.here("x.given")).unwrap();
@@ -212,7 +212,7 @@ Hint: name the vaults that can be asked with `-V`, or another file
 }
 
 #[test]
-fn what_an_environment_file_cannot_hold_is_told() {
+fn dotenv_export_warns_of_unsupported_secrets() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("export --to dotenv --output x.given --yes", &[]),
@@ -261,7 +261,7 @@ const VALUES: [&str; 12] = [
 ];
 
 #[test]
-fn a_shell_and_an_import_read_an_environment_file_as_it_was_meant() {
+fn dotenv_export_is_read_back_by_shell_and_import() {
     let sandbox = Sandbox::with_work();
     for (at, value) in VALUES.iter().enumerate() {
         sandbox.feed(format!("{CANARY}{value}"), &format!("set K{at} --stdin --exact")).succeeds();
@@ -285,7 +285,7 @@ fn a_shell_and_an_import_read_an_environment_file_as_it_was_meant() {
 }
 
 #[test]
-fn what_was_exported_is_imported_as_it_was() {
+fn export_and_import_round_trip() {
     let sandbox = two_vaults();
     let map =
         format!("{{\"a\":{{\"base64\":\"AAH/\"}},\"b\":{{\"map\":{{\"c\":\"{CANARY} 鍵\\n\"}}}}}}");
@@ -309,7 +309,7 @@ fn what_was_exported_is_imported_as_it_was() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_quietly() {
+fn export_to_closed_pipe_ends_quietly() {
     let sandbox = Sandbox::with_work();
     for at in 0..3 {
         sandbox.feed(vec![b'x'; 100_000], &format!("set a{at} --stdin")).succeeds();
@@ -344,7 +344,7 @@ fn vault_file(secrets: impl Iterator<Item = (String, String)>) -> String {
 }
 
 #[test]
-fn a_hundred_thousand_secrets_take_little_memory() {
+fn export_of_100_000_secrets_uses_under_32_mib() {
     const SECRETS: usize = 100_000;
     let sandbox = Sandbox::with_work();
     let secrets =

@@ -9,7 +9,7 @@ fn secret(name: &str) -> String {
 }
 
 #[test]
-fn the_answer_is_exactly_the_bytes() {
+fn get_prints_exact_bytes() {
     let sandbox = Sandbox::with_work();
     for (kind, bytes) in [
         ("text", secret("text").into_bytes()),
@@ -27,7 +27,7 @@ fn the_answer_is_exactly_the_bytes() {
 }
 
 #[test]
-fn a_credential_prints_its_password_and_any_of_its_fields() {
+fn get_prints_credential_password_or_field() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(secret("password"), "set db --user bob --stdin").succeeds();
     assert_eq!(sandbox.run("get db", &[]).succeeds(), secret("password").as_bytes());
@@ -49,7 +49,7 @@ Hint: add `--field F`, F being `user` or `password`
 }
 
 #[test]
-fn a_map_needs_a_field_or_json() {
+fn get_of_map_requires_field_or_json() {
     let sandbox = Sandbox::with_work();
     let json = format!("{{\"url\":\"{CANARY}\",\"key\":{{\"base64\":\"AP8=\"}}}}");
     sandbox.feed(&json, "set m --kind map --stdin").succeeds();
@@ -115,7 +115,7 @@ fn map_stands_for_its_password_or_else_its_value() {
 }
 
 #[test]
-fn a_text_has_no_fields() {
+fn get_field_of_text_is_rejected() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(secret("a"), "set a --stdin").succeeds();
     assert_data_eq!(
@@ -131,7 +131,7 @@ Caused by: it is a text without fields
 }
 
 #[test]
-fn json_says_what_it_is_and_ends_with_the_value() {
+fn get_json_has_kind_metadata_and_value() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("bytes", "set b --kind bytes --stdin --meta env=dev --meta n:=3").succeeds();
     sandbox.feed("pass\"word\n", "set c --user bob --stdin").succeeds();
@@ -173,7 +173,7 @@ exit code 0
 }
 
 #[test]
-fn a_reference_names_vault_secret_and_field() {
+fn get_accepts_vault_reference() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(secret("x"), "set db/main --user bob --stdin").succeeds();
     let password = secret("x").into_bytes();
@@ -202,7 +202,7 @@ Caused by: the reference is wrong at character 16: a `/` and a secret's name mus
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn get_of_missing_secret_or_vault_exits_3() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.run("get nosuch", &[]),
@@ -250,7 +250,7 @@ Code: E12.no-such-secret
 }
 
 #[test]
-fn a_vault_that_cannot_be_asked_stops_a_search() {
+fn search_with_unavailable_vault_fails_unless_any() {
     let sandbox = Sandbox::with_work();
     sandbox
         .run("vault register broken --plugin memory --param file=broken.secrets", &[])
@@ -285,7 +285,7 @@ Code: E12.damaged
 }
 
 #[test]
-fn show_tells_all_but_the_value() {
+fn show_prints_details_without_value() {
     let sandbox = Sandbox::with_work();
     sandbox
         .feed(secret("s"), "set a --stdin --meta env=dev --meta ok:=true --meta expires=2030-01-31")

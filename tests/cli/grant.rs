@@ -20,7 +20,7 @@ fn install(sandbox: &Sandbox, verb: &str, permissions: &[&str]) {
 }
 
 #[test]
-fn an_upgrade_that_asks_for_more_is_not_opened_before_it_is_granted() {
+fn upgraded_plugin_requires_grant_of_new_permissions() {
     let sandbox = sandbox();
     assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"none");
     install(&sandbox, "trust", &["network", "env:PATH"]);
@@ -89,7 +89,7 @@ Vault `able` grants all that its plugin asks for.
 }
 
 #[test]
-fn a_parameter_that_is_changed_by_hand_is_granted_anew() {
+fn changed_path_parameter_requires_new_grant() {
     let sandbox = sandbox();
     let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -129,7 +129,7 @@ Vault `able` grants what its plugin asks for.
 }
 
 #[test]
-fn nobody_is_let_to_where_grants_are_kept() {
+fn keystead_dirs_are_never_granted() {
     let sandbox = sandbox();
     for dir in ["", ".config", ".config/keystead", ".local/share/keystead/pins.d/x"] {
         let dir = sandbox.root().join("home").join(dir);
@@ -160,14 +160,14 @@ Code: E07.own-folder
 }
 
 #[test]
-fn a_vault_that_is_not_there_is_granted_nothing() {
+fn grant_for_unregistered_vault_exits_3() {
     let sandbox = sandbox();
     let answer = sandbox.run("vault grant none --yes", &[]);
     assert!(answer.ends_with(3).stderr.contains("No vault `none`"), "{answer}");
 }
 
 #[test]
-fn reference_leads_through_no_link_and_to_no_program_of_a_plugin() {
+fn reference_through_plugin_writable_path_is_rejected() {
     let sandbox = sandbox();
     let own = sandbox.here("own");
     std::fs::create_dir_all(own.join("dir")).unwrap();
@@ -199,7 +199,7 @@ fn reference_leads_through_no_link_and_to_no_program_of_a_plugin() {
 }
 
 #[test]
-fn default_path_of_the_manifest_is_granted_to_who_confirms_it() {
+fn default_path_outside_plugin_data_requires_confirmation() {
     for (default, is_confirmed) in [
         ("~/.ssh", true),
         ("{data}/../../.ssh", true),
@@ -290,7 +290,7 @@ It is the default vault.
 }
 
 #[test]
-fn optional_permission_that_no_manifest_has_is_refused() {
+fn undeclared_optional_permission_is_rejected() {
     let sandbox = Sandbox::empty();
     let file = able_with(sandbox.root(), &[], r#"{"permission":"network","optional":true}"#);
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();

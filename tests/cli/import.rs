@@ -25,7 +25,7 @@ fn get(sandbox: &Sandbox, name: &str) -> String {
 }
 
 #[test]
-fn what_would_happen_is_shown_and_nothing_happens_unasked() {
+fn import_previews_and_requires_confirmation() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(format!("{CANARY} old"), "set b --stdin").succeeds();
     sandbox.feed(format!("{CANARY} c"), "set c --stdin").succeeds();
@@ -86,7 +86,7 @@ Imported into vault `work`: 2 new (1 credential, 1 text), 1 there already, 1 dif
 }
 
 #[test]
-fn whoever_is_asked_decides() {
+fn import_prompt_accepts_yes_or_no() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.here("x.given"), line("a", "")).unwrap();
     for (answer, status, there) in [("n", 1, 3), ("y", 0, 0)] {
@@ -99,7 +99,7 @@ fn whoever_is_asked_decides() {
 }
 
 #[test]
-fn a_file_that_is_changed_while_somebody_is_asked_is_not_written() {
+fn import_source_changed_during_prompt_is_rejected() {
     let sandbox = Sandbox::with_work();
     let rows: Vec<String> = (0..600).map(|at| line(&format!("a{at}"), "seen")).collect();
     std::fs::write(sandbox.here("x.given"), rows.concat()).unwrap();
@@ -127,7 +127,7 @@ fn a_file_that_is_changed_while_somebody_is_asked_is_not_written() {
 }
 
 #[test]
-fn broken_rows_are_told_with_their_lines_up_to_twenty_and_the_rest_goes_in() {
+fn import_warns_of_20_broken_rows_and_imports_rest() {
     let sandbox = Sandbox::with_work();
     let rows: Vec<String> = (1..=50)
         .map(|at| if at % 2 == 0 { line(&format!("a{at}"), "") } else { "{}\n".into() })
@@ -144,7 +144,7 @@ fn broken_rows_are_told_with_their_lines_up_to_twenty_and_the_rest_goes_in() {
 }
 
 #[test]
-fn what_is_there_stays_unless_it_is_to_be_replaced() {
+fn import_keeps_existing_secret_unless_replace() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(format!("{CANARY} old"), "set a --stdin --meta env=dev").succeeds();
     sandbox.feed(format!("{CANARY} new"), "set b --stdin --meta env=dev").succeeds();
@@ -182,7 +182,7 @@ Would import into vault `work`: 0 new and 1 replaced (1 text), 1 there already; 
 }
 
 #[test]
-fn metadata_that_differs_is_a_difference() {
+fn import_with_other_metadata_is_conflict() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin --meta env=dev").succeeds();
     let row = |metadata: &str| {
@@ -198,7 +198,7 @@ fn metadata_that_differs_is_a_difference() {
 }
 
 #[test]
-fn last_of_two_rows_with_one_name_counts_with_a_warning() {
+fn duplicate_import_name_takes_last_row_with_warning() {
     let sandbox = Sandbox::with_work();
     let content = [line("a", "one"), line("b", ""), line("a", "two")].concat();
     for words in ["--dry-run", "--yes", "--yes"] {
@@ -227,7 +227,7 @@ fn last_row_of_a_name_counts_far_behind_the_first_and_from_a_pipe() {
 }
 
 #[test]
-fn a_pipe_can_be_read_once_and_needs_a_word() {
+fn import_from_pipe_requires_yes_or_dry_run() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.feed(line("a", ""), "import - --from jsonl"),
@@ -246,7 +246,7 @@ Hint: add `--dry-run` to see what would happen, or `--yes` to do it
 }
 
 #[test]
-fn a_form_that_nobody_can_tell_is_asked_for() {
+fn import_of_unknown_format_is_rejected() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         import(&sandbox, CANARY, ""),
@@ -283,7 +283,7 @@ Caused by: No such file or directory (os error 2)
 }
 
 #[test]
-fn an_environment_file_becomes_texts_under_its_keys() {
+fn import_of_dotenv_creates_texts() {
     let sandbox = Sandbox::with_work();
     let content = format!("# said\nexport A='{CANARY} $X'\r\nB={CANARY} # no\nC\n");
     assert_data_eq!(
@@ -302,7 +302,7 @@ Imported into vault `work`: 2 new (2 text), 1 not imported.
 }
 
 #[test]
-fn of_two_names_that_are_one_in_the_vault_the_first_is_taken() {
+fn import_of_names_equal_in_vault_takes_first_row() {
     let sandbox = Sandbox::installed();
     let file = plugin_files::plugin("folds-names");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -322,7 +322,7 @@ Imported into vault `odd`: 2 new (2 text), 1 not imported.
 }
 
 #[test]
-fn what_the_vault_cannot_hold_is_told_and_not_tried() {
+fn import_warns_of_unsupported_secrets() {
     let sandbox = Sandbox::installed();
     let file = plugin_files::plugin("in-order");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -348,7 +348,7 @@ Would import into vault `odd`: 1 new (1 text), 3 that cannot be imported; nothin
 }
 
 #[test]
-fn an_import_that_was_killed_is_made_again() {
+fn killed_import_is_completed_by_next_run() {
     const ROWS: usize = 2_000;
     let sandbox = Sandbox::with_work();
     let rows: Vec<String> = (0..ROWS).map(|at| line(&format!("a{at}"), "")).collect();
@@ -376,7 +376,7 @@ fn an_import_that_was_killed_is_made_again() {
 }
 
 #[test]
-fn eight_imports_of_one_file_at_once_lose_nothing() {
+fn parallel_imports_of_same_file_lose_nothing() {
     const ROWS: usize = 100;
     let sandbox = Sandbox::with_work();
     let rows: Vec<String> = (0..ROWS).map(|at| line(&format!("a{at}"), "")).collect();
@@ -416,7 +416,7 @@ pub(super) fn most_memory(mut command: Command) -> u64 {
 }
 
 #[test]
-fn a_hundred_thousand_rows_take_little_memory() {
+fn import_of_100_000_rows_uses_under_40_mib() {
     const ROWS: usize = 100_000;
     let sandbox = Sandbox::installed();
     // Without a file: what is measured is this process, and the vault is another one's.

@@ -33,7 +33,7 @@ fn names(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn a_bitwarden_export_goes_in_once() {
+fn import_of_bitwarden_export_is_idempotent() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         import(&sandbox, BITWARDEN, "--dry-run"),
@@ -83,7 +83,7 @@ Imported into vault `work`: 0 new, 8 there already, left out: 2 old passwords, 1
 }
 
 #[test]
-fn an_encrypted_export_is_refused_with_what_to_do() {
+fn import_of_encrypted_export_is_rejected_with_hint() {
     let sandbox = Sandbox::with_work();
     let content = format!("{{\"encrypted\":true,\"data\":\"{CANARY}\"}}");
     assert_data_eq!(
@@ -143,7 +143,7 @@ fn pipe_without_a_writer_ends_at_the_time_limit() {
 }
 
 #[test]
-fn a_1pux_export_goes_in_with_its_files() {
+fn import_of_1pux_export_includes_files() {
     let sandbox = Sandbox::with_work();
     let attributes = br#"{"version":3,"description":"1Password Unencrypted Export"}"#;
     let bytes = zip(&[
@@ -205,7 +205,7 @@ Imported into vault `work`: 0 new, 7 there already, 1 not imported, left out: 1 
 }
 
 #[test]
-fn a_table_of_a_known_program_goes_in() {
+fn import_of_firefox_csv_maps_columns() {
     let sandbox = Sandbox::with_work();
     let table = format!(
         "url,username,password,httpRealm,formActionOrigin,guid,timeCreated,timeLastUsed,timePasswordChanged\n\
@@ -236,7 +236,7 @@ a.example (2)	work	credential	created=2021-02-26T00:22:36Z guid=2 url=https://a.
 }
 
 #[test]
-fn the_columns_of_another_table_are_named() {
+fn import_of_unknown_csv_requires_column_options() {
     let sandbox = Sandbox::with_work();
     let table = format!("Title;Secret;Team;Recovery code\ndeploy;{CANARY};core;{CANARY}\n");
     assert_data_eq!(
@@ -319,7 +319,7 @@ fn gpg(keys: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 
 #[test]
 #[ignore = "needs gpg"]
-fn a_dir_of_pass_goes_in_and_what_gpg_refuses_is_told_needs_gpg() {
+fn import_of_pass_dir_warns_of_undecryptable_files_needs_gpg() {
     let sandbox = Sandbox::with_work();
     // Its agent's socket has a path of 108 bytes at most.
     let keys = tempfile::tempdir().unwrap();
@@ -411,7 +411,7 @@ Code: E13.no-passphrase
 }
 
 #[test]
-fn foreign_files_and_unknown_tables_are_named_with_what_to_do() {
+fn unsupported_import_files_are_named_with_fix() {
     let sandbox = Sandbox::with_work();
     let table = format!("name,url,username,password,totp\na,,bob,{CANARY},x\n");
     assert_data_eq!(
@@ -452,7 +452,7 @@ Code: E13.foreign
 }
 
 #[test]
-fn a_file_is_no_dir_and_a_dir_no_file() {
+fn import_rejects_file_for_dir_and_dir_for_file() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         import(&sandbox, "x", "--from pass --yes"),

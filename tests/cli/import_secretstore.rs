@@ -37,7 +37,7 @@ fn names(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn what_secretstore_wrote_goes_in_with_all_five_types_and_metadata() {
+fn import_of_secretstore_keeps_types_and_metadata() {
     for (kind, unlock) in [("no-password", ""), ("with-password", "--unlock password=env:GOLDEN")] {
         let sandbox = Sandbox::with_work();
         golden(&sandbox, kind);
@@ -112,7 +112,7 @@ exit code 0
 }
 
 #[test]
-fn broken_entries_are_told_one_by_one_and_the_rest_goes_in() {
+fn import_of_secretstore_skips_broken_entries_with_warning() {
     let sandbox = Sandbox::with_work();
     Written::new("BOB", None)
         .text("good", CANARY)
@@ -160,7 +160,7 @@ old/good	work	text
 }
 
 #[test]
-fn an_account_or_a_password_that_is_wrong_is_said_as_such() {
+fn import_of_secretstore_names_wrong_account_or_password() {
     let sandbox = Sandbox::with_work();
     locked().write(&sandbox.here("store"));
     assert_data_eq!(
@@ -210,7 +210,7 @@ Imported into vault `work`: 1 new (1 text).
 }
 
 #[test]
-fn where_nobody_can_be_asked_what_is_missing_is_named() {
+fn import_of_locked_secretstore_non_interactive_exits_4() {
     let sandbox = Sandbox::with_work();
     locked().write(&sandbox.here("store"));
     let missing = str![[r#"
@@ -241,7 +241,7 @@ exit code 4
 }
 
 #[test]
-fn a_person_is_asked_three_times() {
+fn import_of_locked_secretstore_prompts_three_times() {
     let sandbox = Sandbox::with_work();
     locked().write(&sandbox.here("store"));
     let mut session = at_terminal(sandbox.command("import store --user bob", &[]));
@@ -276,7 +276,7 @@ fn a_person_is_asked_three_times() {
 }
 
 #[test]
-fn the_stores_password_is_not_given_to_the_vault_as_well() {
+fn secretstore_unlock_answer_is_not_used_for_vault() {
     let sandbox = Sandbox::installed();
     std::fs::write(sandbox.here("pass.given"), "other").unwrap();
     let words = "vault register safe --plugin memory --param file=safe.secrets \
@@ -305,7 +305,7 @@ Code: E12.locked
 }
 
 #[test]
-fn an_account_is_the_one_that_this_runs_as() {
+fn import_of_secretstore_defaults_to_current_user() {
     let sandbox = Sandbox::with_work();
     let name = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
     let name = String::from_utf8(name).unwrap().trim().to_uppercase();
@@ -315,7 +315,7 @@ fn an_account_is_the_one_that_this_runs_as() {
 }
 
 #[test]
-fn what_is_no_store_is_said() {
+fn import_of_invalid_secretstore_is_rejected() {
     let sandbox = Sandbox::with_work();
     std::fs::create_dir(sandbox.here("empty")).unwrap();
     std::fs::write(sandbox.here("file"), "x").unwrap();

@@ -36,7 +36,7 @@ fn there() -> Sandbox {
 }
 
 #[test]
-fn registrations_are_proposed_and_nothing_is_registered() {
+fn import_of_vaultinfo_proposes_registrations_only() {
     let sandbox = there();
     let shared = sandbox.root().join("home/.secretmanagement");
     let shared = shared.to_str().unwrap();
@@ -97,7 +97,7 @@ work	default	user	memory	isolated (default)
 }
 
 #[test]
-fn what_is_proposed_can_be_run() {
+fn vaultinfo_proposal_is_valid_shell_script() {
     let sandbox = Sandbox::installed();
     let registry = r#"{"DefaultVaultName":"","Vaults":{"x":{"ModuleName":"Nobody.Knows"}}}"#;
     assert_data_eq!(
@@ -119,7 +119,7 @@ Nothing was registered: read the commands, and run those that you want.
 }
 
 #[test]
-fn what_writes_to_a_vault_is_refused() {
+fn import_of_vaultinfo_rejects_write_options_and_bad_input() {
     let sandbox = there();
     assert_data_eq!(
         sandbox.run("import vaults.given --from vaultinfo --vault work", &[]),

@@ -15,7 +15,7 @@ fn with_map() -> Sandbox {
 }
 
 #[test]
-fn json_value_is_printed_as_its_text() {
+fn json_value_is_printed_verbatim() {
     let sandbox = Sandbox::with_work();
     for text in ["5", " [1,\n 2]\n", "null", "\"a\"", "{\"a\": 1.0}"] {
         sandbox.feed(text, "set j --kind json --stdin --exact").succeeds();
@@ -45,7 +45,7 @@ Caused by: not JSON at byte 33: an object before it has a name twice
 }
 
 #[test]
-fn field_is_found_by_name_and_by_pointer() {
+fn field_is_found_by_name_or_json_pointer() {
     let sandbox = with_map();
     sandbox
         .feed(r#"{"a/b": "x", "/port": "exact", "": 0}"#, "set odd --kind map --stdin")
@@ -95,7 +95,7 @@ exit code 0
 }
 
 #[test]
-fn null_and_pointer_to_nothing_are_no_such_value() {
+fn null_or_missing_json_pointer_target_exits_3() {
     let sandbox = with_map();
     for field in ["none", "/hosts/1/no"] {
         sandbox.run("get m --field", &[field]).ends_with(3);
@@ -150,7 +150,7 @@ Caused by: no field has that name, and in a JSON pointer `~` is written `~0`
 }
 
 #[test]
-fn map_takes_any_json_and_gives_it_back_as_it_was() {
+fn map_keeps_json_fields_verbatim() {
     let sandbox = with_map();
     let json = sandbox.run("get m --json", &[]);
     assert_eq!(
@@ -164,7 +164,7 @@ fn map_takes_any_json_and_gives_it_back_as_it_was() {
 }
 
 #[test]
-fn changed_field_keeps_its_type_and_all_others() {
+fn set_field_keeps_field_type_and_other_fields() {
     let sandbox = with_map();
     let all = || String::from_utf8(sandbox.run("get m --json", &[]).succeeds().to_vec()).unwrap();
     let mut before = all();
@@ -216,7 +216,7 @@ Code: E12.field-type
 }
 
 #[test]
-fn pointer_and_kind_are_refused_where_one_field_is_set() {
+fn set_field_with_pointer_or_kind_is_rejected() {
     let sandbox = with_map();
     assert_data_eq!(
         sandbox.feed("x", "set m --stdin --field /hosts/0"),
@@ -285,7 +285,7 @@ Exported 0 secrets to standard output.
 /// Runs against the real server: what others wrote there keeps its types.
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_changed_field_of_a_server_leaves_all_others_as_they_were() {
+fn needs_bao_set_field_on_server_keeps_other_fields() {
     let (server, dir) = (Bao::shared(), unique("typed"));
     let sandbox = Sandbox::with_work();
     sandbox.run("plugin install --yes", &[hashicorp().to_str().unwrap()]).succeeds();

@@ -15,7 +15,7 @@ fn two_vaults() -> Sandbox {
 }
 
 #[test]
-fn all_vaults_are_listed_by_name_and_no_values() {
+fn list_prints_all_vaults_without_values() {
     let sandbox = two_vaults();
     assert_data_eq!(
         sandbox.run("list -q", &[]),
@@ -71,7 +71,7 @@ exit code 0
 }
 
 #[test]
-fn a_vault_that_cannot_be_asked_is_a_warning_and_the_exit_code_remembers() {
+fn list_with_unavailable_vault_warns_and_exits_5() {
     let sandbox = two_vaults();
     std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
     assert_data_eq!(
@@ -111,7 +111,7 @@ Code: E12.damaged
 }
 
 #[test]
-fn without_vaults_there_is_nothing_to_list() {
+fn list_without_vaults_prints_nothing() {
     assert_data_eq!(
         Sandbox::empty().run("list", &[]),
         str![[r#"
@@ -122,7 +122,7 @@ exit code 0
 }
 
 #[test]
-fn name_that_ends_like_a_directory_lists_what_is_below_it() {
+fn list_with_trailing_slash_lists_names_below() {
     let sandbox = two_vaults();
     sandbox.feed(CANARY, "set db/a/b --stdin").succeeds();
     sandbox.feed(CANARY, "set dbx --stdin").succeeds();

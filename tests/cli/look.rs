@@ -30,7 +30,7 @@ fn at_terminal(sandbox: &Sandbox, words: &str, variables: &[(&str, &str)]) -> St
 }
 
 #[test]
-fn a_terminal_gets_colours_unless_somebody_said_no() {
+fn terminal_output_is_coloured_unless_disabled() {
     let sandbox = Sandbox::empty();
     let plain = "Error: No vault `nosuch` is registered\n\
                  Hint: run `keystead vault list` to see the vaults\n\
@@ -49,7 +49,7 @@ fn a_terminal_gets_colours_unless_somebody_said_no() {
 }
 
 #[test]
-fn a_pipe_gets_none_unless_somebody_asked() {
+fn piped_output_is_plain_unless_colour_is_forced() {
     let sandbox = Sandbox::empty();
     let piped = |words: &str, variables: &[(&str, &str)]| {
         let mut command = sandbox.command(words, &[]);
@@ -105,7 +105,7 @@ const HARMFUL: [char; 8] =
     ['\u{9b}', '\u{1b}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{200b}', '\u{e0041}'];
 
 #[test]
-fn foreign_text_is_escaped_on_a_terminal_and_dropped_nowhere() {
+fn foreign_text_is_escaped_on_terminal_and_kept_in_pipe() {
     let sandbox = Sandbox::with_work();
     let name = "gnp\u{202e}exe\u{2069}\u{200f}\u{2028}\u{e0041}";
     let note = format!("a\nb\t{}c", HARMFUL.iter().collect::<String>());
@@ -163,7 +163,7 @@ fn foreign_text_is_escaped_on_a_terminal_and_dropped_nowhere() {
 }
 
 #[test]
-fn a_name_that_is_not_there_brings_to_mind_one_that_is() {
+fn misspelt_name_error_suggests_similar_name() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set db/password --stdin").succeeds();
     let variables = [("NO_COLOR", "1"), ("KEYSTEAD_NAMES_TIMEOUT", "60s")];
@@ -298,7 +298,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn a_new_user_is_shown_the_first_steps() {
+fn command_without_arguments_prints_first_steps() {
     let sandbox = Sandbox::empty();
     let alone = sandbox.run("", &[]);
     alone.ends_with(2);

@@ -213,7 +213,7 @@ fn needs_bao_kv_2_loses_no_update() {
 /// The server cannot check a version here: the processes of one user take a lock.
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_kv_1_loses_no_update_of_one_user() {
+fn needs_bao_kv_1_loses_no_update_of_same_user() {
     let sandbox = mounted(1);
     fields_are_kept(&sandbox);
     moved_secrets_are_kept(&sandbox);
@@ -236,7 +236,7 @@ fn needs_bao_kv_1_loses_no_update_of_one_user() {
 
 /// While another process has the locks, no command writes or removes, and each says why.
 #[test]
-fn every_write_waits_for_the_lock_of_its_secret() {
+fn every_write_waits_for_secret_lock() {
     let sandbox = Sandbox::installed();
     sandbox.run("plugin install --yes", &[ledger().to_str().unwrap()]).succeeds();
     let register = "vault register work --plugin ledger:slip --yes --param ledger=work.secrets";

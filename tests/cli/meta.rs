@@ -46,7 +46,7 @@ fn write_odd(sandbox: &Sandbox, name: &str, entries: &[(&str, MetadataValue)]) {
 }
 
 #[test]
-fn keys_are_merged_replaced_and_removed() {
+fn metadata_keys_are_merged_replaced_and_removed() {
     let sandbox = with_token();
     assert_data_eq!(
         sandbox.run("meta set token owner=ann port:=5432 expires=2100-01-31 tags=prod,db", &[]),
@@ -162,7 +162,7 @@ Kind:  text
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn invalid_metadata_change_is_rejected() {
     let sandbox = with_token();
     let plain = plugin_files::plugin("in-order");
     sandbox.run("plugin install --yes", &[plain.to_str().unwrap()]).succeeds();
@@ -283,7 +283,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn secrets_are_chosen_by_expiry_and_tags() {
+fn list_filters_by_expiry_and_tags() {
     let sandbox = Sandbox::with_work();
     for (name, meta) in [
         ("db/old", format!("expires={}", days(-3))),
@@ -359,7 +359,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn what_has_expired_is_given_out_with_a_warning() {
+fn get_of_expired_secret_warns() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set old --stdin --meta expires=2020-01-31").succeeds();
     sandbox.feed(CANARY, "set new --stdin --meta expires=2100-01-31").succeeds();
@@ -428,7 +428,7 @@ Metadata:
 }
 
 #[test]
-fn what_others_wrote_under_known_keys_is_shown_as_it_is() {
+fn known_metadata_keys_of_wrong_kind_are_shown_unchanged() {
     let sandbox = with_token();
     let odd = [
         ("created", MetadataValue::Boolean(true)),
@@ -485,7 +485,7 @@ exit code 0
 }
 
 #[test]
-fn time_may_be_said_from_now_on() {
+fn relative_time_is_accepted_as_metadata() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin --meta expires=90d").succeeds();
     let expires = |sandbox: &Sandbox| {

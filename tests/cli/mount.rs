@@ -37,7 +37,7 @@ fn lists(path: &Path) -> String {
 }
 
 #[test]
-fn bind_mount_of_our_own_dirs_is_not_granted() {
+fn bind_mount_of_keystead_dirs_is_not_granted() {
     let sandbox = home();
     std::fs::create_dir(sandbox.here("second")).unwrap();
     std::fs::create_dir_all(sandbox.root().join("data/settings")).unwrap();
@@ -91,7 +91,7 @@ fn bind_mount_of_our_own_dirs_is_not_granted() {
 }
 
 #[test]
-fn bind_mount_of_one_file_of_our_own_is_not_granted() {
+fn bind_mount_of_keystead_file_is_not_granted() {
     let sandbox = home();
     let file = actor(sandbox.root(), &["files:{keep.to}:rw"], Path::new("/nonexistent"));
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -103,7 +103,7 @@ fn bind_mount_of_one_file_of_our_own_is_not_granted() {
 }
 
 #[test]
-fn link_in_a_dir_that_a_plugin_writes_under_another_path_is_not_followed() {
+fn link_in_bind_mounted_plugin_writable_dir_is_rejected() {
     let sandbox = home();
     for dir in ["own/deep", "second", "secret"] {
         std::fs::create_dir(sandbox.here(dir)).unwrap();
@@ -124,7 +124,7 @@ fn link_in_a_dir_that_a_plugin_writes_under_another_path_is_not_followed() {
 }
 
 #[test]
-fn file_of_an_overlay_is_the_same_after_it_was_copied_up() {
+fn overlay_file_stays_accessible_after_copy_up() {
     let sandbox = home();
     let merged = sandbox.here("merged");
     std::fs::create_dir(&merged).unwrap();
@@ -148,7 +148,7 @@ fn file_of_an_overlay_is_the_same_after_it_was_copied_up() {
 }
 
 #[test]
-fn restored_home_has_the_grants_it_had() {
+fn restored_home_keeps_grants() {
     let sandbox = home();
     std::fs::write(sandbox.here("own/file"), "kept").unwrap();
     let get = lists(&sandbox.here("own"));
@@ -163,7 +163,7 @@ fn restored_home_has_the_grants_it_had() {
 }
 
 #[test]
-fn home_that_is_a_link_is_one_home_under_both_paths() {
+fn home_behind_link_has_same_grants_under_both_paths() {
     let sandbox = home();
     let link = sandbox.root().join("link");
     std::os::unix::fs::symlink("home", &link).unwrap();

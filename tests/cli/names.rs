@@ -22,7 +22,7 @@ fn names(sandbox: &Sandbox, vault: &str) -> Vec<String> {
 }
 
 #[test]
-fn import_of_two_spellings_of_one_name_refuses_the_second() {
+fn import_of_equal_names_rejects_second_spelling() {
     let sandbox = two_stores();
     let rows = "{\"schema\":1,\"name\":\"Stra\u{df}e\",\"value\":{\"text\":\"one\"}}\n\
                 {\"schema\":1,\"name\":\"STRA\u{1e9e}E\",\"value\":{\"text\":\"two\"}}\n";
@@ -41,7 +41,7 @@ fn import_of_two_spellings_of_one_name_refuses_the_second() {
 }
 
 #[test]
-fn case_sensitive_store_takes_its_own_backup() {
+fn case_sensitive_vault_imports_its_own_export() {
     let sandbox = two_stores();
     for name in ["Token", "token", "TOKEN"] {
         sandbox
@@ -60,7 +60,7 @@ fn case_sensitive_store_takes_its_own_backup() {
 }
 
 #[test]
-fn listing_is_sorted_by_the_vaults_rule() {
+fn list_is_sorted_by_name_equality_rule_of_vault() {
     let sandbox = two_stores();
     for name in ["b", "A", "C", "a2"] {
         for vault in ["folded", "exact"] {
@@ -84,7 +84,7 @@ fn slip() -> Sandbox {
 
 /// Each case: what the vault has at first, the rows, and how the import is called.
 #[test]
-fn import_of_two_spellings_refuses_the_second_where_only_the_vault_knows() {
+fn import_with_unknown_name_rule_rejects_second_spelling() {
     for (there, names, more) in [
         (Some("TOKEN"), ["Token", "token"], "--replace"),
         (Some("TOKEN"), ["Token", "TOKEN"], "--replace"),
@@ -115,7 +115,7 @@ fn import_of_two_spellings_refuses_the_second_where_only_the_vault_knows() {
 }
 
 #[test]
-fn listing_and_export_match_names_by_the_vaults_rule() {
+fn list_and_export_patterns_use_name_rule_of_vault() {
     let sandbox = two_stores();
     for name in ["Token", "Stra\u{df}e"] {
         for vault in ["folded", "exact"] {
@@ -148,7 +148,7 @@ fn listing_and_export_match_names_by_the_vaults_rule() {
 }
 
 #[test]
-fn export_of_a_secret_that_is_not_there_is_no_such_secret() {
+fn export_of_missing_secret_exits_3() {
     let sandbox = two_stores();
     sandbox.feed("x", "set Token -V folded --stdin").succeeds();
     for words in ["export NOSUCH", "export NOSUCH -V folded", "export NOSUCH --dry-run"] {
@@ -165,7 +165,7 @@ fn export_of_a_secret_that_is_not_there_is_no_such_secret() {
 }
 
 #[test]
-fn vault_that_does_not_say_its_rule_is_asked_for_a_name() {
+fn vault_with_unknown_name_rule_is_queried_for_name() {
     let sandbox = slip();
     sandbox.feed("x", "set Token -V slip --stdin").succeeds();
     for words in ["list -q TOKEN -V slip", "export -q TOKEN -V slip --yes"] {
@@ -175,7 +175,7 @@ fn vault_that_does_not_say_its_rule_is_asked_for_a_name() {
 }
 
 #[test]
-fn copy_and_move_keep_the_vaults_spelling() {
+fn copy_and_move_keep_spelling_of_source() {
     let sandbox = two_stores();
     for name in ["Copied", "Moved", "db*"] {
         sandbox.feed("x", &format!("set {name} -V folded --stdin")).succeeds();
@@ -193,7 +193,7 @@ fn copy_and_move_keep_the_vaults_spelling() {
 }
 
 #[test]
-fn move_to_another_spelling_renames_where_the_vault_can() {
+fn move_to_other_spelling_renames_secret() {
     let sandbox = two_stores();
     sandbox.feed("x", "set Token -V folded --stdin").succeeds();
     sandbox.run("move Token --as TOKEN --from folded --to folded", &[]).succeeds();
@@ -211,7 +211,7 @@ fn move_to_another_spelling_renames_where_the_vault_can() {
 }
 
 #[test]
-fn refused_name_is_answered_with_the_names_that_the_vault_takes() {
+fn rejected_name_error_describes_allowed_names() {
     let sandbox = Sandbox::installed();
     sandbox.run("plugin install --yes", &[files().to_str().unwrap()]).succeeds();
     let register = "vault register work --plugin files:read-write --yes --param folder=work";

@@ -55,7 +55,7 @@ fn line_that_is_too_long_is_refused_and_no_shell_runs_it() {
 }
 
 #[test]
-fn marked_paste_of_one_line_is_taken_and_of_several_refused() {
+fn bracketed_paste_of_one_line_is_accepted() {
     let sandbox = Sandbox::with_work();
     let ask = || {
         let mut command = sandbox.command("set a --color never", &[]);
@@ -139,7 +139,7 @@ fn value_is_asked_for_wherever_there_is_a_terminal() {
 }
 
 #[test]
-fn set_says_what_is_wrong_with_the_vault_before_it_asks() {
+fn set_reports_vault_error_before_prompt() {
     let sandbox = Sandbox::with_work();
     sandbox.run("vault register lost --plugin memory --param file=lost.secrets", &[]).succeeds();
     let file = sandbox.root().join("home/.config/keystead/vaults/lost.toml");

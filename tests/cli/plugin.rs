@@ -18,7 +18,7 @@ fn copy(sandbox: &Sandbox, name: &str) {
 }
 
 #[test]
-fn installing_shows_what_it_is_and_needs_a_yes() {
+fn plugin_install_prints_manifest_and_requires_confirmation() {
     let sandbox = Sandbox::empty();
     assert_data_eq!(
         sandbox.run("plugin install", &[file()]),
@@ -110,7 +110,7 @@ memory (user): ok, SHA-256 [SHA256]
 }
 
 #[test]
-fn show_runs_nothing_and_describes() {
+fn plugin_show_describes_plugin_or_rejects_file() {
     let sandbox = Sandbox::installed();
     assert_data_eq!(
         sandbox.run("plugin show memory", &[]),
@@ -198,7 +198,7 @@ Caused by: it is not a file
 }
 
 #[test]
-fn show_in_json_has_all_that_the_text_has() {
+fn plugin_show_json_has_manifest_and_layer() {
     let sandbox = Sandbox::installed();
     let answer = sandbox.run("plugin show --json memory", &[]);
     let json: serde_json::Value = serde_json::from_slice(answer.succeeds()).unwrap();
@@ -213,7 +213,7 @@ fn show_in_json_has_all_that_the_text_has() {
 }
 
 #[test]
-fn a_file_others_can_change_is_not_installed_but_may_be_looked_at() {
+fn world_writable_plugin_is_shown_but_not_installed() {
     let sandbox = Sandbox::empty();
     copy(&sandbox, "open.so");
     let path = sandbox.here("open.so");
@@ -233,7 +233,7 @@ Code: E02.others-write
 }
 
 #[test]
-fn a_changed_file_is_not_used_until_it_is_trusted() {
+fn changed_plugin_file_is_rejected_until_trusted() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("v", "set a --stdin").succeeds();
     let dir = sandbox.root().join("home/.local/share/keystead/plugins");
@@ -324,7 +324,7 @@ Plugin `memory` is trusted as it is now.
 }
 
 #[test]
-fn in_process_needs_a_word_of_its_own() {
+fn danger_in_process_trust_allows_in_process_placement() {
     let sandbox = Sandbox::installed();
     assert_data_eq!(
         sandbox.run("plugin trust memory --danger-in-process --yes -q", &[]),
@@ -340,7 +340,7 @@ exit code 0
 }
 
 #[test]
-fn another_file_of_the_same_id_is_refused_and_trust_takes_it() {
+fn plugin_trust_replaces_file_of_same_id() {
     let sandbox = Sandbox::installed();
     let mut bytes = std::fs::read(plugin()).unwrap();
     bytes.push(0);
@@ -362,7 +362,7 @@ Code: E07.id-taken
 }
 
 #[test]
-fn removing_says_who_needs_it() {
+fn plugin_remove_warns_of_dependent_vaults() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.run("plugin remove memory --dry-run", &[]),
@@ -432,7 +432,7 @@ Warning: its plugin cannot be used: no plugin `memory` is installed
 }
 
 #[test]
-fn the_suite_names_each_obligation() {
+fn plugin_test_reports_each_obligation() {
     let sandbox = Sandbox::empty();
     let answer = sandbox.run("plugin test --many 50 --param file={vault}.secrets", &[file()]);
     let lines = String::from_utf8(answer.succeeds().to_vec()).unwrap();
@@ -455,7 +455,7 @@ Code: E01.no-such-kind
 }
 
 #[test]
-fn misspelt_member_is_shown_with_its_path() {
+fn unknown_manifest_member_is_reported_with_path() {
     let sandbox = Sandbox::empty();
     let request = r#"{"permission":"network","optional":true,"wy":"greets"}"#;
     let file = able_with(sandbox.root(), &[], request);

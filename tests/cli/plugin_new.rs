@@ -17,7 +17,7 @@ fn passes(sandbox: &Sandbox, file: &Path, words: &str) {
 }
 
 #[test]
-fn new_project_is_built_and_passes_plugin_test() {
+fn new_rust_project_builds_and_passes_plugin_test() {
     let sandbox = Sandbox::empty();
     let api = repository().join("plugin-api");
     sandbox.run("plugin new my-notes --api-path", &[api.to_str().unwrap()]).succeeds();
@@ -50,7 +50,7 @@ hello<no newline>
 }
 
 #[test]
-fn new_c_project_is_built_and_passes_plugin_test() {
+fn new_c_project_builds_and_passes_plugin_test() {
     let sandbox = Sandbox::empty();
     assert_data_eq!(
         sandbox.run("plugin new my-greeting --c --json", &[]),
@@ -71,7 +71,7 @@ exit code 0
 }
 
 #[test]
-fn vault_that_answers_late_is_no_broken_deadline() {
+fn slow_vault_keeps_deadline_obligation() {
     let sandbox = Sandbox::empty();
     sandbox.run("plugin new late --c", &[]).succeeds();
     let source = sandbox.here("late/plugin.c");
@@ -91,13 +91,13 @@ fn vault_that_answers_late_is_no_broken_deadline() {
 }
 
 #[test]
-fn full_and_c_exclude_each_other() {
+fn plugin_new_rejects_full_with_c() {
     let answer = Sandbox::empty().run("plugin new x --full --c", &[]);
     assert!(answer.ends_with(2).stderr.contains("--full"), "{answer}");
 }
 
 #[test]
-fn new_project_is_written_once() {
+fn plugin_new_rejects_nonempty_dir_and_bad_id() {
     let sandbox = Sandbox::empty();
     assert_data_eq!(
         sandbox.run("plugin new my-safe", &[]),

@@ -17,7 +17,7 @@ fn entries(sandbox: &Sandbox, dir: &str) -> usize {
 }
 
 #[test]
-fn tested_file_has_a_temporary_directory_and_what_is_granted() {
+fn plugin_test_confines_file_to_temporary_dir_and_grants() {
     let sandbox = Sandbox::empty();
     let relative = "plugin test --many 20 --param file=below/{vault}.secrets";
     let answer = sandbox.run(relative, &[file()]);
@@ -45,7 +45,7 @@ fn tested_file_has_a_temporary_directory_and_what_is_granted() {
 }
 
 #[test]
-fn references_are_below_the_current_dir_and_paths_below_the_temporary_one() {
+fn plugin_test_resolves_references_from_current_dir() {
     let sandbox = Sandbox::empty();
     std::fs::write(sandbox.here("password.txt"), "a password\n").unwrap();
     let words = "plugin test --many 20 --param file={vault}.secrets --param locked=file:password.txt \
@@ -56,7 +56,7 @@ fn references_are_below_the_current_dir_and_paths_below_the_temporary_one() {
 }
 
 #[test]
-fn progress_is_shown_at_a_terminal_and_what_was_tried_in_the_report() {
+fn plugin_test_shows_progress_only_on_terminal() {
     let sandbox = Sandbox::empty();
     let words = "plugin test --many 20 --param file={vault}.secrets";
     let mut command = sandbox.command(words, &[file()]);
@@ -75,7 +75,7 @@ fn progress_is_shown_at_a_terminal_and_what_was_tried_in_the_report() {
 }
 
 #[test]
-fn slow_vault_is_not_tried_for_all_and_exit_code_and_report_say_so() {
+fn plugin_test_of_slow_vault_reports_untried_and_exits_5() {
     let sandbox = Sandbox::empty();
     let slow = plugin("slow");
     // Ten calls are over after ten seconds at the earliest, and there are more obligations than that.
@@ -88,7 +88,7 @@ fn slow_vault_is_not_tried_for_all_and_exit_code_and_report_say_so() {
 }
 
 #[test]
-fn grant_that_is_none_or_reaches_our_own_dirs_is_refused() {
+fn plugin_test_rejects_invalid_grant_and_keystead_dirs() {
     let sandbox = Sandbox::installed();
     for wrong in ["moon", "files:here:rw", "files:{file}:rw", "env:LD_PRELOAD"] {
         sandbox.run("plugin test --grant", &[wrong, file()]).ends_with(2);
@@ -120,7 +120,7 @@ fn as_by_a_shell(command: &Command) -> Command {
 }
 
 #[test]
-fn secrets_of_the_suite_are_gone_when_a_signal_ends_the_test() {
+fn interrupted_plugin_test_removes_its_secrets() {
     let sandbox = Sandbox::empty();
     let kept = sandbox.here("kept.secrets");
     let grant = format!("files:{}/:rw", sandbox.here("").display());
@@ -151,7 +151,7 @@ fn secrets_of_the_suite_are_gone_when_a_signal_ends_the_test() {
 }
 
 #[test]
-fn temporary_directory_is_gone_when_a_signal_ends_the_test() {
+fn interrupted_plugin_test_removes_temporary_dir() {
     let sandbox = Sandbox::empty();
     let hangs = plugin("hangs");
     let [int, term] = [rustix::process::Signal::INT, rustix::process::Signal::TERM];

@@ -46,7 +46,7 @@ pub(super) fn locked() -> Sandbox {
 }
 
 #[test]
-fn set_asks_twice_and_shows_nothing() {
+fn set_prompts_twice_and_hides_input() {
     let sandbox = Sandbox::with_work();
     let mut session = at_terminal(sandbox.command("set a", &[]));
     session.exp_string("Value of `a`: ").unwrap();
@@ -82,7 +82,7 @@ fn set_asks_again_when_the_second_time_differs_and_then_writes_nothing() {
 }
 
 #[test]
-fn a_credential_asks_for_the_user_name_openly() {
+fn set_credential_shows_user_name_input() {
     let sandbox = Sandbox::with_work();
     let mut session = at_terminal(sandbox.command("set db --kind credential", &[]));
     session.exp_string("User name: ").unwrap();
@@ -97,7 +97,7 @@ fn a_credential_asks_for_the_user_name_openly() {
 }
 
 #[test]
-fn a_locked_vault_asks_and_no_command_line_shows_the_answer() {
+fn typed_password_appears_in_no_command_line() {
     let sandbox = locked();
     let mut session = at_terminal(sandbox.command("list", &[]));
     session.exp_string("Vault `safe` is locked.").unwrap();
@@ -116,7 +116,7 @@ fn a_locked_vault_asks_and_no_command_line_shows_the_answer() {
 }
 
 #[test]
-fn a_wrong_password_is_asked_for_again_and_then_no_more() {
+fn wrong_password_is_prompted_for_three_times() {
     let sandbox = locked();
     let mut session = at_terminal(sandbox.command("get a -V safe", &[]));
     for _ in 0..2 {
@@ -140,7 +140,7 @@ fn a_wrong_password_is_asked_for_again_and_then_no_more() {
 }
 
 #[test]
-fn an_answer_is_for_the_person_and_the_rest_for_the_pipe() {
+fn prompt_uses_terminal_with_redirected_streams() {
     let sandbox = locked();
     let program = env!("CARGO_BIN_EXE_keystead");
     let mut shell = sandbox.command("", &[]);
@@ -177,7 +177,7 @@ const COMPARED: &str = "before=$(stty -g); sh -c 'echo pid $$.; exec keystead ge
                         echo code $?; test \"$before\" = \"$(stty -g)\" && echo the same";
 
 #[test]
-fn breaking_off_leaves_the_terminal_as_it_was() {
+fn cancelled_prompt_restores_terminal() {
     let sandbox = locked();
     let mut session = script(&sandbox, COMPARED);
     session.exp_string("Password: ").unwrap();
@@ -199,7 +199,7 @@ fn breaking_off_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_loop_that_asks_can_be_interrupted() {
+fn ctrl_c_at_prompt_ends_shell_loop() {
     let sandbox = locked();
     // A shell that was started with this signal ignored, as in the background, never heeds it.
     for shell in ["sh", "bash"] {
@@ -220,7 +220,7 @@ fn a_loop_that_asks_can_be_interrupted() {
 }
 
 #[test]
-fn nothing_is_answered_and_nobody_else_asked_after_an_interruption() {
+fn interrupted_prompt_ends_command_without_output() {
     let sandbox = locked();
     let words = "vault register other --plugin memory --param file=other.secrets";
     sandbox.run(words, &[]).succeeds();
@@ -235,7 +235,7 @@ fn nothing_is_answered_and_nobody_else_asked_after_an_interruption() {
 }
 
 #[test]
-fn breaking_off_is_no_crash_of_the_plugin() {
+fn interrupted_prompt_counts_no_crash() {
     let sandbox = locked();
     // Three crashes are a quarantine.
     for signal in ["INT", "HUP", "TERM", "key"] {
@@ -258,7 +258,7 @@ fn breaking_off_is_no_crash_of_the_plugin() {
 }
 
 #[test]
-fn a_signal_from_elsewhere_ends_the_command_and_leaves_the_terminal_as_it_was() {
+fn signal_during_prompt_restores_terminal() {
     let sandbox = locked();
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
         let mut session = script(&sandbox, COMPARED);
@@ -278,7 +278,7 @@ fn a_signal_from_elsewhere_ends_the_command_and_leaves_the_terminal_as_it_was() 
 }
 
 #[test]
-fn a_command_that_was_put_to_sleep_asks_again_and_its_shell_has_the_terminal_meanwhile() {
+fn suspended_prompt_restores_terminal_and_prompts_again() {
     let sandbox = locked();
     let words = "set -m; before=$(stty -g); keystead get nosuch -V safe; \
                  test \"$before\" = \"$(stty -g)\" && echo the same; fg; echo code $?; \
@@ -298,7 +298,7 @@ fn a_command_that_was_put_to_sleep_asks_again_and_its_shell_has_the_terminal_mea
 }
 
 #[test]
-fn a_terminal_that_is_gone_ends_the_command_that_asks_there() {
+fn prompt_ends_when_terminal_is_gone() {
     let sandbox = locked();
     // `script` makes a terminal inside of ours, and takes it along when it is killed.
     let words = "echo outer $$.; exec script -q -c \
@@ -328,7 +328,7 @@ fn is_running(process: &Path) -> bool {
 }
 
 #[test]
-fn no_input_asks_nobody_even_at_a_terminal() {
+fn no_input_prevents_prompt_at_terminal() {
     let sandbox = locked();
     let session = at_terminal(sandbox.command("get a -V safe --no-input", &[]));
     let (rest, code) = end(session);
@@ -337,7 +337,7 @@ fn no_input_asks_nobody_even_at_a_terminal() {
 }
 
 #[test]
-fn installing_asks_and_no_means_no() {
+fn plugin_install_prompt_accepts_only_yes() {
     let sandbox = Sandbox::empty();
     for (answer, code) in [("n", 1), ("", 1), ("yes", 0)] {
         let mut session =
@@ -351,7 +351,7 @@ fn installing_asks_and_no_means_no() {
 }
 
 #[test]
-fn a_terminal_gets_a_newline_and_nothing_it_would_obey() {
+fn get_at_terminal_adds_newline_and_rejects_escapes() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("plain", "set a --stdin").succeeds();
     sandbox.feed("\u{1b}]0;owned\u{7}", "set escape --stdin").succeeds();
@@ -371,7 +371,7 @@ fn a_terminal_gets_a_newline_and_nothing_it_would_obey() {
 }
 
 #[test]
-fn whoever_waits_is_told_for_what() {
+fn waiting_message_names_vault_and_plugin() {
     let sandbox = Sandbox::empty();
     let file = crate::plugin_files::plugin("hangs");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
@@ -384,7 +384,7 @@ fn whoever_waits_is_told_for_what() {
 }
 
 #[test]
-fn replacing_several_asks_and_no_changes_nothing() {
+fn replacement_prompt_answered_no_changes_nothing() {
     let sandbox = Sandbox::with_work();
     sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
     for name in ["a", "b"] {
@@ -411,7 +411,7 @@ fn replacing_several_asks_and_no_changes_nothing() {
 }
 
 #[test]
-fn sentence_and_address_of_a_vault_that_waits_come_before_its_prompt() {
+fn waiting_challenge_prints_text_and_url_before_prompt() {
     let sandbox = Sandbox::empty();
     let file = crate::plugin_files::plugin("waits");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();

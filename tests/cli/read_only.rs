@@ -22,7 +22,7 @@ fn stamped() -> Sandbox {
 }
 
 #[test]
-fn read_only_metadata_is_shown_with_a_mark() {
+fn read_only_metadata_is_marked_in_output() {
     let sandbox = stamped();
     assert_data_eq!(
         sandbox.run("show token -V one", &[]),
@@ -55,7 +55,7 @@ exit code 0
 }
 
 #[test]
-fn key_that_is_read_only_is_refused_and_other_keys_change() {
+fn write_of_read_only_metadata_key_is_rejected() {
     let sandbox = stamped();
     for command in [
         "meta set token -V one owner=ann stamp=mine",
@@ -123,7 +123,7 @@ The metadata of `token` in vault `one` is so already.
 }
 
 #[test]
-fn copy_leaves_read_only_metadata_and_compares_without_it() {
+fn copy_ignores_read_only_metadata() {
     let sandbox = stamped();
     sandbox.run("copy token --from one --to two", &[]).succeeds();
     sandbox.run("copy token --from one --to work", &[]).succeeds();
@@ -155,7 +155,7 @@ fn copy_leaves_read_only_metadata_and_compares_without_it() {
 }
 
 #[test]
-fn export_has_no_read_only_metadata_and_import_takes_none() {
+fn export_and_import_omit_read_only_metadata() {
     let sandbox = stamped();
     sandbox.run("export -V one --output out.given --yes", &[]).succeeds();
     let line = std::fs::read_to_string(sandbox.here("out.given")).unwrap();
@@ -175,7 +175,7 @@ fn export_has_no_read_only_metadata_and_import_takes_none() {
 }
 
 #[test]
-fn lists_of_texts_come_back_through_each_command() {
+fn text_list_metadata_round_trips_through_commands() {
     let sandbox = stamped();
     let list = r#"urls:=["https://b/","","a\u001b,\"x\""]"#;
     sandbox.run("meta set token -V one none:=[]", &[list]).succeeds();
@@ -225,7 +225,7 @@ Metadata:
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_times_of_the_server_are_read_only_and_lists_come_back() {
+fn needs_bao_server_times_are_read_only_metadata() {
     let sandbox = Sandbox::with_work();
     sandbox.run("plugin install --yes", &[hashicorp().to_str().unwrap()]).succeeds();
     std::fs::write(sandbox.here("token.given"), ROOT).unwrap();

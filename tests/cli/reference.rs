@@ -24,7 +24,7 @@ fn with_open(sandbox: &Sandbox, redirection: &str, words: &str) -> Command {
 }
 
 #[test]
-fn get_takes_every_reference_and_prints_what_it_stands_for() {
+fn get_resolves_every_reference_kind() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(format!("{CANARY}-vault"), "set db/main --user bob --stdin").succeeds();
     given(&sandbox, "a.given");
@@ -63,7 +63,7 @@ exit code 0
 }
 
 #[test]
-fn with_a_vault_the_argument_is_a_name_whatever_it_looks_like() {
+fn get_with_vault_option_treats_reference_as_name() {
     let sandbox = Sandbox::with_work();
     for name in ["env:HOME", "file:/etc/hostname", "fd:0", r#"command:["touch","ran"]"#] {
         let mut set = sandbox.command("set --stdin -V work", &["--", name]);
@@ -78,7 +78,7 @@ fn with_a_vault_the_argument_is_a_name_whatever_it_looks_like() {
 }
 
 #[test]
-fn a_reference_that_leads_nowhere_says_where_it_led() {
+fn unresolvable_reference_error_names_source() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.here("binary.given"), [0xff, 0xfe]).unwrap();
     std::fs::File::create(sandbox.here("huge.given")).unwrap().set_len(1_048_577).unwrap();
@@ -137,7 +137,7 @@ Code: E01.unresolved
 }
 
 #[test]
-fn a_pipe_is_read_to_its_end_and_one_that_nobody_writes_to_ends_at_the_deadline() {
+fn pipe_reference_is_read_to_end_or_times_out() {
     let sandbox = Sandbox::with_work();
     let pipe = sandbox.here("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -163,7 +163,7 @@ Code: E01.unresolved
 }
 
 #[test]
-fn what_is_no_reference_is_a_fault_of_the_command_line() {
+fn malformed_reference_is_usage_error() {
     let sandbox = Sandbox::with_work();
     let tell = |words: &str| sandbox.run(words, &[]).to_string();
     let told: Vec<String> = [
@@ -234,7 +234,7 @@ Error: Only secrets of vaults have fields
 }
 
 #[test]
-fn parameters_and_standing_answers_are_the_same_references() {
+fn parameters_and_unlock_references_use_same_grammar() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.here("password.given"), format!("{CANARY}-password\n")).unwrap();
     sandbox.feed(format!("{CANARY}-password"), "set password --stdin").succeeds();
@@ -289,7 +289,7 @@ Code: E01.descriptor
 }
 
 #[test]
-fn references_that_lead_in_a_circle_are_refused() {
+fn reference_cycle_is_rejected() {
     let sandbox = Sandbox::with_work();
     let register = |name: &str, to: &str| {
         let more = [format!("--param=locked=keystead://{to}/password")];

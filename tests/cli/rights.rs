@@ -86,7 +86,7 @@ fn errors(output: &Output) -> String {
 
 #[test]
 #[ignore = "needs root"]
-fn set_id_copy_does_nothing_for_anybody_needs_root() {
+fn set_id_copy_of_command_does_nothing_needs_root() {
     let place = Place::new();
     let marker = place.home().join("marker");
     let mark = format!("command:[\"/usr/bin/touch\",{:?}]", marker.display().to_string());
@@ -126,7 +126,7 @@ fn set_id_copy_does_nothing_for_anybody_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn set_id_program_that_embeds_the_library_is_refused_by_its_first_call_needs_root() {
+fn set_id_program_using_library_is_rejected_needs_root() {
     let place = Place::new();
     crate::host::build(&["--package", "keystead", "--example", "embed"]);
     let embed = crate::host::target().join("debug/examples/embed");
@@ -150,7 +150,7 @@ fn set_id_program_that_embeds_the_library_is_refused_by_its_first_call_needs_roo
 
 #[test]
 #[ignore = "needs root"]
-fn ids_that_differ_without_a_set_id_file_are_refused_as_well_needs_root() {
+fn process_with_differing_ids_is_rejected_needs_root() {
     let place = Place::new();
     let copy = place.copy("plain", 0o755);
     for words in
@@ -172,7 +172,7 @@ fn ids_that_differ_without_a_set_id_file_are_refused_as_well_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn with_file_capabilities_only_the_systems_dirs_count_needs_root() {
+fn file_capabilities_limit_command_to_system_dirs_needs_root() {
     let place = Place::new();
     let plain = place.copy("plain", 0o755);
     let registration = place.home().join(".config/keystead/vaults/mine.toml");
@@ -204,7 +204,7 @@ fn with_file_capabilities_only_the_systems_dirs_count_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn runner_serves_its_own_user_only_needs_root() {
+fn runner_serves_only_its_own_user_needs_root() {
     let place = Place::new();
     let copy = place.copy("plain", 0o755);
     let started = |user: u32| {
@@ -249,7 +249,7 @@ fn home_of_another_user_is_named_where_it_is_refused_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn user_without_a_number_owns_nothing_needs_root() {
+fn unmapped_user_id_owns_nothing_needs_root() {
     let place = Place::new();
     let copy = place.copy("plain", 0o755);
     let mut command = Command::new("unshare");
@@ -267,7 +267,7 @@ fn user_without_a_number_owns_nothing_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities_needs_root() {
+fn system_vault_of_capable_copy_opens_in_runner_needs_root() {
     let place = Place::new();
     let root = place.0.path();
     place.capable("capable", true);

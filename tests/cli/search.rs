@@ -34,7 +34,7 @@ fn with_vault(sandbox: &Sandbox, vault: &str, words: &str, input: &str) -> Answe
 }
 
 #[test]
-fn keystead_vault_is_the_default_vault_of_one_command() {
+fn keystead_vault_variable_sets_default_vault() {
     let sandbox = two_vaults();
     for vault in ["home", "work"] {
         set(&sandbox, vault, "token");
@@ -61,7 +61,7 @@ new	work	text
 }
 
 #[test]
-fn keystead_vault_that_names_no_vault_is_told() {
+fn keystead_vault_variable_with_unknown_vault_is_error() {
     let sandbox = two_vaults();
     set(&sandbox, "home", "token");
     assert_data_eq!(
@@ -124,7 +124,7 @@ token	home	text
 }
 
 #[test]
-fn a_vault_out_of_searches_is_listed_and_answers_by_its_name() {
+fn vault_excluded_from_search_is_listed_and_found_by_name() {
     let sandbox = two_vaults();
     let words = "vault register attic --no-search --plugin memory --param file=attic.secrets";
     sandbox.run(words, &[]).succeeds();
@@ -167,7 +167,7 @@ token	attic	text
 }
 
 #[test]
-fn show_finds_the_secret_that_get_would() {
+fn show_searches_vaults_in_order_of_get() {
     let sandbox = two_vaults();
     sandbox.run("vault register aardvark --plugin memory --param file=a.secrets", &[]).succeeds();
     set(&sandbox, "work", "token");
@@ -205,7 +205,7 @@ exit code 0
 }
 
 #[test]
-fn names_that_differ_by_case_are_two_secrets() {
+fn names_differing_in_case_are_distinct_secrets() {
     let sandbox = two_vaults();
     for name in ["Token", "token", "TOKEN"] {
         set(&sandbox, "home", name);
@@ -239,7 +239,7 @@ Code: E12.no-such-secret
 }
 
 #[test]
-fn names_that_look_like_patterns_are_names() {
+fn pattern_like_names_are_taken_literally() {
     let sandbox = two_vaults();
     let names = ["*", "?", "[ab]", "a*", "ab", "a?", "-V", "a"];
     for name in names {
@@ -322,7 +322,7 @@ ab	home	text
 }
 
 #[test]
-fn a_listing_is_sorted_by_name_and_then_by_vault() {
+fn list_is_sorted_by_name_then_vault() {
     let sandbox = two_vaults();
     sandbox.run("vault register Attic --plugin memory --param file=attic.secrets", &[]).succeeds();
     for vault in ["work", "Attic", "home"] {

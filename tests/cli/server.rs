@@ -39,7 +39,7 @@ fn account(sandbox: &Sandbox, vault: &str, placement: &str) -> String {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_a_vault_is_unlocked_once_until_it_is_locked_or_its_token_ends() {
+fn needs_bao_unlocked_vault_stays_open_until_lock_or_revoke() {
     let sandbox = sandbox();
     let user = account(&sandbox, "team", "isolated");
     let unlock = "vault unlock team --unlock password=file:pass.given --for 8h";
@@ -77,7 +77,7 @@ fn needs_bao_a_vault_is_unlocked_once_until_it_is_locked_or_its_token_ends() {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_two_vaults_with_two_accounts_never_mix() {
+fn needs_bao_vaults_with_different_accounts_stay_separate() {
     let sandbox = sandbox();
     for placement in ["isolated", "in-process"] {
         let vaults = ["mine", "yours"].map(|name| format!("{name}-{placement}"));
@@ -154,7 +154,7 @@ fn put(name: &str, value: &str) {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_hundred_processes_with_keep_login_log_in_once() {
+fn needs_bao_100_processes_with_keep_login_log_in_once() {
     let sandbox = sandbox();
     let name = unique("hundred");
     let value = format!("{CANARY} of all");
@@ -181,7 +181,7 @@ fn needs_bao_hundred_processes_with_keep_login_log_in_once() {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_vaults_of_one_approle_share_its_login_until_one_is_locked() {
+fn needs_bao_vaults_of_same_approle_share_login_until_lock() {
     let sandbox = sandbox();
     let name = unique("shared");
     let id = role(&sandbox, &name, 0);
@@ -200,7 +200,7 @@ fn needs_bao_vaults_of_one_approle_share_its_login_until_one_is_locked() {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_two_approles_never_use_each_others_login() {
+fn needs_bao_different_approles_do_not_share_login() {
     for placement in ["isolated", "in-process"] {
         two_approles(placement);
     }
@@ -234,7 +234,7 @@ fn two_approles(placement: &str) {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_get_without_keep_login_keeps_nothing() {
+fn needs_bao_get_without_keep_login_keeps_no_session() {
     let sandbox = sandbox();
     let name = unique("none");
     let id = role(&sandbox, &name, 0);
@@ -256,7 +256,7 @@ fn needs_bao_get_without_keep_login_keeps_nothing() {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_renewed_token_stays_unlocked_until_the_end_that_was_given() {
+fn needs_bao_renewed_token_stays_unlocked_until_requested_end() {
     let sandbox = sandbox();
     let user = account(&sandbox, "team", "isolated");
     let short = json!({ "token_ttl": "15s", "token_max_ttl": "1h" });

@@ -7,7 +7,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{Answer, CANARY, Sandbox};
 
 #[test]
-fn a_value_is_never_taken_from_the_command_line() {
+fn set_rejects_value_on_command_line() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.run("set a hunter2", &[]),
@@ -106,7 +106,7 @@ fn empty_value_is_refused_unless_it_is_meant() {
 }
 
 #[test]
-fn without_a_terminal_the_value_must_come_from_somewhere() {
+fn set_non_interactive_without_value_exits_4() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         at_null(&sandbox, "set a"),
@@ -143,7 +143,7 @@ Hint: add `--user NAME`
 }
 
 #[test]
-fn what_was_done_is_said_unless_quiet() {
+fn set_prints_result_unless_quiet() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.feed(CANARY, "set a --stdin"),
@@ -173,7 +173,7 @@ exit code 0
 }
 
 #[test]
-fn one_final_newline_is_the_shells() {
+fn set_strips_final_newline_unless_exact() {
     let sandbox = Sandbox::with_work();
     let get = || sandbox.run("get a", &[]).succeeds().to_vec();
     sandbox.feed("x\n\n", "set a --stdin").succeeds();
@@ -214,7 +214,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn what_is_not_text_is_refused_as_text() {
+fn set_of_invalid_utf8_as_text_is_rejected() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.feed([b'a', 0xff], "set a --stdin"),
@@ -230,7 +230,7 @@ Hint: add `--kind bytes` to keep it as bytes
 }
 
 #[test]
-fn map_that_is_no_json_object_is_refused_where_it_is_wrong() {
+fn set_of_invalid_map_names_error_position() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.feed("{\"port\":\n 05432}", "set a --kind map --stdin"),
@@ -267,7 +267,7 @@ Caused by: line 1, column 6: a value must follow
 }
 
 #[test]
-fn one_field_is_changed_and_the_others_stay() {
+fn set_field_keeps_other_fields_and_metadata() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("{\"a\":\"1\",\"b\":\"2\"}", "set m --kind map --stdin --meta k=v").succeeds();
     sandbox.feed("3", "set m --field b --stdin").succeeds();
@@ -296,7 +296,7 @@ Code: E12.not-a-map
 }
 
 #[test]
-fn no_clobber_keeps_what_is_there() {
+fn set_with_no_clobber_keeps_existing_secret() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("first", "set a --stdin --no-clobber").succeeds();
     assert_data_eq!(
@@ -314,7 +314,7 @@ Code: E12.secret-exists
 }
 
 #[test]
-fn a_dry_run_changes_nothing() {
+fn dry_run_of_set_and_remove_changes_nothing() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.feed(CANARY, "set a --stdin --dry-run"),
@@ -342,7 +342,7 @@ Would remove `a` from vault `work`; nothing was changed
 }
 
 #[test]
-fn metadata_has_kinds_and_replaces_all_there_was() {
+fn set_meta_replaces_all_metadata() {
     let sandbox = Sandbox::with_work();
     let words = "set a --stdin --meta t=x --meta n:=-3 --meta b:=false --meta at@=2030-01-31T06:00:00+01:00";
     sandbox.feed("v", words).succeeds();
@@ -398,7 +398,7 @@ Error: The metadata key `k` is given twice
 }
 
 #[test]
-fn options_that_do_not_fit_are_refused() {
+fn set_rejects_conflicting_options_and_missing_vault() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.feed("x", "set a --stdin --kind text --user bob"),
@@ -448,7 +448,7 @@ Code: E01.no-default-vault
 }
 
 #[test]
-fn odd_names_are_ordinary_names() {
+fn unusual_names_are_accepted() {
     let sandbox = Sandbox::with_work();
     for name in ["*", "a?[b]", "Token", "token", "two words", "grün/鍵", "-dash", "\u{202e}x"] {
         let command = sandbox.command("set --stdin --", &[name]);
@@ -470,7 +470,7 @@ Caused by: a secret's name has the control character U+000A
 }
 
 #[test]
-fn what_is_removed_is_gone_and_nothing_else() {
+fn remove_deletes_only_named_secret() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin").succeeds();
     sandbox.feed(CANARY, "set b --stdin").succeeds();
@@ -506,7 +506,7 @@ exit code 0
 }
 
 #[test]
-fn a_vault_that_keeps_nothing_says_so_when_it_is_written_to() {
+fn set_warns_of_vault_without_file() {
     let sandbox = Sandbox::installed();
     sandbox.run("vault register brief --plugin memory", &[]).succeeds();
     assert_data_eq!(

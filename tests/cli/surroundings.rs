@@ -8,7 +8,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox, plugin};
 
 #[test]
-fn all_works_without_a_home_where_both_dirs_are_given() {
+fn commands_work_without_home_with_both_dir_variables() {
     let sandbox = Sandbox::empty();
     let run = |words: &str, more: &[&str], input: &str| {
         let mut command = sandbox.command(words, more);
@@ -33,7 +33,7 @@ fn all_works_without_a_home_where_both_dirs_are_given() {
 }
 
 #[test]
-fn without_any_dir_it_says_which_variable_to_set() {
+fn missing_dirs_error_names_variables() {
     let sandbox = Sandbox::empty();
     let run = |words: &str, more: &[&str]| {
         let mut command = sandbox.command(words, more);
@@ -77,7 +77,7 @@ Code: E12.no-such-secret
 }
 
 #[test]
-fn a_relative_dir_in_a_variable_is_refused_and_on_the_command_line_it_is_not() {
+fn relative_config_dir_is_rejected_in_variable_only() {
     let sandbox = Sandbox::with_work();
     let mut command = sandbox.command("vault list", &[]);
     command.env("KEYSTEAD_CONFIG_DIR", "config");
@@ -100,7 +100,7 @@ Error: `KEYSTEAD_CONFIG_DIR` is `config`, which is not an absolute path
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_error() {
+fn closed_pipe_reader_is_no_error() {
     let sandbox = Sandbox::with_work();
     for n in 0..3 {
         sandbox.feed("v", &format!("set a-long-name-to-fill-the-pipe-{n} --stdin")).succeeds();
@@ -126,7 +126,7 @@ fn a_reader_that_has_gone_is_no_error() {
 }
 
 #[test]
-fn a_full_disk_is_an_error() {
+fn full_disk_on_stdout_is_error() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("v", "set a --stdin").succeeds();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
@@ -142,7 +142,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn nothing_in_a_projects_dir_is_used() {
+fn files_in_current_dir_are_not_configuration() {
     let sandbox = Sandbox::empty();
     let registration = "plugin = \"memory\"\ngrants = []\n";
     // As many places as somebody could hope for.
@@ -208,7 +208,7 @@ fn closed_standard_stream_is_an_error_and_null_is_none() {
 }
 
 #[test]
-fn what_cannot_be_looked_up_is_not_said_to_be_missing() {
+fn unreadable_layer_is_not_reported_as_missing() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin").succeeds();
     let commands = [
@@ -255,7 +255,7 @@ fn what_cannot_be_looked_up_is_not_said_to_be_missing() {
 }
 
 #[test]
-fn vault_of_the_variable_is_unknown_as_one_of_the_option_is() {
+fn unknown_vault_in_variable_exits_3() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin").succeeds();
     for words in [

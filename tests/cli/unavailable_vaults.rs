@@ -57,7 +57,7 @@ const ALL: [&str; 5] =
     ["-q get first", "-q get last", "-q get last --any", "-q show last", "-q list"];
 
 #[test]
-fn a_locked_vault_in_between() {
+fn search_stops_at_locked_vault() {
     let sandbox = home();
     std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
     let words = "vault register fishy --plugin memory --param file=fishy.secrets \
@@ -109,7 +109,7 @@ Warning: vault `fishy` is not listed: vault `fishy` is locked
 }
 
 #[test]
-fn a_vault_in_between_whose_plugin_is_gone() {
+fn search_stops_at_vault_with_missing_plugin() {
     let sandbox = with(plugin("in-order"), "in-order");
     sandbox.run("plugin remove in-order --yes", &[]).succeeds();
     assert_data_eq!(
@@ -160,7 +160,7 @@ Warning: vault `fishy` is not listed: vault `fishy` cannot be opened: no plugin 
 }
 
 #[test]
-fn a_vault_in_between_that_is_late() {
+fn search_stops_at_vault_that_times_out() {
     let sandbox = with(plugin("hangs"), "hangs");
     let lines = ["-q get first", "-q get last --timeout 3s", "-q get last --any --timeout 3s"];
     assert_data_eq!(
@@ -219,7 +219,7 @@ Warning: vault `fishy` is not listed: plugin `list-hangs` failed in vault `fishy
 }
 
 #[test]
-fn of_many_bad_vaults_each_is_one_warning() {
+fn list_warns_once_per_unavailable_vault() {
     let sandbox = home();
     let bad = ["list-hangs", "page-over", "cursor-still", "panics-on-open", "in-order"];
     for id in bad {

@@ -37,7 +37,7 @@ fn with(sandbox: &Sandbox, words: &str, variables: &[(&str, &str)]) -> super::sa
 }
 
 #[test]
-fn an_answer_comes_from_any_reference_and_stands_before_or_behind_the_command() {
+fn unlock_option_accepts_any_reference_and_position() {
     let sandbox = safe();
     let kept = format!("{CANARY} kept");
     let env = [("PASS", CANARY)];
@@ -67,7 +67,7 @@ fn an_answer_comes_from_any_reference_and_stands_before_or_behind_the_command() 
 }
 
 #[test]
-fn an_answer_of_the_command_line_goes_before_the_registered_one() {
+fn unlock_option_overrides_registered_unlock_reference() {
     let sandbox = safe();
     let words = "vault register safe --plugin memory --param file=safe.secrets --replace \
                  --param locked=file:pass.given --unlock password=file:wrong.given";
@@ -87,7 +87,7 @@ Code: E12.denied
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_options_that_would_answer_it() {
+fn locked_error_suggests_missing_unlock_options() {
     let sandbox = two_steps(&["--unlock", "password=env:PASS"]);
     let env = [("PASS", "canary-password"), ("CODE", "canary-code"), ("NAME", "bob")];
     assert_data_eq!(
@@ -132,7 +132,7 @@ exit code 4
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_is_a_warning_that_says_what_was_asked_for() {
+fn unused_unlock_option_warns_with_prompt_names() {
     let sandbox = safe();
     assert_data_eq!(
         sandbox.run("get a -V safe --unlock pasword=file:pass.given", &[]),
@@ -174,7 +174,7 @@ Warning: `pin` of `--unlock` answered nothing: nothing was asked for
 }
 
 #[test]
-fn a_secret_in_place_of_a_reference_is_refused_and_not_repeated() {
+fn unlock_option_with_secret_is_rejected_unprinted() {
     let sandbox = safe();
     for wrong in ["hunter2", "password=hunter2"] {
         let answer = sandbox.run("get a --unlock", &[wrong]);
@@ -185,7 +185,7 @@ fn a_secret_in_place_of_a_reference_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn a_search_gives_answers_to_the_default_vault_only() {
+fn search_applies_unlock_option_to_default_vault_only() {
     let sandbox = safe();
     let words = "vault register other --plugin memory --param file=other.secrets \
                  --param locked=file:pass.given";
@@ -209,7 +209,7 @@ Code: E12.search-incomplete
 }
 
 #[test]
-fn answers_of_the_command_line_unlock_for_import_and_export_as_well() {
+fn unlock_option_works_with_import_and_export() {
     let sandbox = safe();
     let answer = "--unlock password=file:pass.given --no-input";
     let export = format!("export -V safe --yes --output all.given {answer}");

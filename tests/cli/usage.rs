@@ -5,7 +5,7 @@ use snapbox::{assert_data_eq, file, str};
 use super::sandbox::Sandbox;
 
 #[test]
-fn a_wrong_command_line_is_exit_code_2() {
+fn invalid_command_line_exits_2() {
     let sandbox = Sandbox::empty();
     assert_data_eq!(
         sandbox.run("gte a", &[]),
@@ -88,7 +88,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn the_manual_has_a_page_for_each_command() {
+fn man_writes_page_for_each_command() {
     let sandbox = Sandbox::empty();
     sandbox.run("man --dir pages", &[]).succeeds();
     for page in ["keystead", "keystead-get", "keystead-vault-register", "keystead-plugin-show"] {
@@ -109,7 +109,7 @@ Caused by: failed to create directory `file`: File exists (os error 17)
 }
 
 #[test]
-fn the_page_of_all_commands_is_what_the_tree_gives() {
+fn cli_reference_page_matches_command_tree() {
     let sandbox = Sandbox::empty();
     let answer = sandbox.run("man --markdown", &[]);
     let page = String::from_utf8(answer.succeeds().to_vec()).unwrap();
@@ -119,7 +119,7 @@ fn the_page_of_all_commands_is_what_the_tree_gives() {
 
 #[test]
 #[ignore = "needs groff"]
-fn the_manual_is_set_without_a_warning_needs_groff() {
+fn man_pages_render_without_warning_needs_groff() {
     let groff = std::env::var_os("KEYSTEAD_TEST_GROFF").expect("`cargo xtask test` provides groff");
     let sandbox = Sandbox::empty();
     sandbox.run("man --dir pages", &[]).succeeds();

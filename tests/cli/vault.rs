@@ -5,7 +5,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox};
 
 #[test]
-fn the_first_vault_becomes_the_default_and_nobody_is_promoted() {
+fn first_vault_becomes_default_and_is_not_replaced() {
     let sandbox = Sandbox::installed();
     assert_data_eq!(
         sandbox.run("vault default", &[]),
@@ -106,7 +106,7 @@ Code: E01.no-such-vault
 }
 
 #[test]
-fn the_default_is_as_was_asked_for() {
+fn register_options_set_default_vault() {
     let sandbox = Sandbox::installed();
     sandbox.run("vault register one --plugin memory --no-default", &[]).succeeds();
     sandbox.run("vault default", &[]).ends_with(3);
@@ -130,7 +130,7 @@ Hint: run `keystead vault list` to see the names
 }
 
 #[test]
-fn a_registration_is_shown_as_it_is() {
+fn vault_show_prints_registration() {
     let sandbox = Sandbox::installed();
     let words = "vault register work --plugin memory:memory --param file=work.secrets \
                  --param locked=env:PASS --unlock password=file:/run/pass --no-search \
@@ -191,7 +191,7 @@ exit code 0
 }
 
 #[test]
-fn every_fault_of_the_parameters_is_told_at_once_and_no_value() {
+fn register_reports_all_wrong_parameters_without_values() {
     let sandbox = Sandbox::installed();
     let words = "vault register work --plugin memory --param flie=x --param locked=hunter2";
     assert_data_eq!(
@@ -233,7 +233,7 @@ Hint: a reference is `env:VAR`, `file:PATH` or `keystead://VAULT/NAME`
 }
 
 #[test]
-fn a_name_is_taken_once() {
+fn register_of_existing_name_requires_replace() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         sandbox.run("vault register WORK --plugin memory", &[]),
@@ -274,7 +274,7 @@ Capabilities: write, rename, conditional, metadata, unlock, actions
 }
 
 #[test]
-fn what_is_not_there_cannot_be_registered() {
+fn register_with_unknown_plugin_kind_or_name_is_rejected() {
     let sandbox = Sandbox::installed();
     assert_data_eq!(
         sandbox.run("vault register a --plugin nosuch", &[]),
@@ -324,7 +324,7 @@ Code: E07.in-process-forbidden
 }
 
 #[test]
-fn a_dry_run_registers_nothing() {
+fn register_dry_run_changes_nothing() {
     let sandbox = Sandbox::installed();
     let words = "vault register work --plugin memory --param file=x.secrets --dry-run";
     assert_data_eq!(
@@ -371,7 +371,7 @@ Would clear the default vault; nothing was changed
 }
 
 #[test]
-fn unregistering_keeps_the_secrets() {
+fn unregister_keeps_secrets() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin").succeeds();
     sandbox.run("vault unregister work", &[]).succeeds();
@@ -391,7 +391,7 @@ Code: E01.no-such-vault
 }
 
 #[test]
-fn a_broken_registration_hides_no_other() {
+fn malformed_registration_hides_no_other_vault() {
     let sandbox = Sandbox::with_work();
     let file = sandbox.root().join("home/.config/keystead/vaults/broken.toml");
     std::fs::write(file, "plugin = \n").unwrap();

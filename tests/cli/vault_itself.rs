@@ -5,7 +5,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox, files};
 
 #[test]
-fn test_with_verbose_prints_the_rules_of_the_vault() {
+fn vault_test_verbose_prints_vault_rules() {
     let sandbox = Sandbox::installed();
     sandbox.run("plugin install --yes", &[files().to_str().unwrap()]).succeeds();
     sandbox.run("vault register app --plugin files:read-write --yes --param folder=app", &[]);
@@ -35,7 +35,7 @@ Code: E12.unsupported
 }
 
 #[test]
-fn each_vault_is_tested_and_the_exit_code_remembers() {
+fn vault_test_checks_all_vaults_and_exits_5_on_failure() {
     let sandbox = Sandbox::with_work();
     sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
     assert_data_eq!(
@@ -103,7 +103,7 @@ Code: E01.no-such-vault
 }
 
 #[test]
-fn actions_are_listed_and_a_destructive_one_asks() {
+fn destructive_action_requires_confirmation() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin").succeeds();
     assert_data_eq!(
@@ -199,7 +199,7 @@ exit code 0
 }
 
 #[test]
-fn a_locked_vault_is_not_ok() {
+fn vault_test_of_locked_vault_fails() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
     let words = "vault register safe --plugin memory --param file=safe.secrets \
@@ -257,7 +257,7 @@ Code: E12.locked
 }
 
 #[test]
-fn a_locked_vault_without_a_terminal_says_how_to_answer() {
+fn locked_vault_non_interactive_error_suggests_unlock() {
     let sandbox = Sandbox::installed();
     std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
     let words = "vault register safe --plugin memory --param file=safe.secrets \

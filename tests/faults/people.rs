@@ -10,7 +10,7 @@ use super::{give_to_ordinary, ordinary, session, session_as};
 use crate::cli::sandbox::{Sandbox, plugin};
 
 #[test]
-fn twenty_registrations_at_once_lose_nothing() {
+fn parallel_registrations_lose_nothing() {
     let sandbox = Sandbox::installed();
     let start = |number: usize| -> Child {
         let name = format!("v{number:02}");
@@ -49,7 +49,7 @@ fn with_memory() -> Sandbox {
 }
 
 #[test]
-fn works_for_nobody_without_a_home() {
+fn commands_work_for_unprivileged_user_without_home() {
     let sandbox = with_memory();
     for dir in ["config", "data"] {
         std::fs::create_dir(sandbox.root().join(dir)).unwrap();
@@ -102,7 +102,7 @@ exit code 0
 }
 
 #[test]
-fn nobody_cannot_use_what_is_closed_to_them() {
+fn inaccessible_home_is_reported_as_permission_error() {
     let sandbox = Sandbox::with_work();
     give_to_ordinary(&sandbox.root().join("here"));
     let closed = sandbox.root().join("home");
@@ -138,7 +138,7 @@ Code: E02.io
 }
 
 #[test]
-fn works_under_a_umask_that_lets_the_group_write() {
+fn commands_work_with_group_writable_umask() {
     let sandbox = with_memory();
     give_to_ordinary(sandbox.root());
     let mut told = String::new();
@@ -191,7 +191,7 @@ exit code 0
 }
 
 #[test]
-fn works_where_the_home_is_behind_a_link() {
+fn commands_work_with_home_behind_link() {
     let sandbox = with_memory();
     symlink("home", sandbox.root().join("link")).unwrap();
     symlink("here", sandbox.root().join("there")).unwrap();

@@ -19,7 +19,7 @@ fn with_memory() -> Sandbox {
 }
 
 #[test]
-fn another_machines_plugin_can_be_looked_at() {
+fn plugin_for_other_machine_is_shown_but_not_installed() {
     let sandbox = with_memory();
     let mut bytes = std::fs::read(memory()).unwrap();
     bytes[18..20].copy_from_slice(&183_u16.to_le_bytes());
@@ -71,7 +71,7 @@ Code: E05.other-machine
 }
 
 #[test]
-fn what_is_no_plugin_is_shown_as_what_it_is() {
+fn plugin_show_of_invalid_file_names_reason() {
     let sandbox = Sandbox::empty();
     c_library("plain_library", &sandbox.here(""), &[]);
     std::fs::write(sandbox.here("empty.so"), "").unwrap();
@@ -127,7 +127,7 @@ Code: E02.not-a-file
 
 #[test]
 #[ignore = "needs root"]
-fn an_ordinary_user_installs_only_what_nobody_else_can_change_needs_root() {
+fn unprivileged_user_installs_only_safe_plugin_needs_root() {
     must_be_root();
     let sandbox = with_memory();
     give_to_ordinary(sandbox.root());

@@ -52,7 +52,7 @@ fn all(sandbox: &Sandbox) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn eight_that_set_lose_nothing() {
+fn parallel_sets_lose_nothing() {
     let sandbox = Sandbox::with_work();
     let value = |process: usize, round: usize| format!("{CANARY}-{process}-{round}");
     let codes = at_once(|process, round| {
@@ -79,7 +79,7 @@ fn eight_that_set_lose_nothing() {
 }
 
 #[test]
-fn of_eight_that_create_the_same_one_does() {
+fn parallel_no_clobber_sets_succeed_only_once() {
     let sandbox = Sandbox::with_work();
     let codes = at_once(|process, round| {
         let name = format!("n{round}");
@@ -96,7 +96,7 @@ fn of_eight_that_create_the_same_one_does() {
 }
 
 #[test]
-fn eight_that_remove_take_away_what_they_name_and_nothing_else() {
+fn parallel_removes_delete_only_named_secrets() {
     let sandbox = Sandbox::with_work();
     for round in 0..ROUNDS {
         for name in [format!("shared{round}"), format!("kept{round}")] {
@@ -138,7 +138,7 @@ fn has(sandbox: &Sandbox, vault: &str, name: &str) -> bool {
 }
 
 #[test]
-fn eight_that_copy_the_same_are_all_done() {
+fn parallel_copies_of_same_secrets_lose_nothing() {
     let names = ["a", "b", "c"];
     let sandbox = two_vaults(&names);
     let codes = at_once(|_, round| {
@@ -161,7 +161,7 @@ fn eight_that_copy_the_same_are_all_done() {
 }
 
 #[test]
-fn eight_that_move_to_and_fro_lose_nothing() {
+fn parallel_moves_in_both_directions_lose_nothing() {
     let names = ["a", "b", "c", "d"];
     let sandbox = two_vaults(&names);
     let codes = at_once(|process, round| {

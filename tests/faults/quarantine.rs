@@ -114,7 +114,7 @@ fn runner_of(command: &Child) -> u32 {
 }
 
 #[test]
-fn three_crashes_in_its_own_process_until_it_is_trusted_again() {
+fn three_runner_crashes_quarantine_until_trusted_again() {
     let sandbox = with("segfaults");
     for _ in 0..3 {
         let answer = sandbox.run("get -V odd a", &[]);
@@ -167,7 +167,7 @@ fn crash_counts_in_a_call_and_on_a_thread_of_the_plugin() {
 }
 
 #[test]
-fn another_file_of_the_same_plugin_is_not_quarantined() {
+fn quarantine_is_bound_to_plugin_file() {
     let sandbox = with("segfaults");
     for _ in 0..3 {
         sandbox.run("get -V odd a", &[]).ends_with(70);
@@ -189,7 +189,7 @@ fn another_file_of_the_same_plugin_is_not_quarantined() {
 }
 
 #[test]
-fn a_runner_that_is_ended_from_outside_accuses_nobody() {
+fn runner_killed_from_outside_counts_no_crash() {
     let sandbox = with_one_that_waits();
     let signals = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
     for signal in [Signal::KILL; ROUNDS].into_iter().chain(signals) {
@@ -208,7 +208,7 @@ fn a_runner_that_is_ended_from_outside_accuses_nobody() {
 }
 
 #[test]
-fn interrupting_an_isolated_plugin_accuses_nobody() {
+fn interrupted_command_with_runner_counts_no_crash() {
     let sandbox = with_one_that_waits();
     for _ in 0..4 {
         let command = attentive(&sandbox.command("list -V odd --timeout 10m", &[]));
@@ -277,7 +277,7 @@ impl Drop for Small {
 
 #[test]
 #[ignore = "needs root"]
-fn running_out_of_memory_accuses_nobody_needs_root() {
+fn out_of_memory_counts_no_crash_needs_root() {
     let small = Small::new();
     let sandbox = with("hungry");
     for _ in 0..4 {
@@ -288,7 +288,7 @@ fn running_out_of_memory_accuses_nobody_needs_root() {
 }
 
 #[test]
-fn of_two_plugins_the_one_that_crashed_is_to_blame() {
+fn only_crashed_plugin_is_quarantined() {
     let sandbox = with("segfaults");
     install(&sandbox, crate::cli::sandbox::plugin());
     register(&sandbox, "early", "memory", "--param file=early.secrets --default");

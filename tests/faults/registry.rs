@@ -36,7 +36,7 @@ fn tell(text: &[u8]) -> String {
 }
 
 #[test]
-fn a_registration_that_is_not_toml() {
+fn registration_with_invalid_toml_is_error_of_its_vault() {
     assert_data_eq!(
         tell(b"schema = 1\nplugin = = \"memory\"\n"),
         str![[r#"
@@ -68,7 +68,7 @@ v<no newline>
 }
 
 #[test]
-fn a_registration_with_an_unknown_key() {
+fn registration_with_unknown_key_is_error_of_its_vault() {
     assert_data_eq!(
         tell(b"schema = 1\nplugins = \"memory\"\nserch = true\n"),
         str![[r#"
@@ -101,7 +101,7 @@ v<no newline>
 }
 
 #[test]
-fn a_registration_of_a_newer_version() {
+fn registration_with_newer_schema_is_error_of_its_vault() {
     assert_data_eq!(
         tell(b"schema = 2\nplugin = \"memory\"\nnew = true\n"),
         str![[r#"
@@ -134,7 +134,7 @@ v<no newline>
 }
 
 #[test]
-fn a_registration_of_a_plugin_that_is_not_installed() {
+fn registration_of_missing_plugin_is_error_of_its_vault() {
     assert_data_eq!(
         tell(b"schema = 1\nplugin = \"memroy\"\n"),
         str![[r#"
@@ -167,7 +167,7 @@ v<no newline>
 }
 
 #[test]
-fn a_dir_of_registrations_that_everyone_can_write() {
+fn world_writable_registration_dir_fails_every_command() {
     let sandbox = with_secret();
     chmod(&vaults(&sandbox), 0o777);
     let lines = ["vault list", "get -V work a", "get a", "vault register new --plugin memory"];
@@ -207,7 +207,7 @@ Code: E02.others-write
 }
 
 #[test]
-fn settings_that_are_damaged() {
+fn malformed_settings_fail_commands_using_default_vault() {
     let sandbox = with_secret();
     let file = sandbox.root().join("home/.config/keystead/config.toml");
     let text = "default = work\n";
@@ -261,7 +261,7 @@ Code: E01.not-toml
 
 #[test]
 #[ignore = "needs root"]
-fn a_dir_that_belongs_to_somebody_else_needs_root() {
+fn config_dir_of_other_user_fails_every_command_needs_root() {
     must_be_root();
     let sandbox = with_secret();
     let dir = sandbox.root().join("home/.config/keystead");

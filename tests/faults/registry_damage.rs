@@ -54,7 +54,7 @@ fn dir(sandbox: &Sandbox) -> PathBuf {
 }
 
 #[test]
-fn fifty_accidents_are_explained_and_never_rewritten() {
+fn damaged_registration_is_explained_and_not_rewritten() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin -V work --quiet").succeeds();
     let file = dir(&sandbox).join("vaults/broken.toml");
@@ -88,7 +88,7 @@ fn fifty_accidents_are_explained_and_never_rewritten() {
 }
 
 #[test]
-fn fifty_accidents_to_the_settings_are_explained_and_never_rewritten() {
+fn damaged_settings_are_explained_and_not_rewritten() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin -V work --quiet").succeeds();
     let file = dir(&sandbox).join("config.toml");
@@ -133,7 +133,7 @@ fn on_a_small_disk(sandbox: &Sandbox, script: &str) -> String {
 }
 
 #[test]
-fn a_full_disk_while_the_registry_is_written_loses_nothing() {
+fn registry_write_on_full_disk_loses_nothing() {
     let sandbox = Sandbox::with_work();
     let script = r#"
         sums() { cd ~/.config/keystead; find . -type f | sort | xargs sha256sum; cd - > ../old; }

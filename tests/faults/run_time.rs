@@ -62,7 +62,7 @@ fn is_command(process: &Path) -> bool {
 }
 
 #[test]
-fn a_panic_in_a_call() {
+fn plugin_panic_in_call_is_fault_of_its_vault() {
     assert_data_eq!(
         tell("panics", &["get -V odd a", "get a", "list"]),
         str![[r#"
@@ -91,7 +91,7 @@ a	sound	text
 }
 
 #[test]
-fn a_panic_while_it_opens() {
+fn plugin_panic_in_open_is_fault_of_its_vault() {
     assert_data_eq!(
         tell("panics-on-open", &["get -V odd a", "list"]),
         str![[r#"
@@ -114,7 +114,7 @@ Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `panics
 }
 
 #[test]
-fn a_panic_in_our_own_process() {
+fn in_process_plugin_panic_is_fault_of_its_vault() {
     let sandbox = with("panics");
     let lines = [
         "plugin trust --yes --quiet panics --danger-in-process",
@@ -147,7 +147,7 @@ sound<no newline>
 }
 
 #[test]
-fn the_end_of_the_process_in_a_call() {
+fn runner_exit_in_call_is_fault_of_its_vault() {
     assert_data_eq!(
         tell("exits", &["get -V odd a", "get -V sound a"]),
         str![[r#"
@@ -202,7 +202,7 @@ sound<no newline>
 }
 
 #[test]
-fn the_end_of_the_process_while_it_is_loaded() {
+fn runner_exit_during_load_is_fault_of_its_vault() {
     assert_data_eq!(
         tell("constructor-exits", &["get -V odd a", "list"]),
         str![[r#"
@@ -228,7 +228,7 @@ Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `constr
 }
 
 #[test]
-fn the_end_of_the_process_between_calls() {
+fn runner_exit_between_calls_goes_unnoticed() {
     assert_data_eq!(
         tell("exits-later", &["get -V odd a", "list"]),
         str![[r#"
@@ -247,7 +247,7 @@ a	sound	text
 }
 
 #[test]
-fn a_call_that_hangs() {
+fn hanging_call_times_out_with_hint() {
     let told = tell("hangs", &["get -V odd a --timeout 1s", "list"]);
     assert_data_eq!(
         without_times(&told),
@@ -270,7 +270,7 @@ a	sound	text
 }
 
 #[test]
-fn a_constructor_that_hangs() {
+fn hanging_constructor_times_out_with_hint() {
     let told = tell("constructor-hangs", &["get -V odd a --timeout 2s", "list --timeout 2s"]);
     assert_data_eq!(
         without_times(&told),
@@ -306,7 +306,7 @@ fn without_times(told: &str) -> String {
 }
 
 #[test]
-fn what_a_plugin_prints_and_logs_is_kept_apart() {
+fn plugin_output_is_logged_to_stderr_escaped() {
     assert_data_eq!(
         tell("chatters", &["get -V odd a", "list"]),
         str![[r#"

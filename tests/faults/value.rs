@@ -27,7 +27,7 @@ fn nothing_is_in(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_name_of_1025_bytes_and_one_of_1024() {
+fn secret_name_over_1024_bytes_is_rejected() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         tell_name(&sandbox, &"x".repeat(1_025)),
@@ -68,7 +68,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn control_characters_in_a_name() {
+fn secret_name_with_control_character_is_rejected() {
     let sandbox = Sandbox::with_work();
     let told: String = ["a\nb", "a\tb", "\u{1b}[31mred", "\u{7f}", "a\u{85}b"]
         .map(|name| tell_name(&sandbox, name))
@@ -199,7 +199,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn a_name_that_is_not_utf_8() {
+fn secret_name_with_invalid_utf8_is_rejected() {
     let sandbox = Sandbox::with_work();
     let mut told = String::new();
     for words in ["set --stdin", "get", "show", "remove", "list"] {
@@ -257,7 +257,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn empty_values_are_values() {
+fn empty_values_are_kept() {
     let sandbox = Sandbox::with_work();
     for (name, kind) in [("t", "text"), ("b", "bytes")] {
         sandbox.feed("", &format!("set {name} --kind {kind} --stdin --allow-empty")).succeeds();
@@ -291,7 +291,7 @@ exit code 3
 }
 
 #[test]
-fn sixteen_mebibytes_are_kept_and_one_byte_more_is_refused() {
+fn value_over_16_mib_is_rejected() {
     let sandbox = Sandbox::with_work();
     // The limit is on the encoded form, which says its kind and length in a few bytes.
     let most = MAX_VALUE_BYTES - encoded_overhead();
@@ -359,7 +359,7 @@ fn encoded_overhead() -> usize {
 }
 
 #[test]
-fn a_value_may_be_16_deep_and_not_17() {
+fn value_deeper_than_16_levels_is_rejected() {
     let sandbox = Sandbox::with_work();
     // The text at the bottom is a level as well.
     let nested = |depth: usize| {
@@ -392,7 +392,7 @@ Caused by: line 1, column 161: a value has at most 16 levels
 }
 
 #[test]
-fn a_map_may_have_10_000_entries_and_not_one_more() {
+fn map_with_over_10_000_entries_is_rejected() {
     let sandbox = Sandbox::with_work();
     let wide = |entries: usize| {
         let members: Vec<String> =
@@ -437,7 +437,7 @@ Code: E12.invalid
 }
 
 #[test]
-fn a_map_that_is_not_utf_8_or_names_a_key_twice() {
+fn map_with_invalid_utf8_or_duplicate_key_is_rejected() {
     let sandbox = Sandbox::with_work();
     let twice = format!("{{\"a\":\"{CANARY}\",\"b\":\"x\",\n \"a\":\"{CANARY}2\"}}");
     let escaped = format!("{{\"a\":\"{CANARY}\",\"\\u0061\":\"x\"}}");

@@ -18,7 +18,7 @@ const USERS: [&str; 2] = ["0", "1000"];
 
 #[test]
 #[ignore = "needs podman"]
-fn secrets_that_podman_mounts_are_read_in_the_container_needs_podman() {
+fn podman_secrets_are_read_in_container_needs_podman() {
     for (mode, user) in Mode::BOTH.iter().flat_map(|mode| USERS.map(|user| (*mode, user))) {
         let podman = Podman::new(mode);
         podman.secret("password", b"canary-5d1f\n");
@@ -54,7 +54,7 @@ fn secrets_that_podman_mounts_are_read_in_the_container_needs_podman() {
 
 #[test]
 #[ignore = "needs podman"]
-fn what_is_mounted_read_only_is_believed_whoever_owns_it_needs_podman() {
+fn read_only_mount_is_trusted_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
         // As Compose mounts a secret that is a file of somebody's outside. Where Podman is rootless
@@ -75,7 +75,7 @@ fn what_is_mounted_read_only_is_believed_whoever_owns_it_needs_podman() {
 
 #[test]
 #[ignore = "needs podman"]
-fn a_secret_of_another_user_is_for_that_user_alone_needs_podman() {
+fn secret_of_other_user_is_denied_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
         podman.secret("password", b"canary-5d1f\n");
@@ -96,7 +96,7 @@ fn a_secret_of_another_user_is_for_that_user_alone_needs_podman() {
 
 #[test]
 #[ignore = "needs podman"]
-fn files_vault_keeps_its_obligations_in_a_container_needs_podman() {
+fn files_vault_keeps_obligations_in_container_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
         podman.secret("password", b"canary-5d1f\n");
@@ -119,7 +119,7 @@ fn files_vault_keeps_its_obligations_in_a_container_needs_podman() {
 
 #[test]
 #[ignore = "needs podman"]
-fn doctor_names_each_wall_that_a_rootless_container_lacks_needs_podman() {
+fn doctor_reports_missing_sandbox_features_needs_podman() {
     const NAMESPACES: &str = "isolated plugins get no namespaces of their own: ";
     const LANDLOCK: &str = "this kernel has no landlock";
     let podman = Podman::new(Mode::Rootless);

@@ -28,7 +28,7 @@ fn mode(path: &Path, mode: u32) {
 
 #[test]
 #[ignore = "needs systemd"]
-fn credentials_of_systemd_are_read_as_it_reads_them_needs_systemd() {
+fn systemd_credentials_match_systemd_creds_needs_systemd() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     answer(systemd_creds(root).arg("setup"), b"");

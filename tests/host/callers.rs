@@ -65,7 +65,7 @@ fn nobody() -> Box<dyn Prompter> {
 }
 
 #[test]
-fn as_many_requests_are_in_flight_as_there_are_callers() {
+fn concurrent_callers_each_have_request_in_flight() {
     for placement in PLACEMENTS {
         let (scene, server) = (Scene::new(), Server::start());
         let token = kept(&scene, "token", "token-of-file");
@@ -88,7 +88,7 @@ fn as_many_requests_are_in_flight_as_there_are_callers() {
 }
 
 #[test]
-fn login_without_a_prompt_is_made_once_for_all_handles() {
+fn login_without_prompt_is_shared_by_all_handles() {
     for placement in PLACEMENTS {
         let (scene, server) = (Scene::new(), Server::start());
         let id = kept(&scene, "secret-id", "canary-secret-id");
@@ -135,7 +135,7 @@ impl Prompter for Typing {
 }
 
 #[test]
-fn person_is_asked_once_and_all_handles_are_of_the_account_that_was_typed() {
+fn prompted_login_is_shared_by_all_handles() {
     for placement in PLACEMENTS {
         let (scene, server) = (Scene::new(), Server::start());
         let vault = of_server(&scene, &server, placement, &[("login", "userpass")]);
@@ -172,7 +172,7 @@ fn person_is_asked_once_and_all_handles_are_of_the_account_that_was_typed() {
 }
 
 #[test]
-fn unlocked_vault_without_a_session_has_one_handle() {
+fn unlocked_vault_without_session_has_single_handle() {
     let scene = Scene::new();
     let vault = scene.vault("v", &plugin("many-handles"), Placement::Isolated);
     let asked = Arc::new(AtomicUsize::new(0));
@@ -191,7 +191,7 @@ fn unlocked_vault_without_a_session_has_one_handle() {
 }
 
 #[test]
-fn crash_of_one_handle_counts_once_and_other_calls_go_on() {
+fn handle_crash_counts_once_and_keeps_other_calls() {
     let scene = Scene::new();
     let vault = scene.vault("v", &plugin("many-handles"), Placement::Isolated);
     let (crashed, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -230,7 +230,7 @@ fn crash_of_one_handle_counts_once_and_other_calls_go_on() {
 }
 
 #[test]
-fn handle_that_may_do_more_in_one_call_ends_with_it() {
+fn handle_with_action_grants_is_closed_after_call() {
     let scene = Scene::new();
     let id = scene.install(sandbox::store());
     let here = |name: &str| scene.apart().join(name).display().to_string();
@@ -252,7 +252,7 @@ fn handle_that_may_do_more_in_one_call_ends_with_it() {
 }
 
 #[test]
-fn vaults_that_unlock_each_other_in_a_circle_refuse_every_caller() {
+fn unlock_cycle_is_rejected_for_every_caller() {
     const VAULTS: usize = 3;
     let scene = scene();
     write(&scene.path().join("password"), "canary-password");
@@ -294,7 +294,7 @@ fn vaults_that_unlock_each_other_in_a_circle_refuse_every_caller() {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_fields_that_threads_write_at_once_are_all_kept() {
+fn needs_bao_parallel_field_writes_are_all_kept() {
     const WRITERS: usize = 8;
     let scene = Scene::new();
     let id = scene.install(sandbox::hashicorp());

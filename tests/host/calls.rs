@@ -16,7 +16,7 @@ use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 
 #[test]
-fn threads_share_a_host_and_its_vaults_never_mix() {
+fn threads_sharing_host_keep_vaults_separate() {
     fn shared<T: Send + Sync + Clone>(_: &T) {}
     const EACH: usize = 6;
     for placement in PLACEMENTS {
@@ -58,7 +58,7 @@ fn threads_share_a_host_and_its_vaults_never_mix() {
 }
 
 #[test]
-fn a_changed_registration_takes_effect_when_the_host_is_reloaded() {
+fn changed_registration_takes_effect_after_reload() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "old");
@@ -73,7 +73,7 @@ fn a_changed_registration_takes_effect_when_the_host_is_reloaded() {
 }
 
 #[test]
-fn a_faulty_vault_stays_so_until_the_host_is_reloaded() {
+fn faulty_vault_stays_faulty_until_reload() {
     let scene = Scene::new();
     write_registration(&scene, "a", "plugin = \"memory\"\n");
     let a = vault("a");
@@ -90,7 +90,7 @@ fn a_faulty_vault_stays_so_until_the_host_is_reloaded() {
 }
 
 #[test]
-fn a_faulty_vault_answers_every_request_with_its_error() {
+fn faulty_vault_returns_its_error_for_every_request() {
     let scene = Scene::new();
     write_registration(&scene, "a", "plugin = \"memory\"\n");
     let (host, a) = (&scene.host, vault("a"));
@@ -116,7 +116,7 @@ fn a_faulty_vault_answers_every_request_with_its_error() {
 }
 
 #[test]
-fn a_vault_of_this_process_only_is_written_nowhere_and_stands_before_a_registered_one() {
+fn process_vault_is_not_persisted_and_overrides_registered() {
     let scene = scene();
     let host = &scene.host;
     let a = filed(&scene, "a", Placement::Isolated);
@@ -151,7 +151,7 @@ fn a_vault_of_this_process_only_is_written_nowhere_and_stands_before_a_registere
 }
 
 #[test]
-fn a_vault_that_hangs_is_late_and_keeps_no_other_waiting() {
+fn hanging_vault_times_out_without_blocking_other_vaults() {
     let scene = Scene::with_timeout(Duration::from_millis(1_500));
     scene.install(&memory());
     let hanging = scene.vault("hanging", &plugin("hangs"), Placement::Isolated);
@@ -182,7 +182,7 @@ fn a_vault_that_hangs_is_late_and_keeps_no_other_waiting() {
 }
 
 #[test]
-fn call_is_made_again_when_the_vault_asks_to_wait_and_the_deadline_allows() {
+fn throttled_call_is_retried_within_deadline() {
     for placement in PLACEMENTS {
         let scene = Scene::new();
         let vault = scene.vault("v", &plugin("asks-to-wait"), placement);
@@ -203,7 +203,7 @@ fn call_is_made_again_when_the_vault_asks_to_wait_and_the_deadline_allows() {
 }
 
 #[test]
-fn only_the_vault_that_is_unregistered_says_goodbye() {
+fn unregister_calls_only_unregistered_vault() {
     let scene = Scene::new();
     let a = scene.vault("a", &plugin("two-steps"), Placement::Isolated);
     let mut same = NewRegistration::new(a.clone(), "two-steps", scene.path().to_path_buf());
@@ -221,7 +221,7 @@ fn only_the_vault_that_is_unregistered_says_goodbye() {
 }
 
 #[test]
-fn a_registration_is_forgotten_with_its_vault_and_its_data_stays() {
+fn unregister_closes_vault_and_keeps_data() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "kept");

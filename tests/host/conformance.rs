@@ -40,7 +40,7 @@ fn run(
 }
 
 #[test]
-fn the_reference_plugin_keeps_every_obligation_in_both_placements() {
+fn reference_plugin_keeps_obligations_in_both_placements() {
     let scene = scene();
     let id = PluginId::parse("memory").unwrap();
     let check = check(&scene);
@@ -55,7 +55,7 @@ fn the_reference_plugin_keeps_every_obligation_in_both_placements() {
 }
 
 #[test]
-fn a_locked_vault_is_checked_with_its_password() {
+fn conformance_check_unlocks_vault_with_password() {
     let scene = scene();
     let id = PluginId::parse("memory").unwrap();
     write(&scene.path().join("password"), "canary-password\n");
@@ -77,7 +77,7 @@ fn a_locked_vault_is_checked_with_its_password() {
 }
 
 #[test]
-fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
+fn third_party_plugin_keeps_obligations_in_each_vault_kind() {
     let scene = Scene::new();
     let id = PluginId::parse(&scene.install(&ledger())).unwrap();
     write(&scene.path().join("pin"), "canary-pin");
@@ -108,7 +108,7 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
 }
 
 #[test]
-fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
+fn files_plugin_keeps_obligations_in_each_vault_kind() {
     let scene = Scene::new();
     let id = PluginId::parse(&scene.install(sandbox::files())).unwrap();
     let given = scene.apart().join("given");
@@ -135,7 +135,7 @@ fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
 }
 
 #[test]
-fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
+fn bytes_and_text_values_keep_kind_in_both_placements() {
     for placement in PLACEMENTS {
         let scene = Scene::new();
         let id = scene.install(sandbox::files());
@@ -159,7 +159,7 @@ fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
 
 #[test]
 #[ignore = "needs bao"]
-fn needs_bao_a_dir_of_a_server_keeps_every_obligation_in_both_placements() {
+fn needs_bao_hashicorp_plugin_keeps_every_obligation() {
     let scene = Scene::new();
     let id = PluginId::parse(&scene.install(sandbox::hashicorp())).unwrap();
     write(&scene.path().join("token"), bao::ROOT);
@@ -183,7 +183,7 @@ fn needs_bao_a_dir_of_a_server_keeps_every_obligation_in_both_placements() {
 }
 
 #[test]
-fn a_file_that_is_not_installed_is_checked_and_stays_so() {
+fn conformance_check_of_file_does_not_install_plugin() {
     let scene = Scene::new();
     let plugins = scene.host.plugins();
     let plugin = plugins.unpinned(plugins.examine(&memory()).unwrap()).unwrap();
@@ -198,7 +198,7 @@ fn a_file_that_is_not_installed_is_checked_and_stays_so() {
 }
 
 #[test]
-fn nothing_is_checked_in_this_process_without_a_word() {
+fn in_process_conformance_check_requires_trust() {
     let scene = Scene::new();
     let candidate = scene.host.plugins().examine(&memory()).unwrap();
     let decision =
@@ -217,7 +217,7 @@ fn nothing_is_checked_in_this_process_without_a_word() {
 }
 
 #[test]
-fn every_wrong_parameter_of_a_check_is_told_before_anything_runs() {
+fn conformance_check_reports_all_wrong_parameters_first() {
     let scene = scene();
     let mut check = check(&scene);
     check.parameters.insert("colour".into(), "red".into());
@@ -232,7 +232,7 @@ fn every_wrong_parameter_of_a_check_is_told_before_anything_runs() {
 }
 
 #[test]
-fn file_that_policy_or_quarantine_is_against_is_not_tested() {
+fn conformance_check_of_denied_or_quarantined_file_fails() {
     let scene = Scene::new();
     let plugins = scene.host.plugins();
     let tested = || plugins.unpinned(plugins.examine(&memory()).unwrap()).map(drop);

@@ -43,7 +43,7 @@ fn is_administrator(findings: &[Finding]) -> bool {
 }
 
 #[test]
-fn a_runner_that_cannot_be_started_is_found() {
+fn doctor_reports_unstartable_runner() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let findings = diagnose(&host(dir.path(), "/nonexistent/keystead"));
     let finding = find(&findings, "E11.spawn");
@@ -54,7 +54,7 @@ fn a_runner_that_cannot_be_started_is_found() {
 }
 
 #[test]
-fn a_registration_over_the_administrators_is_found() {
+fn doctor_reports_shadowed_system_registration() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let root = dir.path();
     register(root, "etc", "plugin = 'memory'");
@@ -73,7 +73,7 @@ fn a_registration_over_the_administrators_is_found() {
 }
 
 #[test]
-fn a_policy_that_is_not_understood_is_found_and_nothing_after_it_is_hidden() {
+fn doctor_reports_malformed_policy_and_later_findings() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let root = dir.path();
     register(root, "config", "plugin = 'nosuch'\nkind = 7");
@@ -90,7 +90,7 @@ fn a_policy_that_is_not_understood_is_found_and_nothing_after_it_is_hidden() {
 }
 
 #[test]
-fn a_plugin_that_is_forbidden_is_an_error_where_a_vault_needs_it() {
+fn doctor_reports_denied_plugin_of_vault_as_error() {
     let scene = Scene::with_timeout(Duration::from_secs(20));
     let plugin = crate::cli::sandbox::plugin();
     let id = scene.install(plugin);

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{build, files, memory, target};
 
 #[test]
-fn the_example_runs_without_an_environment_and_leaves_nothing_behind() {
+fn embed_example_runs_without_environment_or_leftovers() {
     build(&["--package", "keystead", "--example", "embed"]);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let run = |arguments: &[&str]| {

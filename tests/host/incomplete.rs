@@ -12,7 +12,7 @@ use crate::plugin_files::c_vault_of_later;
 use crate::scene::story;
 
 #[test]
-fn what_is_unknown_here_is_never_lost_by_a_write() {
+fn incomplete_metadata_blocks_writes_copies_and_exports() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = c_vault_of_later(dir.path());
     for placement in PLACEMENTS {

@@ -81,7 +81,7 @@ fn remove_claims(scene: &Scene) {
 }
 
 #[test]
-fn a_move_that_is_killed_at_any_point_loses_nothing_and_is_done_by_the_next() {
+fn killed_move_loses_nothing_and_is_completed_by_next_move() {
     let scene = scene();
     // What looks at the vaults is this process; what moves is the command, in runners.
     let host = &scene.host;

@@ -31,7 +31,7 @@ fn list(scene: &Scene) -> SecretListing {
 }
 
 #[test]
-fn sixteen_vaults_are_asked_before_the_first_must_have_answered() {
+fn list_queries_16_vaults_in_parallel() {
     for placement in PLACEMENTS {
         let scene = Scene::new();
         let names: Vec<String> = (0..16).map(|number| format!("v{number:02}")).collect();
@@ -45,7 +45,7 @@ fn sixteen_vaults_are_asked_before_the_first_must_have_answered() {
 }
 
 #[test]
-fn vaults_that_never_answer_are_waited_for_together_and_hide_no_other() {
+fn list_waits_for_hanging_vaults_in_parallel() {
     const DEADLINE: Duration = Duration::from_secs(3);
     for placement in PLACEMENTS {
         let scene = Scene::with_timeout(DEADLINE);

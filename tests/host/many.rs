@@ -21,7 +21,7 @@ fn told(result: &keystead::Result<()>) -> String {
 }
 
 #[test]
-fn each_secret_has_its_own_result_and_what_cannot_be_held_is_not_sent() {
+fn set_many_returns_result_per_secret() {
     for placement in PLACEMENTS {
         let scene = scene();
         let a = filed(&scene, "a", placement);
@@ -68,7 +68,7 @@ fn each_secret_has_its_own_result_and_what_cannot_be_held_is_not_sent() {
 }
 
 #[test]
-fn more_than_one_call_may_have_are_all_written_and_read_in_order() {
+fn set_many_and_get_many_split_batches_over_count_limit() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     let count = 2 * MAX_SET_MANY + 77;
@@ -85,7 +85,7 @@ fn more_than_one_call_may_have_are_all_written_and_read_in_order() {
 }
 
 #[test]
-fn large_secrets_go_in_calls_that_can_hold_them() {
+fn set_many_and_get_many_split_batches_over_byte_limit() {
     let scene = scene();
     let a = register(&scene.host, registration(&scene, "a", &[], &[]));
     let large = |n: usize| {
@@ -105,7 +105,7 @@ fn large_secrets_go_in_calls_that_can_hold_them() {
 }
 
 #[test]
-fn a_locked_vault_answers_for_all_of_them_and_is_unlocked_once() {
+fn set_many_on_locked_vault_uses_unlock_reference_or_fails() {
     let scene = scene();
     super::write(&scene.path().join("password"), "hunter2");
     let locked = [("locked", "file:password")];
@@ -122,7 +122,7 @@ fn a_locked_vault_answers_for_all_of_them_and_is_unlocked_once() {
 }
 
 #[test]
-fn a_plugin_that_answers_for_fewer_misbehaves() {
+fn set_many_with_too_few_results_is_misbehaviour() {
     for placement in PLACEMENTS {
         let scene = Scene::new();
         let odd = scene.vault("odd", &plugin("count-wrong"), placement);
@@ -149,7 +149,7 @@ fn a_plugin_that_answers_for_fewer_misbehaves() {
 }
 
 #[test]
-fn a_vault_that_fails_in_the_middle_says_what_was_written_and_what_was_not() {
+fn set_many_after_crash_reports_possibly_written_secrets() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("stops-writing"), Placement::Isolated);
     // Ends its process at the twentieth: in the third call, after one and four.
@@ -171,7 +171,7 @@ fn a_vault_that_fails_in_the_middle_says_what_was_written_and_what_was_not() {
 }
 
 #[test]
-fn a_vault_that_locks_itself_in_the_middle_is_unlocked_again() {
+fn set_many_unlocks_again_vault_that_locks_midway() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("locks-itself"), Placement::Isolated);
     let all: Vec<_> = (0..40).map(|n| write(&n.to_string(), "1")).collect();
@@ -221,7 +221,7 @@ impl keystead::Prompter for Asked {
 }
 
 #[test]
-fn a_vault_that_cannot_be_written_to_says_so_once() {
+fn set_many_without_registered_vault_is_single_error() {
     let scene = scene();
     let nowhere = super::vault("nowhere");
     let error =
@@ -232,7 +232,7 @@ fn a_vault_that_cannot_be_written_to_says_so_once() {
 }
 
 #[test]
-fn of_several_secrets_only_those_that_ask_to_wait_are_repeated() {
+fn set_many_and_get_many_complete_throttled_secrets() {
     for writes in [true, false] {
         let scene = Scene::new();
         let vault = scene.vault("v", &plugin("asks-to-wait"), Placement::Isolated);

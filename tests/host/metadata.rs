@@ -27,7 +27,7 @@ fn there(host: &Host, vault_name: &str, name: &str) -> Metadata {
 }
 
 #[test]
-fn metadata_changes_and_the_value_stays() {
+fn metadata_change_keeps_value() {
     for placement in PLACEMENTS {
         let scene = scene();
         let host = &scene.host;
@@ -71,7 +71,7 @@ fn metadata_changes_and_the_value_stays() {
 }
 
 #[test]
-fn no_value_is_opened_for_it() {
+fn metadata_change_reads_no_value() {
     let scene = Scene::new();
     let torn = scene.vault("torn", &plugin("holds-back"), Placement::Isolated);
     let mut new = new_secret(Some(&torn), "bad", "canary");
@@ -85,7 +85,7 @@ fn no_value_is_opened_for_it() {
 }
 
 #[test]
-fn a_vault_that_keeps_no_metadata_says_so_before_it_is_opened() {
+fn metadata_change_without_capability_opens_no_vault() {
     let scene = Scene::new();
     scene.vault("plain", &plugin("in-order"), Placement::Isolated);
     for edit in [MetadataEdit::Merge(metadata(&[("one", 1)])), MetadataEdit::Clear] {

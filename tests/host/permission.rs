@@ -23,7 +23,7 @@ fn policy(scene: &Scene, text: &str) {
 }
 
 #[test]
-fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
+fn plugin_requesting_more_than_grants_is_not_opened() {
     let scene = scene();
     let file = scene.path().join("here/secrets");
     let text = |grants: &str| {
@@ -58,7 +58,7 @@ fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
 }
 
 #[test]
-fn a_registration_that_takes_anothers_place_is_granted_what_it_asks_for_now() {
+fn replaced_registration_gets_newly_requested_grants() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "old");
@@ -79,7 +79,7 @@ fn a_registration_that_takes_anothers_place_is_granted_what_it_asks_for_now() {
 }
 
 #[test]
-fn a_vault_without_a_file_asks_for_nothing() {
+fn vault_without_file_requests_no_permissions() {
     let scene = scene();
     let plan = scene.host.plan_registration(registration(&scene, "a", &[], &[])).unwrap();
     assert!(plan.permissions().is_empty() && plan.entry().grants.is_empty());
@@ -87,7 +87,7 @@ fn a_vault_without_a_file_asks_for_nothing() {
 }
 
 #[test]
-fn nothing_runs_in_this_process_without_a_word() {
+fn in_process_placement_requires_trust() {
     let scene = Scene::new();
     let candidate = scene.host.plugins().examine(&memory()).unwrap();
     let decision =
@@ -105,7 +105,7 @@ fn nothing_runs_in_this_process_without_a_word() {
 }
 
 #[test]
-fn the_administrator_keeps_plugins_out_of_this_process() {
+fn policy_forbids_in_process_placement() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::InProcess);
     set(&scene.host, &a, "x", "y");
@@ -120,7 +120,7 @@ fn the_administrator_keeps_plugins_out_of_this_process() {
 }
 
 #[test]
-fn the_administrator_denies_plugins_and_permissions() {
+fn policy_denies_plugins_and_permissions() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "y");

@@ -7,7 +7,7 @@ use super::transfer::{moved, named, names, run};
 use crate::plugin_files::plugin;
 
 #[test]
-fn move_within_a_vault_that_renames_is_one_renaming() {
+fn move_within_vault_uses_rename_call() {
     let scene = scene();
     let host = &scene.host;
     // Neither written to nor removed from.

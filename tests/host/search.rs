@@ -19,7 +19,7 @@ use crate::plugin_files::plugin;
 use crate::scene::story;
 
 #[test]
-fn the_default_vault_is_asked_first_then_the_others_by_name() {
+fn search_starts_with_default_vault_then_sorts_by_name() {
     let scene = scene();
     let host = &scene.host;
     // The first one becomes the default.
@@ -55,7 +55,7 @@ fn the_default_vault_is_asked_first_then_the_others_by_name() {
 }
 
 #[test]
-fn a_vault_that_cannot_be_asked_ends_a_search_unless_any_answer_will_do() {
+fn unavailable_vault_ends_search_unless_skipped() {
     let scene = scene();
     let host = &scene.host;
     let [a, c] = ["a", "c"].map(|name| filed(&scene, name, Placement::InProcess));
@@ -89,7 +89,7 @@ fn a_vault_that_cannot_be_asked_ends_a_search_unless_any_answer_will_do() {
 }
 
 #[test]
-fn without_a_default_vault_a_write_says_which_vaults_there_are() {
+fn write_without_default_vault_error_lists_vaults() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
@@ -114,7 +114,7 @@ fn without_a_default_vault_a_write_says_which_vaults_there_are() {
 }
 
 #[test]
-fn what_a_vault_cannot_hold_is_refused_before_it_is_opened() {
+fn set_of_unsupported_secret_opens_no_vault() {
     let scene = scene();
     let host = &scene.host;
     let plain = scene.vault("plain", &plugin("in-order"), Placement::Isolated);
@@ -141,7 +141,7 @@ fn what_a_vault_cannot_hold_is_refused_before_it_is_opened() {
 }
 
 #[test]
-fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
+fn dry_run_predicts_result_and_changes_nothing() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::Isolated));
@@ -176,7 +176,7 @@ fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
 }
 
 #[test]
-fn of_fifty_registrations_the_default_vaults_is_the_only_one_that_is_opened() {
+fn search_reads_only_registration_of_default_vault() {
     for placement in PLACEMENTS {
         let scene = scene();
         let main = filed(&scene, "m", placement);

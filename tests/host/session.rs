@@ -108,7 +108,7 @@ fn login_without_prompt_is_kept_only_with_keep_login() {
 }
 
 #[test]
-fn session_of_a_prompted_login_is_not_kept_by_get() {
+fn session_of_prompted_login_is_not_kept_by_get() {
     let scene = scene();
     let fake = Arc::new(Fake::default());
     let keeps = locked_as(&scene, "keeps", &[], |new| new.keep_login = true);
@@ -124,7 +124,7 @@ fn session_of_a_prompted_login_is_not_kept_by_get() {
 }
 
 #[test]
-fn login_is_not_shared_with_other_answers_of_the_same_references() {
+fn login_is_not_reused_after_reference_content_changes() {
     let scene = scene();
     let answer = scene.path().join("answer");
     let from = format!("file:{}", answer.display());
@@ -149,7 +149,7 @@ fn login_is_not_shared_with_other_answers_of_the_same_references() {
 }
 
 #[test]
-fn vault_that_stays_open_logs_in_with_what_its_references_give_by_then() {
+fn open_vault_logs_in_with_current_reference_content() {
     let scene = scene();
     let answer = scene.path().join("answer");
     let from = format!("file:{}", answer.display());
@@ -166,7 +166,7 @@ fn vault_that_stays_open_logs_in_with_what_its_references_give_by_then() {
 }
 
 #[test]
-fn session_of_an_answer_for_one_call_is_not_kept_by_get() {
+fn session_from_single_call_answer_is_not_kept_by_get() {
     let scene = scene();
     let fake = Arc::new(Fake::default());
     let password = format!("file:{}", scene.path().join("password").display());
@@ -181,7 +181,7 @@ fn session_of_an_answer_for_one_call_is_not_kept_by_get() {
 }
 
 #[test]
-fn vault_with_another_name_and_the_same_login_has_the_same_key() {
+fn vaults_with_same_login_share_session_key() {
     let scene = scene();
     let from = format!("file:{}", scene.path().join("password").display());
     let unlock = [("password", from.as_str())];

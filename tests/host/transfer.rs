@@ -103,7 +103,7 @@ pub(super) fn names(host: &Host, vault: &VaultName) -> Vec<String> {
 }
 
 #[test]
-fn every_kind_goes_with_its_metadata_and_a_move_leaves_nothing_behind() {
+fn copy_and_move_keep_every_value_kind_and_metadata() {
     for placement in PLACEMENTS {
         let scene = scene();
         let host = &scene.host;
@@ -150,7 +150,7 @@ fn every_kind_goes_with_its_metadata_and_a_move_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_name_with_wildcards_is_that_secret_before_it_is_a_pattern() {
+fn transfer_prefers_exact_name_over_pattern() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
@@ -165,7 +165,7 @@ fn a_name_with_wildcards_is_that_secret_before_it_is_a_pattern() {
 }
 
 #[test]
-fn one_secret_may_have_another_name_and_never_goes_onto_itself() {
+fn transfer_renames_secret_and_rejects_transfer_onto_itself() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
@@ -211,7 +211,7 @@ fn one_secret_may_have_another_name_and_never_goes_onto_itself() {
 }
 
 #[test]
-fn another_secret_in_its_place_is_refused_replaced_or_left_out() {
+fn transfer_conflict_is_rejected_replaced_or_skipped() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
@@ -256,7 +256,7 @@ fn another_secret_in_its_place_is_refused_replaced_or_left_out() {
 }
 
 #[test]
-fn all_that_the_target_cannot_have_is_said_at_once_and_nothing_is_written() {
+fn transfer_plan_reports_all_rejections_before_writing() {
     let scene = scene();
     let host = &scene.host;
     let a = filed(&scene, "a", Placement::InProcess);
@@ -306,7 +306,7 @@ fn all_that_the_target_cannot_have_is_said_at_once_and_nothing_is_written() {
 }
 
 #[test]
-fn metadata_is_left_behind_only_where_that_is_asked_for() {
+fn value_only_transfer_omits_source_metadata() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
@@ -330,7 +330,7 @@ fn metadata_is_left_behind_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn names_that_the_target_takes_for_one_are_refused_together() {
+fn transfer_of_names_equal_in_destination_is_rejected() {
     let scene = scene();
     let host = &scene.host;
     let a = filed(&scene, "a", Placement::InProcess);
@@ -360,7 +360,7 @@ fn names_that_the_target_takes_for_one_are_refused_together() {
 }
 
 #[test]
-fn a_target_that_keeps_another_value_is_found_out_and_the_source_keeps_it() {
+fn move_to_vault_that_alters_value_keeps_source() {
     for (plugin_name, placement) in [
         ("keeps-another", Placement::Isolated),
         ("keeps-another", Placement::InProcess),
@@ -387,7 +387,7 @@ fn a_target_that_keeps_another_value_is_found_out_and_the_source_keeps_it() {
 }
 
 #[test]
-fn a_write_that_fails_keeps_that_secret_in_the_source_and_the_others_go() {
+fn move_with_failed_write_keeps_only_that_secret_in_source() {
     let scene = scene();
     let host = &scene.host;
     let a = filed(&scene, "a", Placement::Isolated);
@@ -411,7 +411,7 @@ fn a_write_that_fails_keeps_that_secret_in_the_source_and_the_others_go() {
 }
 
 #[test]
-fn what_the_source_does_not_give_out_is_never_written() {
+fn unreadable_source_secret_is_not_transferred() {
     let scene = scene();
     let host = &scene.host;
     let torn = scene.vault("torn", &plugin("holds-back"), Placement::Isolated);
@@ -492,7 +492,7 @@ fn while_moved(scene: &Scene, meanwhile: &mut dyn FnMut(&VaultName)) -> Vec<Stri
 }
 
 #[test]
-fn a_secret_that_changes_while_it_is_moved_is_moved_as_it_is_then() {
+fn secret_changed_after_plan_is_moved_with_new_value() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::Isolated));
@@ -506,7 +506,7 @@ fn a_secret_that_changes_while_it_is_moved_is_moved_as_it_is_then() {
 }
 
 #[test]
-fn what_came_to_the_target_after_the_plan_is_not_replaced() {
+fn secret_created_after_plan_is_not_replaced() {
     for (meanwhile, expected) in
         [("other", "E12.secret-exists: secret `x` exists in vault `locked`"), ("old", "Same")]
     {
@@ -549,7 +549,7 @@ impl Prompter for BreaksOff {
 }
 
 #[test]
-fn a_vault_that_is_locked_again_is_asked_about_once_and_not_for_each_secret() {
+fn transfer_to_relocked_vault_prompts_once() {
     let scene = scene();
     let host = &scene.host;
     let a = filed(&scene, "a", Placement::InProcess);
@@ -567,7 +567,7 @@ fn a_vault_that_is_locked_again_is_asked_about_once_and_not_for_each_secret() {
 }
 
 #[test]
-fn two_registrations_of_one_place_lose_nothing() {
+fn move_between_registrations_of_same_file_loses_nothing() {
     let scene = scene();
     let host = &scene.host;
     let a = filed(&scene, "a", Placement::Isolated);

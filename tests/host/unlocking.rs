@@ -107,7 +107,7 @@ pub(super) fn ask(host: &Host, vault: &VaultName, script: &mut Script) -> keyste
 }
 
 #[test]
-fn standing_answers_come_from_files_programs_and_other_vaults() {
+fn unlock_references_read_files_programs_and_vaults() {
     let scene = scene();
     let keys = filed(&scene, "keys", Placement::InProcess);
     set(&scene.host, &keys, "for/work", PASSWORD);
@@ -126,7 +126,7 @@ fn standing_answers_come_from_files_programs_and_other_vaults() {
 }
 
 #[test]
-fn a_wrong_standing_answer_is_given_once_and_nobody_is_asked() {
+fn wrong_unlock_reference_fails_without_prompt() {
     let scene = scene();
     write(&scene.path().join("wrong"), "canary-wrong");
     let file = format!("file:{}", scene.path().join("wrong").display());
@@ -141,7 +141,7 @@ fn a_wrong_standing_answer_is_given_once_and_nobody_is_asked() {
 }
 
 #[test]
-fn whoever_is_there_is_asked_and_may_be_wrong_twice() {
+fn prompt_allows_two_wrong_answers() {
     let scene = scene();
     let vault = locked(&scene, "a", &[]);
     let mut script = Script::typing(&["one", "two", PASSWORD]);
@@ -161,7 +161,7 @@ fn whoever_is_there_is_asked_and_may_be_wrong_twice() {
 }
 
 #[test]
-fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
+fn locked_error_contains_challenge() {
     let scene = scene();
     let vault = locked(&scene, "a", &[]);
     let answers = [
@@ -198,7 +198,7 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
 }
 
 #[test]
-fn a_search_asks_for_the_default_vaults_password_only() {
+fn search_prompts_only_for_default_vault() {
     let scene = scene();
     let first = locked(&scene, "a", &[]);
     locked(&scene, "b", &[]);
@@ -217,7 +217,7 @@ fn a_search_asks_for_the_default_vaults_password_only() {
 }
 
 #[test]
-fn each_step_of_unlocking_is_answered_and_only_a_wrong_one_is_repeated() {
+fn only_wrong_unlock_step_is_repeated() {
     let scene = Scene::new();
     let vault = scene.vault("two", &plugin("two-steps"), Placement::Isolated);
     let answer = |name: &str, text: &str| Ok(vec![Answer::new(name, SecretText::new(text))]);
@@ -255,7 +255,7 @@ fn typing(fields: &[(&str, &str)]) -> Result<Vec<Answer>, PromptError> {
 }
 
 #[test]
-fn only_what_no_reference_answers_is_asked_for() {
+fn prompt_asks_only_fields_without_unlock_reference() {
     let scene = Scene::new();
     let password = kept(&scene, "password", "canary-password");
     let vault = two_fields(&scene, &[("password", &password)]);
@@ -267,7 +267,7 @@ fn only_what_no_reference_answers_is_asked_for() {
 }
 
 #[test]
-fn what_is_given_for_the_call_goes_before_the_registration() {
+fn call_answers_override_registered_unlock_references() {
     let scene = Scene::new();
     let wrong = kept(&scene, "wrong", "canary-wrong");
     let unlock = [("password", wrong.as_str()), ("user", &wrong), ("code", &wrong)];
@@ -284,7 +284,7 @@ fn what_is_given_for_the_call_goes_before_the_registration() {
 }
 
 #[test]
-fn wrong_answers_from_references_alone_are_given_once_and_say_where_they_came_from() {
+fn wrong_answer_error_names_its_references() {
     let scene = Scene::new();
     let wrong = kept(&scene, "wrong", "canary-wrong");
     let vault = two_fields(&scene, &[("password", &wrong)]);
@@ -302,7 +302,7 @@ fn wrong_answers_from_references_alone_are_given_once_and_say_where_they_came_fr
 }
 
 #[test]
-fn what_is_typed_beside_a_reference_may_be_wrong_twice_and_the_reference_is_read_once() {
+fn prompt_retry_reads_unlock_reference_once() {
     let scene = Scene::new();
     let count = scene.path().join("count");
     let command = format!(
@@ -340,7 +340,7 @@ fn what_is_typed_beside_a_reference_may_be_wrong_twice_and_the_reference_is_read
 }
 
 #[test]
-fn whoever_is_not_there_is_told_of_the_missing_prompts_only() {
+fn non_interactive_locked_error_has_only_missing_prompts() {
     let scene = Scene::new();
     let password = kept(&scene, "password", "canary-password");
     let vault = two_fields(&scene, &[("password", &password)]);
@@ -360,7 +360,7 @@ fn whoever_is_not_there_is_told_of_the_missing_prompts_only() {
 }
 
 #[test]
-fn a_reference_that_leads_nowhere_is_the_error_and_nobody_is_asked_instead() {
+fn unresolved_unlock_reference_fails_without_prompt() {
     let scene = Scene::new();
     let vault = two_fields(&scene, &[("password", "env:KEYSTEAD_TEST_NOT_SET")]);
     let mut script = Script::default();
@@ -378,7 +378,7 @@ fn ask_for(scene: &Scene, vault: &VaultName, script: &mut Script) -> keystead::R
 }
 
 #[test]
-fn a_locked_vault_behind_a_reference_needs_a_person_as_the_vault_itself_does() {
+fn unlock_reference_to_locked_vault_is_input_error() {
     let scene = scene();
     locked(&scene, "keys", &[]);
     let vault = locked(&scene, "work", &[("password", "keystead://keys/for/work")]);
@@ -397,7 +397,7 @@ fn a_locked_vault_behind_a_reference_needs_a_person_as_the_vault_itself_does() {
 }
 
 #[test]
-fn a_vault_that_needs_itself_is_an_error_and_never_a_wait() {
+fn vault_depending_on_itself_fails_without_deadlock() {
     within(|| {
         let scene = scene();
         // By its own name, by a search, over one other vault.
@@ -425,7 +425,7 @@ fn a_vault_that_needs_itself_is_an_error_and_never_a_wait() {
 }
 
 #[test]
-fn vaults_that_need_each_other_end_in_an_error_from_several_threads() {
+fn unlock_cycle_in_several_threads_fails_without_deadlock() {
     within(|| {
         let scene = scene();
         locked_by_hand(
@@ -450,7 +450,7 @@ fn vaults_that_need_each_other_end_in_an_error_from_several_threads() {
 }
 
 #[test]
-fn a_parameter_that_needs_its_own_vault_makes_a_faulty_vault() {
+fn parameter_depending_on_own_vault_makes_faulty_vault() {
     within(|| {
         let scene = scene();
         let text = "plugin = \"memory\"\nplacement = \"in-process\"\n\
@@ -467,7 +467,7 @@ fn a_parameter_that_needs_its_own_vault_makes_a_faulty_vault() {
 }
 
 #[test]
-fn more_than_four_vaults_do_not_stand_behind_each_other() {
+fn unlock_chain_over_four_vaults_is_rejected() {
     let scene = scene();
     let keys = filed(&scene, "v0", Placement::InProcess);
     set(&scene.host, &keys, "x", PASSWORD);
@@ -492,7 +492,7 @@ fn more_than_four_vaults_do_not_stand_behind_each_other() {
 }
 
 #[test]
-fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
+fn prompter_can_query_other_vaults_but_not_locked_vault() {
     within(|| {
         struct Back<'h>(&'h Host, Vec<String>);
         impl Prompter for Back<'_> {

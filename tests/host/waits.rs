@@ -55,7 +55,7 @@ fn unlocks(scene: &Scene) -> Vec<usize> {
 }
 
 #[test]
-fn poll_with_a_prompt_shows_first_asks_once_and_sends_the_answer_at_once() {
+fn poll_with_prompt_prompts_once_and_answers_at_once() {
     let scene = Scene::new();
     let vault = on_wait(&scene, "code", Placement::Isolated);
     let mut person = Person::default();
@@ -67,7 +67,7 @@ fn poll_with_a_prompt_shows_first_asks_once_and_sends_the_answer_at_once() {
 }
 
 #[test]
-fn poll_that_prompts_anew_each_time_ends_after_eight_steps() {
+fn poll_with_new_prompts_ends_after_eight_steps() {
     let scene = Scene::new();
     let vault = on_wait(&scene, "anew", Placement::Isolated);
     let mut person = Person::default();
@@ -79,7 +79,7 @@ fn poll_that_prompts_anew_each_time_ends_after_eight_steps() {
 }
 
 #[test]
-fn poll_is_tried_once_at_an_end_before_its_interval_and_without_an_end() {
+fn poll_with_short_or_no_end_is_tried_once() {
     for how in ["short", "endless"] {
         let scene = Scene::new();
         let vault = on_wait(&scene, how, Placement::Isolated);
@@ -91,7 +91,7 @@ fn poll_is_tried_once_at_an_end_before_its_interval_and_without_an_end() {
 }
 
 #[test]
-fn open_and_unlock_are_called_again_when_the_vault_asks_to_wait() {
+fn throttled_open_and_unlock_are_retried() {
     for placement in PLACEMENTS {
         for (how, calls) in [("busy", vec![]), ("throttled", vec![1, 1, 1])] {
             let scene = Scene::new();

@@ -116,7 +116,7 @@ fn numbers(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_line_has_its_test() {
+fn each_line_has_single_test() {
     let files = [
         command::NAMES,
         local_vault::NAMES,

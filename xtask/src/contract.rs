@@ -70,7 +70,7 @@ pub(crate) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
 fn write(workspace: &Workspace) -> Result<()> {
     for test in [
         // First the header, of which another one is written down.
-        "test --quiet --package keystead --lib the_header_declares_what_is_described",
+        "test --quiet --package keystead --lib c_header_matches_record_description",
         "test --quiet --package keystead-plugin-api --test layout",
     ] {
         succeed(workspace.cargo(test).env("KEYSTEAD_REGENERATE_LAYOUT", "1"))?;

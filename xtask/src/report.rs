@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_of_all_test_binaries_are_added_and_an_ignored_test_is_a_failure() {
+    fn test_results_are_summed_and_ignored_test_is_failure() {
         let line = |counts| format!("test result: ok. {counts}; 0 measured; finished in 0.00s\n");
         let output = line("2 passed; 0 failed; 1 ignored") + &line("3 passed; 4 failed; 0 ignored");
         let Outcome { passed, failed, .. } = Outcome::tests(false, output);

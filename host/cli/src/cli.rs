@@ -379,12 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn the_tree_is_sound() {
+    fn command_tree_passes_clap_debug_assert() {
         tree().debug_assert();
     }
 
     #[test]
-    fn a_command_parsed_alone_means_what_it_means_in_the_tree() {
+    fn fast_parser_agrees_with_whole_tree() {
         for text in [
             "keystead get a",
             "keystead get a -V work --json",
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_for_every_command_are_known_by_name() {
+    fn fast_parser_knows_every_global_option() {
         for argument in Global::augment_args(clap::Command::new("keystead")).get_arguments() {
             let Some(long) = argument.get_long() else { continue };
             let long = format!("--{long}");
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_explained_is_left_to_the_whole_tree() {
+    fn fast_parser_declines_help_and_errors() {
         for text in [
             "keystead get --help",
             "keystead get",
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_given_to_set_is_not_repeated() {
+    fn set_value_as_argument_is_rejected_unprinted() {
         let stop = parse(&line("keystead set token hunter2")).unwrap_err();
         assert!(matches!(stop, ParseError::ValueAsArgument { form: OutputFormat::Text }));
         let stop = parse(&line("keystead set token --nosuch")).unwrap_err();

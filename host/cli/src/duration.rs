@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_weeks_are_for_plans() {
+    fn parse_days_accepts_hours_to_weeks() {
         for (text, hours) in [
             ("12h", 12),
             ("30d", 720),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_a_number_with_its_unit() {
+    fn duration_with_unit_is_parsed() {
         for (text, millis) in [
             ("500ms", 500),
             ("10s", 10_000),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn invalid_duration_is_rejected() {
         for text in
             ["", "10", "s", "-1s", "1.5s", " 1s", "0s", "25h", "99999999999999999999h", "2d"]
         {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_of_time_reads_as_people_say_it() {
+    fn duration_in_words_is_rounded() {
         for (millis, text) in [
             (0, "no time"),
             (1, "1 second"),

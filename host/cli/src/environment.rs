@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_called_as_the_list_says() {
+    fn user_name_is_read_from_passwd() {
         let list = "# x\nroot:x:0:0::/root:/bin/sh\n::7:\nbroken\nbob:x:1000:1000::/:/bin/sh\nalso:x:1000:";
         assert_eq!(named(list, 1000).as_deref(), Some("bob"));
         assert_eq!(named(list, 0).as_deref(), Some("root"));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_variable_goes_before_xdg_and_xdg_before_home() {
+    fn keystead_variable_overrides_xdg_and_home() {
         let all: &[_] = &[("KEYSTEAD_CONFIG_DIR", "/k"), ("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")];
         assert_eq!(config(all).unwrap(), Some("/k".into()));
         assert_eq!(
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_dir_is_an_error_for_ours_and_passed_over_for_xdg() {
+    fn relative_dir_is_error_for_keystead_ignored_for_xdg() {
         assert!(config(&[("KEYSTEAD_CONFIG_DIR", "here")]).is_err());
         assert_eq!(
             config(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]).unwrap(),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn dirs_of_other_commands_are_those_of_every_rule() {
+    fn all_possible_keystead_dirs_are_listed() {
         let variables: &[_] =
             &[("KEYSTEAD_CONFIG_DIR", "/k"), ("HOME", "/h"), ("XDG_DATA_HOME", "x")];
         let found = others(&with(variables));
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_brings_its_own_packages_once() {
+    fn packaged_plugin_dirs_have_no_duplicates() {
         assert_eq!(
             packaged(Some(&"/usr/bin/keystead".into())),
             [Path::new("/usr/lib/keystead"), Path::new("/usr/local/lib/keystead")]
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn the_agent_is_in_the_runtime_dir_or_beside_the_data() {
+    fn agent_dir_is_in_runtime_dir_or_data_dir() {
         let data = Path::new("/d");
         let dir = |variables, data| agent(&with(variables), data);
         assert_eq!(dir(&[("XDG_RUNTIME_DIR", "/r")], None), Some("/r/keystead".into()));

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_one_sentence_its_causes_and_what_to_do() {
+    fn failure_prints_error_causes_hint_and_code() {
         assert_eq!(
             plain(&top().styled()),
             "Error: Vault `work` cannot be opened\n\
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_cause_has_no_number_and_a_transparent_one_is_not_repeated() {
+    fn single_cause_is_unnumbered_transparent_cause_omitted() {
         #[derive(Debug, thiserror::Error)]
         #[error(transparent)]
         struct Same(#[from] Top);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_form_says_the_same() {
+    fn failure_json_has_code_message_causes_and_hints() {
         assert_eq!(
             top().json(),
             "{\"schema\":1,\"error\":{\"code\":\"E08.open\",\"exit\":1,\

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tip_is_a_command_and_no_word_for_it_is_one() {
+    fn every_intent_tip_names_a_real_command() {
         let tree = cli::tree();
         for (command, words) in COMMANDS {
             let parts = command.split(' ').skip(1);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn word_of_another_program_is_known_by_what_follows_it() {
+    fn foreign_command_is_recognised_by_next_word() {
         assert_eq!(meant(&[], "item", Some("create")), Some("keystead set NAME"));
         assert_eq!(meant(&[], "ITEM", Some("x")), Some("keystead get NAME"));
         assert_eq!(meant(&["vault"], "rm", Some("work")), Some("keystead vault unregister VAULT"));

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn three_forms_make_five_kinds() {
+    fn metadata_argument_forms_yield_all_value_kinds() {
         assert_eq!(value("env=dev"), Ok(MetadataValue::Text("dev".into())));
         assert_eq!(value("env="), Ok(MetadataValue::Text(String::new())));
         assert_eq!(value("a=b=c:=d"), Ok(MetadataValue::Text("b=c:=d".into())));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_lies_ahead_or_behind() {
+    fn timestamp_distance_is_in_words() {
         const DAY: i64 = 86_400_000;
         for (at, words) in [
             (3 * DAY - 1, "in 2 days"),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn known_keys_have_the_type_they_always_have() {
+    fn known_metadata_keys_have_fixed_kind() {
         assert_eq!(value("created=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert_eq!(value("updated@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert_eq!(value("description:=\"x\""), Ok(MetadataValue::Text("x".into())));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn expires_is_always_a_time() {
+    fn expires_accepts_only_timestamp() {
         assert_eq!(value("expires=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert_eq!(value("expires@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert!(value("expires=soon").is_err());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn invalid_metadata_argument_is_rejected() {
         for text in [
             "",
             "k",
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_refused() {
+    fn duplicate_metadata_key_is_rejected() {
         let typed = |text: &str| text.parse::<Typed>().unwrap();
         assert!(collect(vec![typed("a=1"), typed("a:=2")]).is_err());
         assert_eq!(collect(Vec::new()).unwrap(), None);

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_contract_in_a_new_project_hide_methods_of_abi_stable() {
+    fn plugin_api_docs_in_new_project_hide_abi_stable_methods() {
         let dir = tempfile::tempdir().unwrap();
         made(dir.path(), "my-notes", &this_api()).unwrap();
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/new-plugin");
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn new_project_is_one_file_of_at_most_60_lines_whatever_its_id() {
+    fn new_project_has_single_file_of_at_most_60_lines() {
         for name in ids() {
             let project =
                 Project::new(&id(&name), Template::Small, &ApiDependency::Published).unwrap();
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn new_project_is_as_rustfmt_writes_it_whatever_its_id() {
+    fn new_project_with_any_id_is_rustfmt_formatted() {
         for name in ids() {
             for template in [Template::Small, Template::Full] {
                 let dir = tempfile::tempdir().unwrap();
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn c_project_compiles_without_a_warning() {
+    fn c_project_compiles_without_warnings() {
         let dir = tempfile::tempdir().unwrap();
         let project = dir.path().join("my vault");
         Project::new(&id("my-vault"), Template::C, &this_api()).unwrap().write(&project).unwrap();
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_templates_is_left_in_a_project() {
+    fn new_project_keeps_no_template_placeholders() {
         let project = |template| {
             Project::new(&id("1pass"), template, &ApiDependency::Published).unwrap().files
         };
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn every_module_of_the_reference_plugin_is_in_a_project() {
+    fn full_project_has_every_module_of_reference_plugin() {
         let project = Project::new(&id("x"), Template::Full, &ApiDependency::Published).unwrap();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/memory/src");
         for entry in fs::read_dir(dir).unwrap() {
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_quotes_is_still_a_path_in_the_manifest() {
+    fn api_path_with_quotes_is_escaped_in_cargo_manifest() {
         let dir = tempfile::tempdir().unwrap();
         let api = dir.path().join("it's \"here\"\\");
         fs::create_dir(&api).unwrap();
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_never_overwritten() {
+    fn new_project_never_overwrites_existing_files() {
         let dir = tempfile::tempdir().unwrap();
         let mine = dir.path().join("Cargo.toml");
         fs::write(&mine, "mine").unwrap();
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_id_or_a_dir_without_the_contract_makes_nothing() {
+    fn new_project_with_wrong_id_or_api_path_creates_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let project = dir.path().join("project");
         let error = made(&project, "api", &this_api()).unwrap_err();

@@ -390,32 +390,32 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_with_enter_and_keeps_its_spaces() {
+    fn hidden_line_ends_at_enter_and_keeps_spaces() {
         assert_eq!(typed(b" pass word \nrest").unwrap(), " pass word ");
         assert_eq!(typed(b"\n").unwrap(), "");
         assert_eq!(typed(b"a\x04").unwrap(), "a");
     }
 
     #[test]
-    fn backspace_takes_a_whole_character_and_ctrl_u_the_line() {
+    fn backspace_deletes_character_ctrl_u_deletes_line() {
         assert_eq!(typed("aé鍵\x7f\x08b\n".as_bytes()).unwrap(), "ab");
         assert_eq!(typed(b"\x7fwrong\x15right\n").unwrap(), "right");
     }
 
     #[test]
-    fn the_end_of_input_breaks_off() {
+    fn hidden_input_without_enter_is_interrupted() {
         for keys in [b"\x04".as_slice(), b"abc"] {
             assert!(matches!(typed(keys), Err(InputError::Interrupted)));
         }
     }
 
     #[test]
-    fn what_was_typed_before_a_sleep_does_not_count() {
+    fn input_before_suspend_is_discarded() {
         assert_eq!(typed(b"before\xffafter\n").unwrap(), "after");
     }
 
     #[test]
-    fn a_line_longer_than_a_terminals_own_limit_is_whole() {
+    fn hidden_line_up_to_max_line_is_kept_longer_rejected() {
         let mut keys = vec![b'x'; MAX_LINE];
         keys.push(b'\n');
         assert_eq!(typed(&keys).unwrap().len(), MAX_LINE);
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn marked_paste_is_one_line_or_refused() {
+    fn bracketed_paste_of_several_lines_is_rejected() {
         for (keys, line) in [
             (&b"\x1b[200~pasted\x1b[201~\n"[..], "pasted"),
             (b"a\x1b[200~b\x1b[201~c\n", "abc"),
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_label_is_one_harmless_line() {
+    fn prompt_label_is_escaped_and_truncated() {
         assert_eq!(prompt("Master password: "), "Master password: ");
         assert_eq!(prompt("\x1b[2JPassword\nfor root"), "\\u{1b}[2JPassword for root: ");
         assert_eq!(prompt(&"x".repeat(1_000)).len(), 202);

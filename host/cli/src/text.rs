@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_shows_what_a_terminal_would_obey() {
+    fn control_characters_in_message_are_escaped() {
         assert_eq!(visible("a\x1b[31mb\u{9b}c"), "a\\u{1b}[31mb\\u{9b}c");
         assert_eq!(visible("one\r\ntwo\tthree"), "one  two three");
         assert_eq!(visible("grün 鍵"), "grün 鍵");
@@ -66,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_several_lines_is_shown_and_an_escape_is_not() {
+    fn escapes_and_bidi_marks_are_unsafe_newlines_are_not() {
         assert!(!is_obeyed("-----BEGIN\nkey\t=\n"));
         assert!(is_obeyed("\x1b]52;c;cm0gLXJm\x07"));
         assert!(is_obeyed("\u{202e}"));
     }
 
     #[test]
-    fn what_is_too_wide_is_cut_where_a_character_ends() {
+    fn wide_text_is_truncated_between_characters() {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abc...");
         assert_eq!(cut("鍵鍵鍵鍵", 6), "鍵...");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_counted_not_bytes() {
+    fn text_width_counts_columns() {
         assert_eq!(width("grün"), 4);
         assert_eq!(width("鍵"), 2);
     }

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_is_given_once_is_given_to_nobody_else() {
+    fn single_use_unlock_answer_is_not_given_twice() {
         let unlock = Unlock::new(vec!["password=env:A".into()]).unwrap();
         assert!(unlock.answer_once("password", None, None).is_some());
         assert_eq!(unlock.answer("password", None, None), None);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_nobody_asked_for_is_told_with_what_was_asked_for() {
+    fn unused_unlock_option_is_reported_with_prompt_names() {
         let unlock = Unlock::new(vec!["pasword=env:A".into(), "code=file:b".into()]).unwrap();
         assert_eq!(
             unlock.unasked()[0],

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_stands_twice_gets_a_number_that_no_other_has() {
+    fn repeated_name_gets_unique_number() {
         let mut names = Distinct::default();
         let given: Vec<_> = ["a", "b", "A", "a", "a (2)", "a (4)", "a"]
             .iter()
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_becomes_a_name_of_one_line() {
+    fn title_becomes_single_line_secret_name() {
         let mut names = Distinct::default();
         let mut name = |parts: &[&str]| names.name(parts).unwrap().as_str().to_owned();
         assert_eq!(name(&["Work/Web", " two\nlines\u{7} "]), "Work/Web/two lines");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_of_one_name_are_a_million_steps() {
+    fn name_repeated_many_times_gets_next_number() {
         let mut names = Distinct::default();
         for _ in 0..100_000 {
             names.take("a");

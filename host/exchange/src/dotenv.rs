@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_of_these_files_agree_on_is_read() {
+    fn common_dotenv_syntax_is_parsed() {
         let text = "\u{feff}# a comment\nA=one\r\nexport B=two words  # said\n\tC = 'x # y'\n\
                     D=\n\nE=\"\"\nF=a#b\nG='a\\n\"$X'# no\nH=\"a\\n\\\"\\\\\\$X $Y\\x\"\n\
                     I='two\nlines' # end\nJ=\"two\r\nlines\\\nless\"\nexport=K\nL= # only\nM=it's\n\
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_key_material_are_one_broken_row_and_no_names() {
+    fn key_material_lines_are_one_invalid_row() {
         let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
         let why = "its value has several lines without quotes: put it in quotes";
         let alone = "key material without quotes: put it in quotes behind a key";
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_hides_no_other_and_is_not_repeated() {
+    fn broken_lines_are_reported_without_their_content() {
         let text =
             b"canary\nexport canary\n=canary\nca nary=1\nA=\xff\nB='canary\nC=1\nD=\"canary\nE=2";
         assert_eq!(
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn values_up_to_the_limit_are_read_and_longer_ones_are_one_broken_row() {
+    fn value_over_limit_is_reported_as_single_broken_row() {
         let value = "x".repeat(MAX_VALUE_BYTES - 4);
         let text = format!("A='{value}'\nB={value}x\nC='{value}{value}{value}'\nD=1\n");
         let rows: Vec<_> = Dotenv::new(text.as_bytes()).map(Result::unwrap).collect();
@@ -254,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_may_be_longer_than_any_value() {
+    fn comment_longer_than_value_limit_is_accepted() {
         let text = format!("#{}\nA=1", "x".repeat(MAX_ENTRY));
         assert_eq!(found(text.as_bytes()), ["2 A=1"]);
     }
 
     #[test]
-    fn a_key_that_no_secret_can_have_is_a_broken_row() {
+    fn key_longer_than_secret_name_limit_is_broken_row() {
         let text = format!("{}=1", "K".repeat(MAX_SECRET_NAME_BYTES + 1));
         assert_eq!(
             found(text.as_bytes()),
@@ -270,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic_or_stand_still(
+        fn arbitrary_bytes_never_panic_or_loop(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             text in "[A-C= '\"\\\\$#\r\n]{0,200}",
         ) {
@@ -279,7 +279,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(values in proptest::collection::vec("[^\0]*|[a '\"\\\\$`#\r\n!]*", 1..9)) {
+        fn written_values_round_trip(values in proptest::collection::vec("[^\0]*|[a '\"\\\\$`#\r\n!]*", 1..9)) {
             let mut bytes = Vec::new();
             for value in &values {
                 bytes.extend_from_slice(&write("KEY", &Value::text(value.as_str())).unwrap());

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_remembered_with_the_place_where_it_stood_first() {
+    fn repeated_name_returns_its_first_position() {
         let seal = Seal::new();
         let [one, two] = ["one", "two"].map(|name| seal.text(name));
         assert_eq!(std::mem::size_of::<([u32; 4], u32)>(), 20);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn prints_say_of_which_rows_somebody_was_told() {
+    fn fingerprints_record_reported_rows() {
         let mut prints = Prints::default();
         [10, 11, 12].into_iter().for_each(|print| prints.push(print));
         prints.tell(1);

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_known_by_its_name_or_its_start() {
+    fn import_format_is_detected_by_path_or_content() {
         let of = |name: &str, head: &str| {
             ImportFormat::recognise(Path::new(name), Some(head.as_bytes())).ok()
         };

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_of_any_length_up_to_the_most_is_read_whole() {
+    fn input_is_read_whole_up_to_limit() {
         for len in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1] {
             let read = whole(io::repeat(b'x').take(len as u64), "a form").unwrap();
             assert_eq!(read.len(), len);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_utf8_and_its_mark_is_no_part_of_it() {
+    fn input_text_is_utf8_and_byte_order_mark_is_removed() {
         assert_eq!(text(&b"\xef\xbb\xbfabc"[..], "a form").unwrap().expose(), "abc");
         let error = text(&b"\xff"[..], "a form").unwrap_err();
         assert_eq!(error.to_string(), "this is not a form: it is not UTF-8");

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_value_is_the_plainest_that_loses_nothing() {
+    fn item_fields_become_simplest_lossless_value_kind() {
         let value = |fields: &[(&str, &str)]| {
             row(|item| fields.iter().for_each(|(label, field)| item.field(label, text(field))))
                 .map(|row| row.value)
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_metadata_unless_it_may_be_secret() {
+    fn url_is_metadata_unless_secret_is_possible() {
         let row = row(|item| {
             for url in [
                 "https://a.example/?next=/home",
@@ -326,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_alone_is_kept_as_the_value() {
+    fn item_with_url_only_keeps_url_in_value() {
         let row = row(|item| item.url(text("https://a.example/"))).unwrap();
         let Value::Map(map) = row.value else { panic!() };
         assert_eq!(map.get("url"), Some(&Value::text("https://a.example/")));
     }
 
     #[test]
-    fn moments_are_read_in_the_forms_exports_have() {
+    fn export_timestamp_formats_are_parsed() {
         for (text, millis) in [
             ("2023-11-14T22:13:20Z", 1_700_000_000_000),
             ("2023-11-14T22:13:20.123Z", 1_700_000_000_123),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_that_cannot_be_read_costs_the_date_alone() {
+    fn invalid_date_is_skipped_and_item_is_kept() {
         let mut item = Item::default();
         item.field("password", text("p"));
         item.time("created", "soon");
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_and_metadata_are_bounded() {
+    fn item_with_too_many_fields_or_metadata_is_rejected() {
         let many = row(|item| (0..=1_000).for_each(|_| item.field("f", text("x"))));
         assert_eq!(many.unwrap_err().why, "it has more than 1000 fields");
         let large = row(|item| item.text("note", &"x".repeat(70_000)));

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_told_by_its_number_and_hides_no_other() {
+    fn broken_line_is_reported_by_number_and_rest_is_read() {
         let text = format!(
             "\u{feff}{}\r\n\n  \t\n{{\"schema\":1}}\n{}\n\nnonsense\n{}",
             line("a"),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_and_names_that_none_may_have_are_broken_lines() {
+    fn line_with_invalid_utf8_or_empty_name_is_rejected() {
         let found = rows(b"\xff\n{\"schema\":1,\"name\":\"\",\"value\":{\"text\":\"\"}}\n");
         let why: Vec<&str> =
             found.iter().map(|bad| bad.as_ref().unwrap_err().why.as_str()).collect();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_one_broken_row() {
+    fn line_over_limit_is_reported_as_single_broken_row() {
         let bytes = format!("{:999}\n{}\n{:1000}\n{}", "", line("a"), "", line("b"));
         let rows = JsonLines::limited(bytes.as_bytes(), 1_000).map(Result::unwrap);
         let found: Vec<_> = rows.collect();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_line_that_is_written_is_within_the_limit() {
+    fn longest_written_line_is_within_read_limit() {
         const LEN: usize = 10_000;
         let mut metadata = Metadata::new();
         metadata.insert("k", MetadataValue::Text("\u{1}".repeat(LEN))).unwrap();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn read_only_metadata_is_no_part_of_a_line() {
+    fn read_only_metadata_is_not_exported() {
         let mut metadata = Metadata::new();
         metadata.insert("k", MetadataValue::TextList(Vec::new())).unwrap();
         metadata.insert_read_only("updated", MetadataValue::Timestamp(0)).unwrap();
@@ -241,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn written_json_lines_round_trip(
             name in "[^\\p{Cc}]{1,20}",
             map in crate::any::any_map(),
             text in ".*",

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn things_are_counted_in_the_order_they_are_met() {
+    fn skipped_things_are_counted_in_order_of_appearance() {
         let (item, file) = (Thing("item", "items"), Thing("file", "files"));
         let mut left_out = LeftOut::default();
         for (thing, number) in [(file, 1), (item, 0), (item, 2), (item, 1)] {

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_there_when_it_is_whole_and_for_nobody_else() {
+    fn export_file_appears_when_complete_with_mode_600() {
         for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("out");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_is_never_replaced_unless_that_was_said() {
+    fn existing_file_is_not_replaced_without_overwrite() {
         for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("out");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_leaves_nothing() {
+    fn unfinished_export_leaves_no_file() {
         for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
             let dir = tempfile::tempdir().unwrap();
             let mut output = begin(&dir.path().join("out"), Overwrite::Never);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dir_or_a_link_is_not_replaced() {
+    fn dir_or_symlink_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_up_to_its_limit_and_goes_on_behind_what_was_taken() {
+    fn window_grows_to_limit_and_continues_after_taken_bytes() {
         let given: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
         let mut window = Window::new(Drops(&given), 100_000);
         assert_eq!(window.more().unwrap(), More::Came);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_any_length_is_skipped_without_being_held() {
+    fn line_longer_than_window_is_skipped() {
         let given = [vec![b'x'; 300_000], b"\nrest".to_vec()].concat();
         let mut window = Window::new(&given[..], 1_000);
         window.skip_line().unwrap();

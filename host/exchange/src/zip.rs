@@ -238,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_that_of_the_standard() {
+    fn crc32_matches_standard_check_value() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
-    fn stored_and_deflated_files_are_read() {
+    fn stored_and_deflated_zip_entries_are_read() {
         let text = b"canary ".repeat(100);
         let bytes = zip(&[Packed::deflated("a", &text), Packed::stored("b/../c", b"\x00\x01")]);
         let mut archive = Archive::open(Cursor::new(&bytes)).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_before_it_is_unpacked() {
+    fn zip_bomb_is_rejected_before_inflation() {
         let zeros = vec![0; 1_000_000];
         assert_eq!(
             why(&zip(&[Packed::deflated("a", &zeros)])),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_lie_over_each_other_are_refused() {
+    fn overlapping_zip_entries_are_rejected() {
         let bytes = zip(&[Packed::stored("a", &[7; 500])]);
         let mut archive = Archive::open(Cursor::new(bytes)).unwrap();
         assert!(archive.read(0, 500).is_ok());
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_or_unknown_is_refused() {
+    fn damaged_encrypted_or_unknown_zip_is_rejected() {
         let good = zip(&[Packed::deflated("a", b"hello hello")]);
         assert_eq!(why(&good), "fine");
         assert_eq!(why(b""), "it is no zip");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn no_changed_byte_makes_it_panic() {
+    fn changed_or_truncated_zip_never_panics() {
         let good = zip(&[Packed::deflated("a", b"hello hello"), Packed::stored("b", b"x")]);
         for at in 0..good.len() {
             for byte in [0, 1, 0x7f, 0xff] {

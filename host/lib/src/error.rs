@@ -548,7 +548,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sentence_of_a_locked_vault_is_whole() {
+    fn locked_vault_error_prints_full_challenge_message() {
         let sentence = "x".repeat(MAX_MESSAGE_BYTES);
         let challenge = Box::new(Challenge::new("c", Vec::new()).message(sentence.clone()));
         let vault = VaultName::parse("v").unwrap();

@@ -76,7 +76,7 @@ mod tests {
 
     /// Every character of each kind, by Unicode's own tables as they were read for this.
     #[test]
-    fn what_a_terminal_obeys_or_nobody_sees_is_escaped_and_what_is_read_is_not() {
+    fn only_control_and_invisible_characters_are_escaped() {
         let kinds = [
             0..=0x1f,
             0x7f..=0x9f,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_dropped_and_an_answer_is_one_line() {
+    fn escaped_text_is_single_line_within_limit() {
         assert_eq!(for_terminal("a\x1b[31mb\u{9b}c\x7f"), "a\\u{1b}[31mb\\u{9b}c\\u{7f}");
         assert_eq!(for_terminal("one\r\ntwo\t\u{85}"), "one\\r\\ntwo\\t\\u{85}");
         assert_eq!(for_terminal("\u{202e}gnp.exe\u{2069}"), "\\u{202e}gnp.exe\\u{2069}");

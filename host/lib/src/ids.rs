@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_differ_anywhere_are_refused() {
+    fn mixed_user_or_group_ids_are_rejected() {
         let all = |id| Ids { real: id, effective: id, saved: id };
         let each = |id, other| {
             [
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_one_user_and_no_more_rights() {
+    fn process_without_extra_rights_is_ordinary() {
         assert_eq!(check(), Ok(()));
         assert_eq!(check_service(), Ok(()));
         assert_eq!(privilege(), Privilege::Ordinary);
     }
 
     #[test]
-    fn uid_map_is_whole_only_if_every_user_keeps_its_number() {
+    fn only_identity_uid_map_is_whole() {
         assert!(is_whole("         0          0 4294967295\n"));
         for part in [
             "",

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_user_only_the_system_layer_has_files() {
+    fn paths_without_user_have_only_system_files() {
         let paths = Paths {
             system_config: "/etc/keystead".into(),
             user_config: None,

@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_read() {
+    fn reference_of_each_form_is_parsed() {
         let Reference::Secret { vault, name, field } =
             Reference::parse("keystead://Work/a%20b%2Fc/d#pass%23word").unwrap()
         else {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_says_where() {
+    fn reference_syntax_error_has_column() {
         assert_eq!(fault("keystead://work").0, 16);
         assert_eq!(fault("keystead://-work/a").0, 12);
         assert_eq!(fault("keystead://work/").0, 17);
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_typed_in_place_of_a_reference_is_never_repeated() {
+    fn secret_in_place_of_reference_is_never_printed() {
         for text in
             ["canary", "env:canary=1", "command:canary", "keystead://canary!/x", "fd:canary"]
         {
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_anchored_at_home_or_at_the_dir() {
+    fn file_reference_is_anchored_at_home_or_dir() {
         let anchored = |text: &str, home: Option<&str>| {
             let reference = Reference::parse(text).unwrap();
             let home = home.map(Path::new);
@@ -480,12 +480,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_the_same(reference in references()) {
+        fn reference_round_trips(reference in references()) {
             prop_assert_eq!(Reference::parse(&reference.to_string()), Ok(reference));
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(scheme in "(keystead://|env:|file:|command:|fd:)?", rest in ".{0,60}") {
+        fn reference_parser_never_panics(scheme in "(keystead://|env:|file:|command:|fd:)?", rest in ".{0,60}") {
             let _ = Reference::parse(&format!("{scheme}{rest}"));
         }
     }

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn each_repeats_only_results_that_ask_to_wait() {
+    fn retry_repeats_only_results_with_retry_delay() {
         let wait = Duration::from_millis(1);
         let hour = Duration::from_secs(3_600);
         let mut results =
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn each_ends_where_the_vault_is_locked_and_where_the_call_fails() {
+    fn retry_stops_if_vault_is_locked_or_call_fails() {
         let wait = Duration::from_millis(1);
         let deadline = Deadline::after(Duration::from_secs(60));
         let locked = || Error::new(ErrorKind::Locked, "the vault is locked");

@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_one_word_for_a_shell() {
+    fn shell_word_is_quoted_as_single_word() {
         assert_eq!(word("/home/ada/a.toml"), "/home/ada/a.toml");
         assert_eq!(word("a b"), "'a b'");
         assert_eq!(word("it's $HOME"), "'it'\\''s $HOME'");

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typing_error_finds_what_was_meant_and_a_stranger_does_not() {
+    fn similar_name_is_suggested_only_for_typing_error() {
         let known = ["plugin", "kind", "parameters", "url"];
         assert_eq!(similar("plugn", &known), Some(&"plugin"));
         assert_eq!(similar("Parmaeters", &known), Some(&"parameters"));

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_comes_back() {
+    fn every_value_kind_round_trips() {
         let mut map = Map::new();
         map.insert("text", Value::text("é"));
         map.insert("none", Value::bytes(vec![]));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_exact_in_both_directions() {
+    fn value_limits_are_exact() {
         assert_eq!(round_trip(&nested(16)), nested(16));
         assert_eq!(nested(17).encode().unwrap_err().kind(), ErrorKind::Invalid);
 
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_levels_are_refused_without_a_million_frames() {
+    fn million_map_levels_are_rejected_without_recursion() {
         let mut bytes = Vec::new();
         for _ in 0..1_000_000 {
             bytes.extend_from_slice(&1_u32.to_le_bytes());
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_lies_reserves_nothing() {
+    fn oversized_count_is_rejected() {
         let error = Value::decode(ValueKind::Map.code(), &u32::MAX.to_le_bytes()).unwrap_err();
         assert_eq!(error.message(), "the value has more than 10000 entries");
         let error = Value::decode(ValueKind::Text.code(), &u32::MAX.to_le_bytes()).unwrap_err();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_is_unsupported_at_any_depth() {
+    fn unknown_value_kind_at_any_depth_is_unsupported() {
         assert_eq!(Value::decode(99, &[]).unwrap_err().kind(), ErrorKind::Unsupported);
         let mut bytes = 1_u32.to_le_bytes().to_vec();
         bytes.extend_from_slice(&0_u32.to_le_bytes());
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_twice_and_bytes_behind_the_value_are_refused() {
+    fn duplicate_key_or_trailing_bytes_are_rejected() {
         let twice =
             Value::Map(Map(vec![("k".into(), Value::text("1")), ("k".into(), Value::text("2"))]));
         let bytes = twice.encode().unwrap();

@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn json_texts_are_accepted() {
+    fn valid_json_is_accepted() {
         for text in [
             "0",
             "-0",
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_rejected() {
+    fn invalid_json_or_duplicate_key_is_rejected() {
         for text in [
             "",
             " ",
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_limited_without_recursion() {
+    fn json_depth_is_limited_without_recursion() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(is_json(&nested(MAX_JSON_DEPTH)));
         assert!(!is_json(&nested(MAX_JSON_DEPTH + 1)));
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn same_json_is_recognised_however_it_is_written() {
+    fn json_equality_ignores_notation() {
         let same = |one: &str, other: &str| {
             let json = |text| JsonText::parse(SecretText::new(text)).unwrap();
             assert_eq!(json(one).is_same(&json(other)), json(other).is_same(&json(one)));
@@ -554,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn error_holds_nothing_of_the_text() {
+    fn json_error_omits_text() {
         let error = JsonText::parse(SecretText::new("{\"canary\"}")).unwrap_err();
         assert!(!error.message().contains("canary"));
     }

@@ -85,7 +85,7 @@ fn blamed<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 #[test]
-fn a_locked_vault_must_say_what_would_unlock_it() {
+fn locked_error_without_valid_challenge_is_rejected() {
     for (how, message) in [
         ("no challenge", "`locked` comes without what would unlock the vault"),
         ("no prompts", "a challenge asks for nothing and waits for nothing"),
@@ -98,7 +98,7 @@ fn a_locked_vault_must_say_what_would_unlock_it() {
 }
 
 #[test]
-fn a_value_over_a_limit_is_not_taken() {
+fn value_over_limit_is_rejected() {
     let too_large = crook("too large").get(&get("n")).unwrap_err();
     assert_eq!(too_large.kind(), ErrorKind::Internal);
     let too_deep = crook("too deep").get(&get("n")).unwrap_err();
@@ -106,7 +106,7 @@ fn a_value_over_a_limit_is_not_taken() {
 }
 
 #[test]
-fn a_page_keeps_to_its_limit_and_its_cursor_advances() {
+fn page_over_limit_or_with_same_cursor_is_rejected() {
     let mut request = ListRequest::new(soon());
     assert_eq!(
         blamed(crook("over the limit").list(&request)),
@@ -127,13 +127,13 @@ fn a_page_keeps_to_its_limit_and_its_cursor_advances() {
 }
 
 #[test]
-fn as_many_results_as_names() {
+fn get_many_with_wrong_result_count_is_rejected() {
     let found = crook("four").get_many(&get_many(&["a", "b"]));
     assert_eq!(blamed(found), "2 secrets were asked for and 4 came back");
 }
 
 #[test]
-fn as_many_answers_as_secrets_to_write() {
+fn set_many_with_wrong_result_count_is_rejected() {
     let two = || SetManyRequest::new(vec![set("a", Value::text("1")), set("b", Value::text("2"))]);
     let answered = crook("four").set_many(two());
     assert_eq!(blamed(answered), "2 secrets were to be written and 4 answers came back");
@@ -144,7 +144,7 @@ fn as_many_answers_as_secrets_to_write() {
 }
 
 #[test]
-fn times_are_cut_to_what_can_be_counted_with() {
+fn retry_delay_is_capped_and_version_time_is_checked() {
     let day = Duration::from_secs(24 * 60 * 60);
     let later = crook("endless wait").get(&get("n")).unwrap_err();
     assert_eq!(later.retry_after(), Some(day));
@@ -153,7 +153,7 @@ fn times_are_cut_to_what_can_be_counted_with() {
 }
 
 #[test]
-fn a_line_is_a_line() {
+fn action_id_longer_than_limit_is_rejected() {
     let actions = crook("").actions(&ActionsRequest::new(soon()));
     assert_eq!(blamed(actions), "`id` has 5000 bytes; the most is 4096");
 }

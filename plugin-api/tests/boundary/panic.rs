@@ -154,7 +154,7 @@ const CALLS: &[(&str, Call)] = &[
 ];
 
 #[test]
-fn a_panic_in_any_call_is_an_error_that_names_it_and_poisons_that_handle_only() {
+fn panic_in_any_call_is_error_and_poisons_only_its_handle() {
     for (place, call) in CALLS {
         let (cracked, notes) = open::<Fragile>(text_parameter("in", place));
         let (sound, _) = open::<Fragile>(Parameters::new());
@@ -177,14 +177,14 @@ fn a_panic_in_any_call_is_an_error_that_names_it_and_poisons_that_handle_only() 
 }
 
 #[test]
-fn a_panic_in_open_is_an_error_and_gives_the_context_back() {
+fn panic_in_open_is_error_and_closes_context() {
     let (vault, notes) = open::<Fragile>(text_parameter("in", "open"));
     assert_eq!(vault.err(), Some(Error::internal("the plugin panicked in `open`")));
     assert_eq!(notes.take(), ["Info: open", "context closed"]);
 }
 
 #[test]
-fn a_panic_while_a_vault_ends_stays_in_the_plugin() {
+fn panic_in_vault_drop_stays_in_plugin() {
     let (vault, notes) = open::<Fragile>(text_parameter("in", "drop"));
     drop(vault.unwrap());
     assert_eq!(notes.take(), ["Info: open", "Info: drop", "context closed"]);
@@ -201,7 +201,7 @@ impl Plugin for Caller {
 }
 
 #[test]
-fn a_panic_of_the_hosts_services_does_not_unwind_into_the_plugin() {
+fn host_service_panic_does_not_unwind_into_plugin() {
     quiet();
     let (vault, _) = open::<Caller>(Parameters::new());
     assert_eq!(vault.err(), Some(Error::internal("the host panicked")));

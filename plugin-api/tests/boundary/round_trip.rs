@@ -54,7 +54,7 @@ fn metadata() -> Metadata {
 }
 
 #[test]
-fn every_value_and_all_metadata_come_back_as_they_were_written() {
+fn every_value_kind_and_metadata_round_trip() {
     let (mut vault, _) = parrot();
     for value in everything() {
         let mut write = set("n", value.duplicate());
@@ -72,7 +72,7 @@ fn every_value_and_all_metadata_come_back_as_they_were_written() {
 }
 
 #[test]
-fn a_value_over_the_limit_does_not_leave_the_host() {
+fn value_over_limit_is_rejected_by_host() {
     let (mut vault, notes) = parrot();
     let fault = vault.set(set("n", Value::bytes(vec![7; MAX_VALUE_BYTES]))).unwrap_err();
     assert_eq!(fault.kind(), ErrorKind::Invalid);
@@ -80,7 +80,7 @@ fn a_value_over_the_limit_does_not_leave_the_host() {
 }
 
 #[test]
-fn every_write_mode_arrives_as_itself() {
+fn every_write_mode_round_trips() {
     let (mut vault, notes) = parrot();
     for mode in [WriteMode::CreateOnly, WriteMode::Replace, WriteMode::Upsert] {
         let mut write = set("n", Value::text("x"));
@@ -91,7 +91,7 @@ fn every_write_mode_arrives_as_itself() {
 }
 
 #[test]
-fn every_error_arrives_with_kind_message_challenge_and_wait() {
+fn error_keeps_kind_message_challenge_and_retry_delay() {
     let (mut vault, _) = parrot();
     for code in 1..=10 {
         let found = vault.get(&get(&format!("error/{code}"))).unwrap_err();
@@ -107,7 +107,7 @@ fn every_error_arrives_with_kind_message_challenge_and_wait() {
 }
 
 #[test]
-fn a_vault_opens_with_its_name_kind_parameters_and_session() {
+fn open_passes_name_kind_parameters_and_session() {
     let mut parameters = Parameters::new();
     parameters.insert("file", ParameterValue::Text("/srv/x".into()));
     parameters.insert("count", ParameterValue::Integer(-3));
@@ -136,7 +136,7 @@ fn a_vault_opens_with_its_name_kind_parameters_and_session() {
 }
 
 #[test]
-fn pages_follow_each_other_to_the_end() {
+fn listing_pages_follow_to_end() {
     let (mut vault, notes) = parrot();
     for n in 0..5 {
         vault.set(set(&format!("n{n}"), Value::text(""))).unwrap();
@@ -166,7 +166,7 @@ fn pages_follow_each_other_to_the_end() {
 }
 
 #[test]
-fn several_secrets_come_back_in_order_each_with_its_own_result() {
+fn get_many_returns_results_in_order() {
     let (mut vault, _) = parrot();
     vault.set(set("a", Value::text("1"))).unwrap();
     let results = vault.get_many(&get_many(&["none", "a", "error/5"])).unwrap();
@@ -181,7 +181,7 @@ fn several_secrets_come_back_in_order_each_with_its_own_result() {
 }
 
 #[test]
-fn several_secrets_are_written_in_order_each_with_its_own_result() {
+fn set_many_returns_results_in_order() {
     let (mut vault, notes) = parrot();
     let mut first = set("a", Value::text("1"));
     first.metadata = Some(metadata());
@@ -206,7 +206,7 @@ fn several_secrets_are_written_in_order_each_with_its_own_result() {
 }
 
 #[test]
-fn a_vault_that_locks_in_the_middle_of_many_says_so_of_the_rest() {
+fn set_many_after_lock_fails_remaining_secrets() {
     let (mut vault, notes) = parrot();
     let locks = || set("error/3", Value::text(""));
     let both = SetManyRequest::new(vec![set("error/5", Value::text("")), locks()]);
@@ -221,7 +221,7 @@ fn a_vault_that_locks_in_the_middle_of_many_says_so_of_the_rest() {
 }
 
 #[test]
-fn what_is_due_already_is_not_begun() {
+fn set_many_skips_request_past_deadline() {
     let (mut vault, notes) = parrot();
     let mut late = set("b", Value::text("2"));
     late.deadline = Deadline::after(Duration::ZERO);
@@ -232,7 +232,7 @@ fn what_is_due_already_is_not_begun() {
 }
 
 #[test]
-fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
+fn set_many_over_count_or_byte_limit_is_rejected() {
     let (mut vault, notes) = parrot();
     let many = |count| {
         let each = (0..count).map(|n| set(&format!("{n}"), Value::text("")));
@@ -266,7 +266,7 @@ fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
 }
 
 #[test]
-fn session_crosses_to_the_host_by_its_service() {
+fn session_is_stored_by_host_service() {
     let (mut vault, notes) = parrot();
     notes.take();
     let answer = |name: &str| Answer::new(name, SecretText::new("hunter2"));
@@ -284,14 +284,14 @@ fn session_crosses_to_the_host_by_its_service() {
 }
 
 #[test]
-fn a_deadline_that_has_passed_arrives_as_passed() {
+fn passed_deadline_arrives_as_passed() {
     let (mut vault, notes) = parrot();
     vault.lock(&LockRequest::new(Deadline::after(Duration::ZERO))).unwrap();
     assert_eq!(notes.take(), ["Debug: lock, late: true"]);
 }
 
 #[test]
-fn versions_and_the_plain_calls_come_through() {
+fn versions_test_and_unregister_round_trip() {
     let (mut vault, notes) = parrot();
     let all = [Version::new("2", Some(-5)), Version::new("1", None)];
     let page = vault.versions(&versions("a")).unwrap();
@@ -317,7 +317,7 @@ fn versions_and_the_plain_calls_come_through() {
 }
 
 #[test]
-fn actions_come_with_their_schema_and_outcome() {
+fn actions_round_trip_with_schema_and_output() {
     let (mut vault, _) = parrot();
     let actions = vault.actions(&ActionsRequest::new(soon())).unwrap().actions;
     assert_eq!(actions.len(), 2);
@@ -338,7 +338,7 @@ fn actions_come_with_their_schema_and_outcome() {
 }
 
 #[test]
-fn a_granted_program_runs_through_the_context_and_another_is_denied() {
+fn exec_runs_granted_program_and_denies_ungranted() {
     let (mut vault, notes) = parrot();
     let outcome =
         vault.run_action(&ActionRequest::new("granted", Parameters::new(), soon())).unwrap();
@@ -351,7 +351,7 @@ fn a_granted_program_runs_through_the_context_and_another_is_denied() {
 }
 
 #[test]
-fn a_vault_moves_to_another_thread_and_ends_there() {
+fn vault_moves_to_another_thread() {
     let (mut vault, notes) = parrot();
     vault.set(set("n", Value::text("x"))).unwrap();
     std::thread::spawn(move || assert!(vault.get(&get("n")).is_ok())).join().unwrap();

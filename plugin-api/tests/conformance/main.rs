@@ -30,7 +30,7 @@ fn skipped(outcomes: &[Outcome]) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_obligation_in_the_docs_has_a_check_and_no_check_is_without_one() {
+fn documented_obligations_match_checks() {
     let mut promised = BTreeSet::new();
     for source in [include_str!("../../src/vault.rs"), include_str!("../../src/plugin.rs")] {
         for line in source.lines() {
@@ -46,7 +46,7 @@ fn every_obligation_in_the_docs_has_a_check_and_no_check_is_without_one() {
 }
 
 #[test]
-fn a_sound_vault_passes_and_nothing_of_the_suite_is_left_in_it() {
+fn correct_vault_passes_and_suite_leaves_no_secrets() {
     let sound = Faults::new("none");
     sound.insert("keystead-conformance", "of somebody else", Value::text("canary"));
     sound.insert("keystead-conformance", "keystead-conformance-left-behind", Value::text("x"));
@@ -61,7 +61,7 @@ fn a_sound_vault_passes_and_nothing_of_the_suite_is_left_in_it() {
 }
 
 #[test]
-fn a_vault_that_cannot_be_written_to_passes_and_is_read_only() {
+fn read_only_vault_passes_without_writes() {
     let mut sound = Faults::new("none");
     sound.capabilities.clear();
     sound.locked = false;
@@ -79,7 +79,7 @@ fn a_vault_that_cannot_be_written_to_passes_and_is_read_only() {
 }
 
 #[test]
-fn each_broken_obligation_is_named_and_no_other() {
+fn each_broken_obligation_alone_is_reported() {
     for fault in testing::obligations() {
         let faulty = Faults::new(fault);
         let mut declared = faulty.declared();
@@ -92,7 +92,7 @@ fn each_broken_obligation_is_named_and_no_other() {
 }
 
 #[test]
-fn a_locked_vault_without_answers_is_not_blamed() {
+fn locked_vault_without_answers_breaks_no_obligation() {
     let sound = Faults::new("none");
     let mut declared = sound.declared();
     declared.answers.clear();
@@ -103,7 +103,7 @@ fn a_locked_vault_without_answers_is_not_blamed() {
 }
 
 #[test]
-fn a_report_never_shows_the_answer_to_a_prompt() {
+fn report_redacts_prompt_answer() {
     struct Telling(Faults);
     impl Subject for Telling {
         fn open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
@@ -123,7 +123,7 @@ fn a_report_never_shows_the_answer_to_a_prompt() {
 }
 
 #[test]
-fn a_vault_that_does_not_open_is_an_error_and_breaks_nothing() {
+fn vault_that_fails_to_open_is_error_without_results() {
     struct Closed;
     impl Subject for Closed {
         fn open(&self, _: &str, _: Option<Session>) -> Result<Box<dyn Vault>> {
@@ -136,7 +136,7 @@ fn a_vault_that_does_not_open_is_an_error_and_breaks_nothing() {
 }
 
 #[test]
-fn a_path_that_opening_makes_is_found() {
+fn path_created_by_open_breaks_open_no_effect() {
     struct Making(Faults, std::path::PathBuf);
     impl Subject for Making {
         fn open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
@@ -159,7 +159,7 @@ fn a_path_that_opening_makes_is_found() {
 }
 
 #[test]
-fn stopped_check_removes_what_it_wrote_and_reports_nothing_more() {
+fn stopped_check_removes_its_secrets_and_ends_report() {
     for after in ["open-no-effect", "get-what-was-set", "list-no-values"] {
         let sound = Faults::new("none");
         let mut declared = sound.declared();
@@ -180,7 +180,7 @@ fn stopped_check_removes_what_it_wrote_and_reports_nothing_more() {
 }
 
 #[test]
-fn check_stopped_while_it_writes_removes_what_it_wrote() {
+fn check_stopped_during_write_removes_its_secrets() {
     let mut sound = Faults::new("none");
     let mut declared = sound.declared();
     declared.many = Some(100);
@@ -194,7 +194,7 @@ fn check_stopped_while_it_writes_removes_what_it_wrote() {
 }
 
 #[test]
-fn stopped_check_counts_what_it_cannot_remove() {
+fn stopped_check_counts_unremovable_secrets() {
     let mut stuck = Faults::new("removes nothing");
     let mut declared = stuck.declared();
     declared.many = Some(100);
@@ -210,7 +210,7 @@ fn stopped_check_counts_what_it_cannot_remove() {
 }
 
 #[test]
-fn listing_without_an_end_ends_the_check() {
+fn endless_listing_ends_check() {
     let empty = Faults::new("empty pages for ever");
     let declared = empty.declared();
     let found = outcomes(&empty, &declared);

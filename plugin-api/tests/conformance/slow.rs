@@ -80,7 +80,7 @@ fn paced(mut vaults: Faults, beside: Beside, pause: u64) -> Paced {
 }
 
 #[test]
-fn check_of_a_slow_vault_ends_in_ten_seconds_and_says_what_it_did_not_try() {
+fn slow_vault_check_ends_in_10_s_and_reports_untried() {
     use Beside::{Apart, Handles, Nobody};
     // Vaults, who else may call them, milliseconds of a call, and whether everything is tried.
     type Case = (fn() -> Faults, Beside, u64, bool);
@@ -135,7 +135,7 @@ fn check_of_a_slow_vault_ends_in_ten_seconds_and_says_what_it_did_not_try() {
 }
 
 #[test]
-fn slow_vault_is_tried_with_few_secrets_and_the_report_says_with_how_many() {
+fn slow_vault_report_states_reduced_secret_count() {
     for (pause, beside) in [(1, Beside::Apart), (20, Beside::Nobody), (20, Beside::Apart)] {
         let slow = paced(ordinary(), beside, pause);
         let found = outcomes(&slow, &slow.vaults.declared());
@@ -150,7 +150,7 @@ fn slow_vault_is_tried_with_few_secrets_and_the_report_says_with_how_many() {
 }
 
 #[test]
-fn very_slow_vault_is_tried_for_each_obligation_where_time_does_not_matter() {
+fn very_slow_vault_without_time_limit_tries_all_obligations() {
     for beside in [Beside::Apart, Beside::Handles, Beside::Nobody] {
         let [quick, slow] = [1, 200].map(|pause| {
             let slow = paced(with_everything(), beside, pause);
@@ -163,7 +163,7 @@ fn very_slow_vault_is_tried_for_each_obligation_where_time_does_not_matter() {
 }
 
 #[test]
-fn obligation_that_is_broken_is_named_and_no_other_where_checks_run_at_the_same_time() {
+fn broken_obligation_alone_is_reported_in_parallel_checks() {
     // These show with more secrets than a slow vault is tried with.
     const SHOWN_BY_MORE: [&str; 4] = ["list-all", "list-advances", "list-as-given", "set-atomic"];
     for fault in testing::obligations().filter(|fault| !SHOWN_BY_MORE.contains(fault)) {
@@ -174,7 +174,7 @@ fn obligation_that_is_broken_is_named_and_no_other_where_checks_run_at_the_same_
 }
 
 #[test]
-fn check_stopped_while_several_run_removes_what_all_of_them_wrote() {
+fn stopped_parallel_checks_remove_their_secrets() {
     for beside in [Beside::Apart, Beside::Handles] {
         let mut slow = paced(with_everything(), beside, 50);
         let mut declared = slow.vaults.declared();
@@ -193,7 +193,7 @@ fn check_stopped_while_several_run_removes_what_all_of_them_wrote() {
 }
 
 #[test]
-fn number_of_secrets_that_is_given_is_written_however_slow_the_vault_is() {
+fn given_secret_count_is_kept_for_slow_vault() {
     let vaults = Faults::new("none");
     let mut declared = vaults.declared();
     declared.many = Some(90);
@@ -206,7 +206,7 @@ fn number_of_secrets_that_is_given_is_written_however_slow_the_vault_is() {
 /// On a clock that runs. All cases are the table of docs/guides/writing-a-plugin.md, and take minutes:
 /// `KEYSTEAD_MEASURE=1`. Without it, the first one of the last vault.
 #[test]
-fn vault_that_really_waits_keeps_every_obligation() {
+fn vault_with_real_delays_keeps_every_obligation() {
     type Case = (&'static str, fn() -> Faults);
     let all: [Case; 3] =
         [("only read", only_read), ("written to", ordinary), ("everything", with_everything)];

@@ -184,7 +184,7 @@ numbers of KEYSTEAD_OK: grows
     }
 
     #[test]
-    fn addition_at_an_end_passes() {
+    fn abi_addition_at_end_passes() {
         for changes in [
             &[][..],
             // A function of a table, a field of a record, a field of a struct, each behind the last.
@@ -208,7 +208,7 @@ numbers of KEYSTEAD_OK: grows
     }
 
     #[test]
-    fn any_other_change_fails_with_the_line_to_read() {
+    fn abi_change_elsewhere_fails_with_line() {
         for (changes, fault) in [
             // Reordered.
             (

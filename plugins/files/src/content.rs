@@ -107,7 +107,7 @@ mod tests {
     use keystead_plugin_api::{ErrorKind, Map};
 
     #[test]
-    fn what_is_written_is_read_with_either_rule_for_line_ends() {
+    fn written_values_round_trip_with_both_newline_rules() {
         let values = || {
             [
                 Value::text(""),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_is_a_text_where_it_is_utf8() {
+    fn unmarked_file_is_text_if_utf8_and_bytes_otherwise() {
         let read = |bytes: &[u8], newline| {
             value(SecretBytes::copy_of(bytes), Mark::None, newline).unwrap()
         };
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_at_its_limit_is_read_and_one_byte_more_is_not() {
+    fn value_over_size_limit_is_rejected() {
         let overhead = Value::text("").encoded_len().unwrap();
         let read = |len: usize| value(SecretBytes::new(vec![b'x'; len]), Mark::None, Newline::Kept);
         // The length itself takes a few bytes more in a large value.
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn other_kinds_are_refused_by_name() {
+    fn credential_and_map_values_are_rejected_by_kind() {
         for (value, kind) in
             [(Value::credential("bob", "canary"), "credential"), (Value::Map(Map::new()), "map")]
         {

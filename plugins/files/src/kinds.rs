@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_as_it_was_written() {
+    fn index_line_round_trips() {
         for name in ["key", "with space ", "ü", "bytes 1 2 3 4 x"] {
             let line = Line { content: CONTENT, name: name.to_owned() };
             assert_eq!(kinds(&line.to_string()), [line]);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_whole_line_says_nothing() {
+    fn incomplete_index_line_is_ignored() {
         for text in [
             "",
             "\n",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_is_known_by_its_name_or_its_number_and_by_its_size_and_time() {
+    fn index_entry_matches_name_or_inode_with_size_and_time() {
         let line = Line { content: CONTENT, name: "key".to_owned() };
         assert!(line.is_of("key", CONTENT));
         assert!(line.is_of("renamed", CONTENT));

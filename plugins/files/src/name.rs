@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_leads_out_of_the_dir() {
+    fn path_and_reserved_names_are_rejected() {
         let long = "n".repeat(256);
         for name in [
             ".",
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_are_names() {
+    fn unusual_file_names_are_accepted() {
         let long = "n".repeat(255);
         for name in [".dockerconfigjson", ".env", "-rf", "a b ", "*", "back\\slash", "ü", &long] {
             assert_eq!(of(&secret(name)), Some(name));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_secrets_are_told_from_those_that_cannot_be_named() {
+    fn reserved_and_unnameable_files_are_distinguished() {
         for name in
             [&b"."[..], b"..", b"..data", b"..2026_11_26", TEMPORARY.as_bytes(), INDEX.as_bytes()]
         {

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn name_in_folding_dir_is_spelt_as_it_is_listed() {
+    fn name_in_case_insensitive_dir_uses_listed_spelling() {
         for (asked, listed) in [
             ("TOKEN", "Token"),
             ("Token", "Token"),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn name_in_other_dir_is_the_one_asked_for_and_nothing_is_listed() {
+    fn name_in_case_sensitive_dir_is_kept_without_listing() {
         for asked in ["Token", "TOKEN", "12-3"] {
             let spelt = spelt_in(&["Token", "TOKEN", "12-3"], false, asked);
             assert_eq!(spelt, (asked.to_owned(), false), "{asked}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_have_their_other_case() {
+    fn swapped_name_has_opposite_letter_case() {
         assert_eq!(swapped("Ab-1\u{df}\u{e9}"), "aB-1\u{df}\u{c9}");
     }
 }

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_user_owns_is_believed_only_where_it_is_mounted_read_only() {
+    fn file_of_another_user_is_trusted_only_on_read_only_mount() {
         let us = rustix::process::geteuid().as_raw();
         let path = Path::new("/run/secrets/token");
         for ours in [0, us] {

@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_written_again_until_the_clock_tells_it_from_bytes() {
+    fn text_is_rewritten_until_its_time_differs_from_bytes_entry() {
         let kinds = Some(&Kinds::parse("bytes 5 6 1700000000 7 key\n"));
         let written = |nanoseconds| {
             let mut stat = rustix::fs::stat("/").unwrap();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn replaced_content_has_another_time() {
+    fn replaced_content_gets_different_modification_time() {
         let written = |nanoseconds| {
             let mut stat = rustix::fs::stat("/").unwrap();
             (stat.st_mtime, stat.st_mtime_nsec) = (1_700_000_000, nanoseconds);

@@ -55,7 +55,7 @@ const NEVER: [&str; 26] = [
 ];
 
 #[test]
-fn a_dir_of_ones_own() {
+fn read_write_vault_keeps_obligations() {
     for (test, trim) in [("kept", "false"), ("trimmed", "true")] {
         let linked = Linked::new(&MANIFEST)
             .kind(&MANIFEST, "read-write")
@@ -67,7 +67,7 @@ fn a_dir_of_ones_own() {
 }
 
 #[test]
-fn a_dir_of_others() {
+fn read_only_vault_keeps_obligations() {
     let dir = dir("others");
     for name in ["one", "two", "three"] {
         std::fs::write(dir.join(name), format!("of {name}\n")).unwrap();

@@ -14,7 +14,7 @@ use keystead_plugin_files::Files;
 use rustix::fs::Mode;
 
 #[test]
-fn a_new_file_is_for_its_owner_to_read_and_write_under_any_umask() {
+fn new_file_has_mode_600_with_any_umask() {
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let soon = Deadline::after(Duration::from_secs(60));
     for (number, umask) in [0o000, 0o022, 0o277, 0o777].into_iter().enumerate() {

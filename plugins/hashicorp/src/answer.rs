@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_is_told_apart() {
+    fn server_errors_map_to_distinct_messages() {
         let body = |words: &str| format!("{{\"errors\":[\"{words}\"]}}");
         for (status, words, expected) in [
             (
@@ -236,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_not_repeated() {
+    fn error_for_secret_request_omits_server_text() {
         let told = told(400, "{\"errors\":[\"cannot convert canary to a number\"]}", true);
         assert_eq!(told, "invalid: https://v refused to write `secret/data/x`: status 400");
     }
 
     #[test]
-    fn a_login_that_is_refused_says_why_and_never_what() {
+    fn login_error_omits_text_that_echoes_secret() {
         let said = |words: &str, secret: &str| {
             let reply = reply(400, &format!("{{\"errors\":[\"{words}\"]}}"));
             words_without(&reply, &SecretText::new(secret))
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_there_is_said_by_the_server_itself() {
+    fn not_found_requires_server_reply_body() {
         let server = Address::parse("https://v").unwrap();
         let nothing = |status, body| {
             let reply = reply(status, body);

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_fields_that_others_understand() {
+    fn value_kinds_map_to_conventional_fields() {
         let entries = vec![
             ("a", Value::text("x")),
             ("b", Value::bytes(vec![0, 255])),
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fields_alone_do_not_tell_is_told_by_the_shape() {
+    fn ambiguous_values_round_trip_with_shape_field() {
         for value in [
             map(vec![]),
             map(vec![("value", Value::text("x"))]),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_add_or_change_beside_a_shape_is_there() {
+    fn fields_changed_beside_shape_are_read() {
         let shape = r#""keystead.shape":"[[\"b\",\"bytes\"],[\"a\",\"text\"]]""#;
         let value = value_of(&format!(r#"{{{shape},"a":7,"b":"no bytes","c":"new"}}"#)).unwrap();
         let expected =
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_string_nor_object_is_json() {
+    fn other_json_types_are_read_as_json_values() {
         let text = r#"{"big":12345678901234567890123.50,"list":[1, "x"],"no":null,"yes":true}"#;
         let expected = vec![
             ("big", json("12345678901234567890123.50")),
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn number_that_the_server_would_change_is_refused() {
+    fn number_that_server_would_round_is_rejected() {
         for kept in
             ["0", "-0", "1.50", "1e21", "0.1", "9007199254740992", "[\"12345678901234567890\"]"]
         {
@@ -438,13 +438,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_value_comes_back_however_the_server_sorts_its_fields(value in values()) {
+        fn values_round_trip_after_server_sorts_fields(value in values()) {
             let sorted: serde_json::Value = serde_json::from_str(&json_of(&value)).unwrap();
             prop_assert_eq!(value_of(&sorted.to_string()).unwrap(), value);
         }
 
         #[test]
-        fn no_shape_makes_fields_disappear(shape in ".{0,40}", text in ".{0,8}") {
+        fn arbitrary_shape_keeps_all_fields(shape in ".{0,40}", text in ".{0,8}") {
             let fields = serde_json::json!({ "keystead.shape": shape, "a": { "b": text }, "c": 1 });
             let Value::Map(map) = value_of(&fields.to_string()).unwrap() else { panic!() };
             prop_assert!(map.get("a").is_some() && map.get("c").is_some());
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_at_the_contracts_limit() {
+    fn value_nested_beyond_limit_is_rejected() {
         let nested =
             |depth: usize| format!("{}\"x\"{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         assert!(value_of(&nested(MAX_VALUE_DEPTH - 1)).is_ok());

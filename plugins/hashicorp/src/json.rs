@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_in_pieces_are_the_same_base64() {
+    fn chunked_base64_matches_standard_encoding() {
         for length in [0, 1, 2, 3, 3071, 3072, 3073, 10_000] {
             let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
             let written = written(|to| base64(to, &bytes)).unwrap();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_stands_there_is_read() {
+    fn json_members_are_read_unchanged_and_by_type() {
         let raw: &RawValue = serde_json::from_str("{\"n\": 1.50, \"s\": \"a\\u00fc\"}").unwrap();
         let object = as_object(raw).unwrap();
         assert_eq!(object["n"].get(), "1.50");

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_comes_back_as_it_was() {
+    fn metadata_types_round_trip_as_custom_metadata() {
         let text = |text: &str| MetadataValue::Text(text.into());
         let list = |texts: &[&str]| {
             MetadataValue::TextList(texts.iter().map(|text| (*text).to_owned()).collect())
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_server_takes_is_refused_before_it_is_asked() {
+    fn metadata_beyond_server_limits_is_rejected_locally() {
         let of = |key: &str, text: &str| {
             let mut metadata = Metadata::new();
             metadata.insert(key, MetadataValue::Text(text.into())).unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn time_of_the_server_is_read_only_and_hides_nothing() {
+    fn server_time_is_read_only_and_keeps_custom_value() {
         let mut metadata = Metadata::new();
         metadata.insert("created", MetadataValue::Integer(3)).unwrap();
         let own = metadata.clone();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_is_believed_of_its_own_version_only() {
+    fn value_kind_applies_only_to_its_recorded_version() {
         let mut custom = Custom::new();
         put_kind(&mut custom, 3, ValueKind::Bytes);
         assert_eq!(kind(&custom, 3), Some(ValueKind::Bytes));

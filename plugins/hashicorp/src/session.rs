@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_its_ticket_again() {
+    fn session_round_trips_login_token() {
         let mut ticket = Ticket::unknown(SecretText::new("hvs.canary"), Origin::Answered);
         ticket.ends = Some(crate::now() + 60_000);
         ticket.span = Duration::from_secs(90);

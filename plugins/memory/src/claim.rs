@@ -169,7 +169,7 @@ mod tests {
     use keystead_plugin_api::ErrorKind;
 
     #[test]
-    fn who_slept_until_another_took_over_writes_nothing() {
+    fn lost_write_lock_cannot_commit() {
         let dir = std::env::temp_dir().join(format!("keystead-claim-{:016x}", random()));
         fs::create_dir(&dir).unwrap();
         let target = dir.join("secrets");

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_back() {
+    fn secret_line_round_trips() {
         let (name, secret) = example();
         let line = write(&name, &secret).unwrap();
         assert_eq!(read(line.expose()), Ok((name, secret)));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_found() {
+    fn flipped_bit_or_cut_in_line_is_detected() {
         let (name, secret) = example();
         let line = write(&name, &secret).unwrap();
         let line = line.expose();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_checksum_does_not_save_a_wrong_line() {
+    fn malformed_line_with_right_checksum_is_rejected() {
         for content in [
             "",
             " ",

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_for_its_password_and_its_time() {
+    fn session_with_other_password_or_expired_is_rejected() {
         let password = SecretText::new("canary-password");
         assert!(is_good(&new(&password), &password));
         assert!(!is_good(&new(&password), &SecretText::new("another")));

@@ -54,12 +54,12 @@ const WITHOUT_LOCK: [&str; 7] = [
 const WITHOUT_FILE: [&str; 1] = ["set-many-kept"];
 
 #[test]
-fn in_memory() {
+fn memory_vault_keeps_obligations() {
     conforms(Linked::new(&MANIFEST).separate(), &[&NEVER, &WITHOUT_LOCK, &WITHOUT_FILE]);
 }
 
 #[test]
-fn in_a_file() {
+fn file_vault_keeps_obligations() {
     conforms(
         Linked::new(&MANIFEST).parameter("file", &file("plain")).many(MANY),
         &[&NEVER, &WITHOUT_LOCK],
@@ -67,13 +67,13 @@ fn in_a_file() {
 }
 
 #[test]
-fn locked_in_memory() {
+fn locked_memory_vault_keeps_obligations() {
     let linked = Linked::new(&MANIFEST).separate().parameter("locked", "canary-password");
     conforms(linked.answer("password", "canary-password"), &[&NEVER, &WITHOUT_FILE]);
 }
 
 #[test]
-fn locked_in_a_file() {
+fn locked_file_vault_keeps_obligations() {
     let linked = Linked::new(&MANIFEST)
         .parameter("file", &file("locked"))
         .parameter("locked", "canary-password")
@@ -82,6 +82,6 @@ fn locked_in_a_file() {
 }
 
 #[test]
-fn the_way_the_author_of_a_plugin_writes_it() {
+fn conformance_check_for_plugin_authors_passes() {
     keystead_plugin_api::testing::check::<Memory>(&MANIFEST, &[]);
 }

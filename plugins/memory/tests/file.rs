@@ -49,7 +49,7 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_secret_is_there_when_the_vault_is_opened_again() {
+fn secret_persists_after_reopening_vault() {
     let dir = dir("again");
     let file = dir.join("secrets");
     let mut vault = open(&file);
@@ -67,7 +67,7 @@ fn a_secret_is_there_when_the_vault_is_opened_again() {
 }
 
 #[test]
-fn many_secrets_are_one_change_of_the_file_or_none() {
+fn set_many_changes_file_completely_or_not_at_all() {
     let dir = dir("many");
     let file = dir.join("secrets");
     let mut vault = open(&file);
@@ -105,7 +105,7 @@ fn many_secrets_are_one_change_of_the_file_or_none() {
 }
 
 #[test]
-fn what_another_vault_writes_is_seen_by_the_next_call() {
+fn write_by_another_vault_is_seen_by_next_call() {
     let file = dir("seen").join("secrets");
     let (mut one, mut other) = (open(&file), open(&file));
     for turn in 0..50 {
@@ -119,7 +119,7 @@ fn what_another_vault_writes_is_seen_by_the_next_call() {
 }
 
 #[test]
-fn a_damaged_file_is_an_error_with_its_line_and_is_never_overwritten() {
+fn damaged_file_is_reported_by_line_and_never_overwritten() {
     let file = dir("damaged").join("secrets");
     let mut vault = open(&file);
     set(vault.as_mut(), "a", "canary-1").unwrap();
@@ -163,7 +163,7 @@ fn a_damaged_file_is_an_error_with_its_line_and_is_never_overwritten() {
 }
 
 #[test]
-fn no_cut_and_no_changed_byte_gives_a_wrong_value() {
+fn cut_or_changed_file_gives_no_wrong_value() {
     let file = dir("bytes").join("secrets");
     set(open(&file).as_mut(), "a", "canary").unwrap();
     let sound = fs::read(&file).unwrap();
@@ -183,7 +183,7 @@ fn no_cut_and_no_changed_byte_gives_a_wrong_value() {
 }
 
 #[test]
-fn what_is_not_a_file_is_refused_without_waiting() {
+fn path_that_is_no_file_is_rejected_without_blocking() {
     let dir = dir("odd");
     for path in ["", "relative", "/", "/.."] {
         assert_eq!(try_open(Path::new(path)).err().unwrap().kind(), ErrorKind::Invalid, "{path}");
@@ -211,7 +211,7 @@ fn what_is_not_a_file_is_refused_without_waiting() {
 
 #[cfg(unix)]
 #[test]
-fn a_dir_that_is_missing_is_made_by_the_first_secret_for_its_owner_alone() {
+fn first_secret_creates_private_dir() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = dir("missing").join("no such directory");
@@ -265,7 +265,7 @@ fn names(vault: &mut dyn Vault) -> Vec<String> {
 }
 
 #[test]
-fn eight_processes_that_write_at_once_lose_nothing() {
+fn concurrent_writer_processes_lose_nothing() {
     let dir = dir("eight");
     let file = dir.join("secrets");
     let writers: Vec<_> = (0..8).map(|id| spawn_writer(&file, id)).collect();
@@ -287,7 +287,7 @@ fn eight_processes_that_write_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_killed_writer_damages_nothing_and_blocks_the_others_for_seconds_only() {
+fn killed_writer_damages_nothing_and_blocks_briefly() {
     let dir = dir("killed");
     let file = dir.join("secrets");
     set(open(&file).as_mut(), "kept", "canary").unwrap();
@@ -307,7 +307,7 @@ fn a_killed_writer_damages_nothing_and_blocks_the_others_for_seconds_only() {
 }
 
 #[test]
-fn a_writer_that_waits_for_another_gives_up_at_its_deadline() {
+fn set_waiting_for_other_writer_times_out_at_deadline() {
     let dir = dir("waits");
     let file = dir.join("secrets");
     fs::write(dir.join(".secrets.0123456789abcdef.new"), "").unwrap();

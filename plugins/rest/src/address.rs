@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_scheme_a_host_and_perhaps_a_port_and_a_path() {
+    fn address_is_normalized_and_invalid_address_rejected() {
         let shown = |text: &str| Address::parse(text).unwrap().to_string();
         assert_eq!(shown("https://Vault.Example:8200/"), "https://vault.example:8200");
         assert_eq!(shown("https://vault.example:443/team"), "https://vault.example");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_another_machine_without_tls_is_in_the_clear() {
+    fn only_remote_http_address_counts_as_unencrypted() {
         for (text, clear) in [
             ("http://127.0.0.1:8200", false),
             ("http://[::1]:8200", false),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_encoded_byte_by_byte() {
+    fn name_is_percent_encoded_by_byte() {
         assert_eq!(encoded("a b/%?#ü&=*"), "a%20b/%25%3F%23%C3%BC%26%3D%2A");
         assert_eq!(encoded("AZaz09-._~/"), "AZaz09-._~/");
     }

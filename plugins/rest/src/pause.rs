@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_done_is_not_done_again() {
+    fn request_that_may_have_taken_effect_is_not_retried() {
         let again = |status, repeat| after_reply(&reply(status, None), repeat, 1).is_some();
         assert!(again(429, Repeat::Never) && again(429, Repeat::Harmless));
         assert!(again(503, Repeat::Harmless) && !again(503, Repeat::Never));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_wish_is_the_least_and_chance_decides_the_rest() {
+    fn retry_delay_follows_server_or_random_jitter() {
         let wish = Duration::from_secs(7);
         assert_eq!(after_reply(&reply(429, Some(wish)), Repeat::Never, 1), Some(wish));
         for sent in 1..MOST {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date_and_never_more_than_an_hour() {
+    fn retry_after_accepts_seconds_or_date_up_to_maximum() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         let read = |header: &str| wait(header, now);
         assert_eq!(read(" 120 "), Some(Duration::from_secs(120)));

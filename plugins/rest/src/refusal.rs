@@ -32,7 +32,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_status_has_a_kind_and_none_is_not_found() {
+    fn http_status_never_maps_to_not_found() {
         for status in 200..600 {
             let reply = Reply { status, body: SecretBytes::new(Vec::new()), wait: None };
             assert_ne!(refusal(&reply, "x").kind(), ErrorKind::NotFound, "{status}");

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_something_else_has_open_is_refused_and_one_of_ours_is_shared() {
+    fn file_opened_elsewhere_is_rejected_and_own_handle_shared() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let found = file.as_file().metadata().unwrap();
         let id = FileId { device: found.dev(), inode: found.ino() };

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_comes_back_and_each_slot_opens_with_its_own() {
+    fn header_round_trips_and_slot_opens_with_its_key_only() {
         let data_key = Key::random().unwrap();
         let header = sample(&data_key);
         let bytes = header.write(&data_key.derive("header"));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_is_damage_and_never_a_newer_version() {
+    fn flipped_bit_in_header_is_damage_and_not_newer_format() {
         let key = Key::random().unwrap();
         let bytes = sample(&key).write(&key);
         for at in 0..bytes.len() {
@@ -238,7 +238,7 @@ mod tests {
 
     /// Such a vault may hold a name where we would not look: "not found" would be wrong.
     #[test]
-    fn newer_tables_are_not_looked_past() {
+    fn newer_tables_are_rejected() {
         for at in 0..2 {
             let key = Key::random().unwrap();
             let mut header = sample(&key);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn header_that_asks_for_too_much_work_says_so() {
+    fn header_with_excessive_kdf_cost_is_rejected() {
         let key = Key::random().unwrap();
         let with = |costs: &[Cost]| {
             let mut header = Header::new(Case::Folded).unwrap();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_format_says_so() {
+    fn newer_header_format_is_reported() {
         let key = Key::random().unwrap();
         let mut bytes = sample(&key).write(&key);
         bytes[14] = 2;

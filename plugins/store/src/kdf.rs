@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_measured_is_never_below_the_floor() {
+    fn measured_cost_is_not_below_minimum() {
         let cost = Cost::measured(amply()).unwrap();
         assert!(!cost.is_below_the_floor(), "{cost:?}");
         assert!(cost.memory_kib >= 64 * 1024);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_the_same_however_it_was_composed() {
+    fn password_key_ignores_unicode_composition() {
         let salt = [1; SALT_BYTES];
         let key = |text: &str| Cost::CHEAP.key(&SecretText::new(text), &salt, amply()).unwrap();
         assert_eq!(key("caf\u{e9}").bytes(), key("cafe\u{301}").bytes());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn cost_beyond_what_argon2_has_is_not_read_and_beyond_reason_is_excessive() {
+    fn invalid_cost_is_rejected_and_large_cost_is_excessive() {
         for (memory, passes, read, excessive) in [
             (64 * 1024, 3, true, false),
             (8, 1, true, false),
@@ -250,7 +250,7 @@ mod tests {
 
     /// The most that a header may ask for: no machine fills 8 GiB in a millisecond.
     #[test]
-    fn derivation_is_given_up_at_the_deadline() {
+    fn key_derivation_times_out_at_deadline() {
         let most = Cost { memory_kib: MOST_MEMORY_KIB, passes: 32 };
         for deadline in [Duration::ZERO, Duration::from_millis(1)] {
             let key = most.key(&SecretText::new("x"), &[1; SALT_BYTES], Deadline::after(deadline));

@@ -112,7 +112,7 @@ mod tests {
 
     /// Compared with Python's `hashlib.blake2b(…, key=…, digest_size=…)`.
     #[test]
-    fn keyed_or_not_it_is_blake2b() {
+    fn keys_and_checksums_match_blake2b_vectors() {
         let key = Key::of(SecretBytes::new((0..32).collect())).unwrap();
         assert_eq!(key.tag(&[b"key", b"stead"]), hex("1bfad90b7be29f55ba32442cf369e87f"));
         assert_eq!(checksum(&[b"keystead"]), hex("d1ae0f74641e58c69dd2f5b1cf1605ae"));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_fits_its_bytes_and_its_key_alone() {
+    fn tag_matches_only_its_bytes_and_key() {
         let (key, other) = (Key::random().unwrap(), Key::random().unwrap());
         let mut tag = key.tag(&[b"a", b"b"]);
         assert!(key.fits(&[b"ab"], &tag));

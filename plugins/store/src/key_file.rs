@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_file_is_made_once_for_its_owner_alone() {
+    fn key_file_is_created_once_with_mode_600() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys/work.key");
         assert!(read(&path).unwrap().is_none());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_filled_by_the_first_that_comes() {
+    fn empty_key_file_is_filled_by_first_thread() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("work.key");
         std::fs::write(&path, "").unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_refused() {
+    fn key_file_with_wrong_size_mode_or_type_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         let kind = |mode: u32, bytes: usize| {

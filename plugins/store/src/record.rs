@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn both_parts_come_back() {
+    fn overview_and_value_round_trip() {
         let keys = RecordKeys::of(&Key::random().unwrap());
         let overview = overview();
         let value = Value::text("canary-value");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_passes_for_another_places_or_versions() {
+    fn sealed_part_from_other_place_or_version_is_rejected() {
         let keys = RecordKeys::of(&Key::random().unwrap());
         let (old, new) = (overview(), overview());
         let value = Value::text("canary-old");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_a_later_version_is_left_out_and_never_written_back() {
+    fn newer_metadata_type_is_skipped_and_not_written_back() {
         let mut metadata = Metadata::new();
         metadata.insert("k", MetadataValue::TextList(vec!["canary".into()])).unwrap();
         let name = SecretName::parse("n").unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overview_that_is_cut_is_none() {
+    fn truncated_overview_is_rejected() {
         let bytes = overview().write().unwrap();
         for at in 0..bytes.len() {
             assert!(Overview::read(&bytes[..at]).is_none());

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_read_as_people_type_it() {
+    fn recovery_code_is_read_in_any_typed_form() {
         for _ in 0..50 {
             let code = Code::random().unwrap();
             let text = code.text().expose().to_owned();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_told_from_another_code() {
+    fn recovery_code_typo_is_detected() {
         let text = Code::random().unwrap().text().expose().to_owned();
         for at in (0..text.len()).filter(|at| !text[*at..].starts_with('-')) {
             let other = if text[at..].starts_with('7') { "8" } else { "7" };
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_no_code() {
+    fn password_is_not_taken_for_recovery_code() {
         let code = Code::random().unwrap().text().expose().to_owned();
         for text in ["", "hunter2", "correct horse battery staple", &code[1..], &format!("{code}0")]
         {

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_opens_with_its_key_at_its_place_and_unchanged() {
+    fn sealed_data_opens_only_unchanged_with_its_key_and_place() {
         let (key, other) = (Key::random().unwrap(), Key::random().unwrap());
         for plain in [&b""[..], b"x", &[7; 1_000]] {
             let sealed = seal(&key, &[b"here"], plain).unwrap();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_never_sealed_twice_alike() {
+    fn sealing_equal_data_twice_gives_different_bytes() {
         let key = Key::random().unwrap();
         assert_ne!(seal(&key, &[], b"x").unwrap(), seal(&key, &[], b"x").unwrap());
     }

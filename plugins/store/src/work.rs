@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn computation_is_not_begun_after_its_deadline() {
+    fn computation_past_deadline_is_not_started() {
         let began = Arc::new(AtomicBool::new(false));
         let begins = Arc::clone(&began);
         let memory = memory();
@@ -122,7 +122,7 @@ mod tests {
 
     /// It ends only when this test lets it: the caller returns whatever the machine's speed.
     #[test]
-    fn computation_past_its_deadline_is_abandoned_and_keeps_its_memory_to_its_end() {
+    fn timed_out_computation_keeps_memory_until_its_end() {
         let memory = memory();
         let (end, wait) = mpsc::channel::<()>();
         let deadline = Deadline::after(Duration::from_millis(20));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn panicking_computation_gives_its_memory_back() {
+    fn panicking_computation_releases_its_memory() {
         let memory = memory();
         let failed = memory.by(amply(), 1, || panic!("on purpose"));
         let failed: Result<()> = failed;

@@ -47,7 +47,7 @@ const NEVER: [&str; 14] = [
 ];
 
 #[test]
-fn with_a_key_file() {
+fn vault_with_key_file_keeps_obligations() {
     let dir = dir("key-file");
     let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let linked = Linked::new(&MANIFEST)
@@ -67,7 +67,7 @@ fn with_a_key_file() {
 }
 
 #[test]
-fn with_a_password() {
+fn vault_with_password_keeps_obligations() {
     let dir = dir("password");
     for vault in ["keystead-conformance", "keystead-conformance-2"] {
         make(&dir, vault, "canary-password");
@@ -81,7 +81,7 @@ fn with_a_password() {
 
 /// As `keystead plugin test` finds it: nobody made the vault.
 #[test]
-fn vault_of_its_first_write_is_tested_locked() {
+fn vault_created_by_first_write_keeps_obligations() {
     let linked = Linked::new(&MANIFEST)
         .parameter("path", dir("first-write").join("{vault}").to_str().unwrap())
         .answer("password", "canary-password")

@@ -106,19 +106,19 @@ fn is_whole(mut vault: Box<dyn Vault>) {
 }
 
 #[test]
-fn a_vault_of_the_first_version_is_opened_by_its_password_however_it_is_typed() {
+fn version_1_vault_opens_with_password_in_any_unicode_form() {
     let copy = Copy::new();
     is_whole(copy.typed(secrets::PASSWORD));
     is_whole(copy.typed(secrets::PASSWORD_ELSEWHERE));
 }
 
 #[test]
-fn a_vault_of_the_first_version_is_opened_by_its_key_file() {
+fn version_1_vault_opens_with_key_file() {
     is_whole(Copy::new().open(true));
 }
 
 #[test]
-fn a_vault_of_the_first_version_is_opened_by_its_recovery_code() {
+fn version_1_vault_opens_with_recovery_code() {
     let copy = Copy::new();
     is_whole(copy.typed(&code()));
     is_whole(copy.typed(&code().to_lowercase().replace('-', " ")));
@@ -126,7 +126,7 @@ fn a_vault_of_the_first_version_is_opened_by_its_recovery_code() {
 
 /// What a slot is called, and the number and order of slots, are part of the format as well.
 #[test]
-fn the_slots_of_the_first_version_are_told_as_they_were_made() {
+fn version_1_vault_lists_its_slots() {
     let copy = Copy::new();
     let mut vault = copy.open(true);
     let slots = ActionRequest::new("slots", Parameters::new(), soon());
@@ -141,7 +141,7 @@ fn the_slots_of_the_first_version_are_told_as_they_were_made() {
 
 /// It is written to as well, and stays what it is.
 #[test]
-fn a_vault_of_the_first_version_takes_new_secrets() {
+fn version_1_vault_accepts_writes() {
     let copy = Copy::new();
     let mut vault = copy.open(true);
     vault.set(SetRequest::new(name("new"), Value::text("canary-5d1f new"), soon())).unwrap();

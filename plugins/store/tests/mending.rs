@@ -87,7 +87,7 @@ fn act(vault: &mut dyn Vault, action: &str) -> Result<String> {
 
 /// Another vault's value would be taken for this one's otherwise.
 #[test]
-fn a_file_that_was_moved_away_is_gone_and_holds_not_nothing() {
+fn moved_file_is_unavailable_and_not_recreated() {
     let home = Home::new();
     let mut vault = home.open();
     assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::NotFound));
@@ -111,7 +111,7 @@ fn a_file_that_was_moved_away_is_gone_and_holds_not_nothing() {
 }
 
 #[test]
-fn a_journal_that_was_left_behind_is_not_played_into_another_file() {
+fn leftover_journal_is_not_replayed_into_other_file() {
     let home = Home::new();
     set(&mut *home.open(), "a", "canary-a").unwrap();
     fs::remove_file(home.file()).unwrap();
@@ -134,7 +134,7 @@ fn a_journal_that_was_left_behind_is_not_played_into_another_file() {
 }
 
 #[test]
-fn to_write_a_secret_whose_value_is_anothers_leaves_the_other_alone() {
+fn write_to_secret_with_foreign_value_keeps_other_secret() {
     let home = Home::new();
     let mut vault = home.open();
     for key in ["a", "b", "c", "d"] {
@@ -165,7 +165,7 @@ fn to_write_a_secret_whose_value_is_anothers_leaves_the_other_alone() {
 }
 
 #[test]
-fn a_damaged_description_is_mended_by_the_secrets_name() {
+fn damaged_overview_is_repaired_by_set_or_remove() {
     let home = Home::new();
     let mut vault = home.open();
     for key in ["a", "b"] {
@@ -189,7 +189,7 @@ fn a_damaged_description_is_mended_by_the_secrets_name() {
 }
 
 #[test]
-fn a_row_that_is_taken_out_is_missed() {
+fn deleted_row_is_detected() {
     let home = Home::new();
     let mut vault = home.open();
     for key in ["a", "b", "c"] {
@@ -202,7 +202,7 @@ fn a_row_that_is_taken_out_is_missed() {
 }
 
 #[test]
-fn an_answer_that_was_not_asked_for_is_not_kept() {
+fn unsolicited_unlock_answer_is_rejected() {
     let home = Home::new();
     let mut vault = home.open();
     set(&mut *vault, "a", "x").unwrap();
@@ -221,7 +221,7 @@ fn an_answer_that_was_not_asked_for_is_not_kept() {
 }
 
 #[test]
-fn what_its_key_file_opens_is_never_locked() {
+fn vault_with_key_file_cannot_be_locked() {
     let home = Home::new();
     let mut vault = home.open();
     set(&mut *vault, "a", "canary-a").unwrap();

@@ -10,7 +10,7 @@ use crate::podman::{Mode, Podman};
 
 #[test]
 #[ignore = "needs podman"]
-fn in_a_rootless_container_rows_end_as_outside_needs_podman() {
+fn hostile_plugins_are_confined_in_container_needs_podman() {
     let podman = Podman::new(Mode::Rootless);
     for program in ["rm", "mkdir"] {
         podman.fill(&format!("bin/{program}"), &Path::new("/bin").join(program));

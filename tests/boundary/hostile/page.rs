@@ -63,7 +63,7 @@ fn line(row: &Row) -> String {
 }
 
 #[test]
-fn the_table_is_what_is_tested() {
+fn sandbox_page_table_matches_tested_rows() {
     let page = std::fs::read_to_string(repository().join("docs/internals/sandbox.md")).unwrap();
     let written: Vec<_> = page.lines().filter(|line| line.starts_with("| [`")).collect();
     let tested: Vec<_> = ALL.iter().flat_map(|rows| rows.iter()).map(line).collect();
@@ -71,7 +71,7 @@ fn the_table_is_what_is_tested() {
 }
 
 #[test]
-fn each_plugin_of_the_hostile_has_a_row() {
+fn each_hostile_plugin_has_row() {
     let dir = repository().join("tests/plugins/hostile");
     let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
@@ -82,7 +82,7 @@ fn each_plugin_of_the_hostile_has_a_row() {
 }
 
 #[test]
-fn each_row_is_tried_in_both_placements_or_says_why_not() {
+fn each_row_is_tried_in_both_placements_or_exempt() {
     for row in ALL.iter().flat_map(|rows| rows.iter()) {
         let tried = |of: fn(&Try) -> End| row.tries.iter().any(|one| in_words(of(one)).is_some());
         assert!(tried(|one| one.1), "{} is not tried in the sandbox", row.name);

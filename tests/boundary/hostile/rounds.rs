@@ -170,11 +170,11 @@ fn inside() -> ! {
 }
 
 #[test]
-fn a_thousand_rounds_leave_nothing_behind() {
+fn thousand_hostile_rounds_leak_nothing() {
     if std::env::var_os(INSIDE).is_some() {
         inside();
     }
-    let this = "boundary::hostile::rounds::a_thousand_rounds_leave_nothing_behind";
+    let this = "boundary::hostile::rounds::thousand_hostile_rounds_leak_nothing";
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", this, "--nocapture"]).env(INSIDE, "1");
     let output = command.output().unwrap();

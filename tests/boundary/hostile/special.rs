@@ -96,7 +96,7 @@ fn pid_of(process: &Path) -> Pid {
 }
 
 #[test]
-fn a_plugin_ends_with_its_host_whatever_it_does_to_stay() {
+fn runner_ends_with_killed_host() {
     let sandbox = with("outlives", "isolated");
     let mut command = ready_to_stay(&sandbox);
     let begun = begun_by(&command);
@@ -117,7 +117,7 @@ fn begun_by_runner(runner: &Path) -> usize {
 }
 
 #[test]
-fn in_process_a_child_of_the_plugin_outlives_the_host() {
+fn in_process_child_of_plugin_outlives_host() {
     let sandbox = with("outlives", "in-process");
     let mut command = ready_to_stay(&sandbox);
     let begun = begun_by(&command);
@@ -131,7 +131,7 @@ fn in_process_a_child_of_the_plugin_outlives_the_host() {
 }
 
 #[test]
-fn a_connection_that_is_slow_to_close_does_not_hold_up_the_host() {
+fn slow_closing_connection_does_not_block_host() {
     let row = ROWS.iter().find(|row| row.name == "lingers").unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let what = format!("linger:60/{}", server.local_addr().unwrap().port());
@@ -152,7 +152,7 @@ fn a_connection_that_is_slow_to_close_does_not_hold_up_the_host() {
 }
 
 #[test]
-fn in_process_there_is_nobody_to_hand_a_connection_to() {
+fn in_process_plugin_cannot_hand_over_connection() {
     let sandbox = with("lingers", "in-process");
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let what = format!("linger:0/{}", server.local_addr().unwrap().port());
@@ -164,7 +164,7 @@ fn in_process_there_is_nobody_to_hand_a_connection_to() {
 }
 
 #[test]
-fn a_listing_without_end_is_an_error_of_its_vault() {
+fn endless_listing_fails_within_memory_limit() {
     for placement in ["isolated", "in-process"] {
         let sandbox = with("endless", placement);
         // With 3 GiB of memory, so that the machine goes on where the host does not.

@@ -86,7 +86,7 @@ fn renew(own: &Path) {
 
 #[test]
 #[ignore = "needs root"]
-fn another_user_is_held_as_root_is_needs_root() {
+fn hostile_plugins_are_confined_for_non_root_user_needs_root() {
     let home = Home::new();
     let own = home.dir("own");
     let mut wrong = Vec::new();

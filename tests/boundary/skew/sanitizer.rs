@@ -48,7 +48,7 @@ fn built_in_c(contract: Contract, options: &[&str], dir: &Path) -> PathBuf {
 
 #[test]
 #[ignore = "needs asan"]
-fn pairs_of_all_versions_are_clean_under_the_address_sanitizer_needs_asan() {
+fn version_pairs_pass_address_sanitizer_needs_asan() {
     let dir = tempfile::tempdir().unwrap();
     let hosts = Contract::ALL.map(|contract| (contract, built(contract)));
     for (host, (_, program)) in &hosts {

@@ -48,7 +48,7 @@ impl AtTerminal {
 }
 
 #[test]
-fn bash_puts_in_every_name_as_one_word() {
+fn bash_completes_every_name_as_single_word() {
     let sandbox = with_names();
     let mut bash = AtTerminal::start(
         &sandbox,
@@ -84,7 +84,7 @@ fn bash_puts_in_every_name_as_one_word() {
 
 #[test]
 #[ignore = "needs zsh"]
-fn zsh_puts_in_every_name_as_one_word_needs_zsh() {
+fn zsh_completes_every_name_as_single_word_needs_zsh() {
     let sandbox = with_names();
     let zsh = std::env::var_os("KEYSTEAD_TEST_ZSH").expect("`cargo xtask test` provides zsh");
     let mut zsh = AtTerminal::start(

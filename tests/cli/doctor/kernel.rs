@@ -23,7 +23,7 @@ fn without(calls: &'static [libc::c_long], sandbox: &Sandbox, words: &str, input
 }
 
 #[test]
-fn what_the_kernel_lacks_is_a_warning_and_plugins_run_all_the_same() {
+fn missing_kernel_feature_is_warned_of_and_plugins_run() {
     let landlock = &[
         libc::SYS_landlock_create_ruleset,
         libc::SYS_landlock_add_rule,

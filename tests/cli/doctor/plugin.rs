@@ -8,7 +8,7 @@ use super::plugin_file;
 use crate::cli::sandbox::{Sandbox, plugin};
 
 #[test]
-fn a_plugin_file_that_changed() {
+fn doctor_reports_changed_plugin_file() {
     let sandbox = Sandbox::with_work();
     let file = plugin_file(&sandbox);
     let mut bytes = std::fs::read(&file).unwrap();
@@ -38,7 +38,7 @@ Error: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/shar
 }
 
 #[test]
-fn a_pin_without_its_file() {
+fn doctor_reports_pin_without_file() {
     let sandbox = Sandbox::with_work();
     std::fs::remove_file(plugin_file(&sandbox)).unwrap();
     assert_data_eq!(
@@ -62,7 +62,7 @@ Error: plugin `memory` is pinned, and its file `[SHA256].so` is in no plugin dir
 }
 
 #[test]
-fn a_file_without_a_pin() {
+fn doctor_reports_file_without_pin() {
     let sandbox = Sandbox::installed();
     std::fs::remove_file(sandbox.data("pins.d/memory.toml")).unwrap();
     assert_data_eq!(
@@ -84,7 +84,7 @@ Warning: no pin stands for the plugin file `[ROOT]/home/.local/share/keystead/pl
 }
 
 #[test]
-fn a_pin_that_is_not_understood() {
+fn doctor_reports_malformed_pin() {
     let sandbox = Sandbox::with_work();
     std::fs::write(sandbox.data("pins.d/memory.toml"), "schema = 1\nid = memory\n").unwrap();
     assert_data_eq!(
@@ -110,7 +110,7 @@ Error: the pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` is malform
 }
 
 #[test]
-fn a_plugin_in_quarantine() {
+fn doctor_reports_quarantined_plugin() {
     let sandbox = Sandbox::with_work();
     let file = plugin_file(&sandbox);
     let hash = file.file_stem().unwrap().to_str().unwrap();
@@ -135,7 +135,7 @@ Error: plugin `memory` is quarantined after repeated crashes (SHA-256 [SHA256]);
 }
 
 #[test]
-fn a_plugin_that_is_not_installed() {
+fn doctor_reports_missing_plugin() {
     let sandbox = Sandbox::with_work();
     sandbox.run("plugin remove memory --yes", &[]).succeeds();
     assert_data_eq!(
@@ -159,7 +159,7 @@ Error: plugin `memory` of vault `work` is not installed
 }
 
 #[test]
-fn answers_for_a_vault_that_is_never_locked() {
+fn doctor_reports_unlock_reference_of_never_locked_vault() {
     let sandbox = Sandbox::empty();
     let ledger = crate::plugin_files::ledger();
     sandbox.run("plugin install --yes", &[ledger.to_str().unwrap()]).succeeds();

@@ -8,7 +8,7 @@ use super::super::prompt::end;
 use super::{CANARY, Home, answer};
 
 #[test]
-fn a_vault_is_registered_with_a_dir_of_its_own_and_made_by_its_first_secret() {
+fn registered_vault_is_not_created_before_first_secret() {
     let home = Home::new();
     assert_data_eq!(
         home.0.run("vault register Safe --plugin store", &[]),
@@ -107,7 +107,7 @@ Code: E12.locked
 }
 
 #[test]
-fn the_new_password_is_typed_twice_until_both_are_the_same_and_it_is_not_empty() {
+fn new_password_is_prompted_until_equal_and_not_empty() {
     let home = Home::new();
     home.0.run("vault register safe --plugin store", &[]).succeeds();
     let mut session = home.terminal("set a --file secret.given");
@@ -136,7 +136,7 @@ fn the_new_password_is_typed_twice_until_both_are_the_same_and_it_is_not_empty()
 }
 
 #[test]
-fn breaking_off_makes_no_vault() {
+fn cancelled_password_prompt_creates_no_vault() {
     let home = Home::new();
     home.0.run("vault register safe --plugin store", &[]).succeeds();
     std::fs::write(home.0.here("secret.given"), CANARY).unwrap();
@@ -148,7 +148,7 @@ fn breaking_off_makes_no_vault() {
 }
 
 #[test]
-fn a_reference_gives_the_new_password_where_nobody_is() {
+fn new_password_is_taken_from_unlock_reference() {
     let home = Home::new();
     home.0.run("vault register safe --plugin store", &[]).succeeds();
     assert_data_eq!(
@@ -185,7 +185,7 @@ exit code 0
 }
 
 #[test]
-fn a_key_file_is_made_with_the_vault_and_nobody_is_asked() {
+fn key_file_is_created_with_vault_without_prompt() {
     let home = Home::new();
     let register = "vault register safe --plugin store --param key-file=keys/work.key";
     assert_data_eq!(
@@ -224,7 +224,7 @@ Vault `safe` was not unlocked.
 }
 
 #[test]
-fn names_may_differ_by_case_where_the_vault_was_made_so() {
+fn case_sensitive_vault_stays_case_sensitive() {
     let home = Home::new();
     let register = "vault register safe --plugin store --param key-file=work.key \
                     --param case-sensitive=true";

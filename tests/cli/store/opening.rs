@@ -6,7 +6,7 @@ use super::super::prompt::end;
 use super::{CANARY, Home, answer};
 
 #[test]
-fn a_password_comes_from_another_vault() {
+fn vault_password_is_taken_from_other_vault() {
     let home = Home::with_key_file();
     let register = "vault register second --plugin store --no-search \
                     --unlock password=keystead://safe/a";
@@ -19,7 +19,7 @@ fn a_password_comes_from_another_vault() {
 }
 
 #[test]
-fn a_wrong_password_is_told_and_nothing_else() {
+fn wrong_password_is_reported_and_prompted_again() {
     let home = Home::with_password();
     assert_data_eq!(
         home.with("wrong", "get a"),
@@ -40,7 +40,7 @@ Code: E12.denied
 }
 
 #[test]
-fn a_lost_key_file_is_told_and_the_password_asked_for() {
+fn lost_key_file_is_reported_and_password_is_prompted() {
     let home = Home::with_key_file();
     let add = "vault do safe add-password --param password=env:NEW";
     home.run_with(&[("NEW", CANARY)], add).succeeds();
@@ -86,7 +86,7 @@ Code: E12.denied
 }
 
 #[test]
-fn a_lost_key_file_that_was_the_only_way_in_is_never_made_anew() {
+fn lost_sole_key_file_is_not_recreated() {
     let home = Home::with_key_file();
     std::fs::rename(home.0.here("work.key"), home.0.here("lost.given")).unwrap();
     for words in ["get a", "set b --stdin --allow-empty", "vault do safe slots"] {
@@ -110,7 +110,7 @@ Code: E12.unavailable
 }
 
 #[test]
-fn a_recovery_code_is_shown_once_and_opens_the_vault() {
+fn recovery_code_is_printed_once_and_opens_vault() {
     let home = Home::with_password();
     let added = home.with(CANARY, "vault do safe add-recovery-code --param label=drawer");
     let code = String::from_utf8(added.succeeds().to_vec()).unwrap().trim().to_owned();
@@ -152,7 +152,7 @@ Code: E12.denied
 }
 
 #[test]
-fn sessions_of_the_old_password_end_with_it() {
+fn password_change_ends_old_sessions() {
     let home = Home::with_password();
     home.with(CANARY, "vault unlock safe").succeeds();
     assert_eq!(home.0.run("get a --no-input", &[]).succeeds(), b"");
@@ -174,7 +174,7 @@ the password was changed; sessions of the old one are at an end
 }
 
 #[test]
-fn too_little_memory_for_a_password_is_said_with_its_number_and_is_no_crash() {
+fn low_memory_for_password_is_reported_and_no_crash() {
     let home = Home::with_password();
     let command = home.0.command("get a --unlock password=env:PW", &[]);
     let limited = || {

@@ -6,7 +6,7 @@ use super::super::prompt::end;
 use super::{CANARY, Home, answer};
 
 #[test]
-fn a_password_is_changed_and_the_old_one_is_refused() {
+fn changed_password_replaces_old_password() {
     let home = Home::with_password();
     let mut session = home.terminal("vault do safe change-password");
     answer(&mut session, "Password: ", CANARY);
@@ -35,7 +35,7 @@ exit code 0
 }
 
 #[test]
-fn breaking_off_leaves_the_old_password() {
+fn cancelled_password_change_keeps_old_password() {
     let home = Home::with_password();
     let mut session = home.terminal("vault do safe change-password");
     answer(&mut session, "Password: ", CANARY);
@@ -49,7 +49,7 @@ fn breaking_off_leaves_the_old_password() {
 /// What answers for the old password must not be taken for the new one: it would be changed
 /// into itself, and said to be changed.
 #[test]
-fn a_standing_answer_is_the_old_password_and_never_the_new_one() {
+fn unlock_reference_never_answers_new_password_prompt() {
     let home = Home::with_password();
     std::fs::write(home.0.here("pass.given"), CANARY).unwrap();
     let register = "vault register safe --plugin store --unlock password=file:pass.given --replace";
@@ -66,7 +66,7 @@ fn a_standing_answer_is_the_old_password_and_never_the_new_one() {
 }
 
 #[test]
-fn every_way_in_is_shown_and_taken_away_but_never_the_last() {
+fn last_key_slot_cannot_be_removed() {
     let home = Home::with_password();
     let new = [("PW", CANARY), ("NEW", "canary-second")];
     let run = |words: &str| {
@@ -172,7 +172,7 @@ Code: E12.denied
 }
 
 #[test]
-fn removing_a_way_in_asks_at_a_terminal() {
+fn key_slot_removal_prompts_at_terminal() {
     let home = Home::with_key_file();
     home.run_with(&[("NEW", CANARY)], "vault do safe add-password --param password=env:NEW")
         .succeeds();
@@ -186,7 +186,7 @@ fn removing_a_way_in_asks_at_a_terminal() {
 }
 
 #[test]
-fn a_key_file_that_was_added_opens_the_vault_once_it_is_registered() {
+fn added_key_file_opens_vault_after_registration() {
     let home = Home::with_password();
     home.with(CANARY, "vault do safe add-key-file --param file=work.key").succeeds();
     home.0.run("get a --no-input", &[]).ends_with(4);

@@ -7,7 +7,7 @@ use snapbox::{assert_data_eq, str};
 use super::{CANARY, Home};
 
 #[test]
-fn a_vault_is_checked_whole() {
+fn verify_action_detects_damaged_page() {
     let home = Home::with_key_file();
     assert_data_eq!(
         home.0.run("vault do safe verify", &[]),
@@ -32,7 +32,7 @@ everything is as it was written; secrets: 1
 /// The copy is whole while another process writes, and a vault like any other, opened by what
 /// opened the one it was made of.
 #[test]
-fn a_copy_is_made_while_the_vault_is_in_use_and_is_a_vault() {
+fn backup_during_writes_is_valid_vault() {
     let home = Home::with_key_file();
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -92,7 +92,7 @@ wrote [ROOT]/here/copy9.db; as `store.db` in a directory of its own it is a vaul
 }
 
 #[test]
-fn room_is_given_back() {
+fn compact_action_shrinks_file() {
     let home = Home::with_key_file();
     std::fs::write(home.0.here("large.given"), vec![b'x'; 400_000]).unwrap();
     home.0.run("set large --file large.given", &[]).succeeds();

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn count_is_refused_three_percent_above_the_figure_or_without_one() {
+    fn count_over_three_percent_above_baseline_is_rejected() {
         let of = |count: u64| json!({ "by": { "rustc": count }, "instructions": { "get": count } });
         let figure = of(1_000_000);
         assert!(!compared(&figure, &of(1_030_000)).unwrap().contains(ACCEPT));

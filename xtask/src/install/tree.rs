@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_in_place_until_all_is_staged_and_every_mode_is_set() {
+    fn install_moves_staged_files_and_sets_their_modes() {
         let dir = tempfile::tempdir().unwrap();
         let prefix = dir.path().join("a/prefix");
         let stage = Stage::below(&prefix).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn plugin_file_that_no_pin_names_is_removed() {
+    fn plugin_file_without_pin_is_removed() {
         let prefix = tempfile::tempdir().unwrap();
         let [old, kept] = ["a", "b"].map(|digit| digit.repeat(64));
         let own = prefix.path().join("lib/keystead");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn stage_of_a_killed_run_is_removed_and_that_of_a_running_one_stays() {
+    fn stage_of_killed_run_is_removed_and_running_stage_kept() {
         let prefix = tempfile::tempdir().unwrap();
         let stale = prefix.path().join(".keystead-install-stale");
         fs_err::create_dir(&stale).unwrap();

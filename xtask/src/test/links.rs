@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn link_to_missing_file_or_heading_is_a_fault() {
+    fn link_to_missing_file_or_heading_is_reported() {
         let root = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs_err::write(root.path().join(name), text).unwrap();
         fs_err::create_dir(root.path().join("docs")).unwrap();

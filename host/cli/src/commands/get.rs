@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_names_vault_secret_and_field() {
+    fn vault_reference_splits_into_vault_secret_and_field() {
         let named = |text| Some(String::from(text));
         let whole = parts("keystead://work/db/pass%23word#user", false);
         assert_eq!(whole, ("db/pass#word".into(), named("work"), named("user")));
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_vault_nothing_but_a_vaults_reference_is_one() {
+    fn external_reference_with_vault_option_is_secret_name() {
         for text in ["env:HOME", "file:/etc/passwd", "fd:0", "command:[\"id\"]"] {
             assert!(matches!(Wanted::parse(text, false), Ok(Wanted::Elsewhere(_))), "{text}");
             assert_eq!(parts(text, true), (text.into(), None, None));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_listed_as_a_phrase_and_not_without_end() {
+    fn field_list_in_message_is_truncated() {
         assert_eq!(listed(&["a"]), "`a`");
         assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` or `c`");
         assert!(listed(&["x"; 1_000]).ends_with("or one of 980 more"));

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_an_id_is_one_and_all_else_is_a_file() {
+    fn plugin_argument_with_valid_id_is_id_otherwise_file() {
         assert!(matches!(id_or_file("memory"), Ok(Wanted::Id(_))));
         for file in ["./memory", "libmemory.so", "/usr/lib/x.so", "Memory", "-x"] {
             assert_eq!(id_or_file(file), Ok(Wanted::File(file.into())));

@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_a_name_and_all_that_follows() {
+    fn parameter_splits_at_first_equals_sign() {
         let parsed = parameters(typed(&["a=b=c", "d="])).unwrap();
         assert_eq!(parsed["a"], "b=c");
         assert_eq!(parsed["d"], "");
     }
 
     #[test]
-    fn what_is_wrong_is_not_repeated() {
+    fn wrong_parameter_error_omits_its_value() {
         for wrong in [&["canary"][..], &["=canary"], &["a=canary", "a=canary"]] {
             let failure = parameters(typed(wrong)).unwrap_err();
             assert!(!failure.styled().contains("canary"), "{wrong:?}");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_answer_is_a_reference() {
+    fn unlock_option_parses_reference() {
         let answers = standing(typed(&["password=env:PASS"])).unwrap();
         assert_eq!(answers["password"].to_string(), "env:PASS");
     }

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_as_the_shell_passes_them() {
+    fn bash_line_is_split_as_by_shell() {
         let typed = Typed::parse(r#"keystead get 'a b' c\ d "e\"\x" f"#, BREAKS).unwrap();
         assert_eq!(typed.words, ["keystead", "get", "a b", "c d", "e\"\\x"]);
         assert_eq!(typed.current, "f");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_put_in_as_one_word() {
+    fn inserted_name_is_quoted_as_single_word() {
         assert_eq!(put("keystead get ", "it's $5 *"), r"it\'s\ \$5\ \*");
         assert_eq!(put("keystead get ", "~me#1"), r"\~me#1");
         assert_eq!(put("keystead get ", "grün 鍵"), r"grün\ 鍵");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_readline_replaces_is_put_in() {
+    fn insertion_omits_prefix_that_readline_keeps() {
         assert_eq!(put("keystead get db:p", "db:prod"), "prod");
         assert_eq!(put("keystead get db\\:p", "db:prod"), "db:prod");
         assert_eq!(put("keystead get 'db:p", "db:prod"), "db:prod");

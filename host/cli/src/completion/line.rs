@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_is_at_a_command_an_option_or_a_value() {
+    fn cursor_position_decides_kind_of_candidates() {
         let case = |text, path: &str, what: &str, attached: &str| {
             assert_eq!(sought(text), (path.into(), what.into(), attached.into()), "{text}");
         };
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_is_known() {
+    fn last_given_option_value_is_found() {
         let mut tree = cli::tree();
         tree.build();
         let words = ["keystead", "show", "-Vone", "--vault=two", "get", "-q"];

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_words_and_the_word_at_the_cursor() {
+    fn nushell_line_is_split_at_cursor() {
         let typed = Typed::parse("ls | keystead get 'a b' \"c\\\"");
         assert_eq!(typed.words, ["keystead", "get", "a b"]);
         assert_eq!(typed.current, "c\"");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_word() {
+    fn nushell_candidate_is_quoted_as_single_word() {
         let words = [Candidate::new("it's \"$5\" \\", "work"), Candidate::new("a/b:c", "")];
         assert_eq!(
             json(&words),

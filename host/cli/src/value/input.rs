@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_is_read_up_to_the_most_and_not_a_byte_more() {
+    fn input_longer_than_limit_is_rejected() {
         for len in [0, 1, FIRST, FIRST + 1, 100_000] {
             let given = vec![7_u8; len];
             assert_eq!(read_all(&given[..], 100_000).unwrap().expose(), given);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn pipe_without_a_writer_times_out_and_one_with_a_writer_is_read() {
+    fn pipe_without_writer_times_out() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_loses_one_newline_unless_it_is_exact() {
+    fn text_input_loses_final_newline_unless_exact() {
         let given = || SecretBytes::copy_of(b"a\n\n");
         assert_eq!(text(given(), Ending::LessOneNewline, "--kind").unwrap().expose(), "a\n");
         assert_eq!(text(given(), Ending::Exact, "--kind").unwrap().expose(), "a\n\n");

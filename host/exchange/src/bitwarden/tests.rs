@@ -14,7 +14,7 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn every_kind_of_item_becomes_a_secret() {
+fn each_item_type_is_imported_and_skipped_data_counted() {
     let mut items = read(EXPORT.as_bytes(), None).unwrap();
     assert_data_eq!(
         shown(&mut items).unwrap(),
@@ -104,7 +104,7 @@ item 9, `From the future`: From the future
 }
 
 #[test]
-fn items_of_an_organisation_are_named_by_their_first_collection() {
+fn organisation_item_is_named_by_its_first_collection() {
     let text = r#"{"encrypted":false,"collections":[{"id":"1","organizationId":"9","name":"Ops"},
         {"id":"2","organizationId":"9","name":"Web, old"},{"id":"3","name":null}],"items":[
         {"type":1,"name":"a","folderId":null,"collectionIds":["1","2"],"login":{"password":"p"}},
@@ -133,7 +133,7 @@ fn encrypted_forms_need_their_account_or_password() {
 }
 
 #[test]
-fn what_is_no_export_is_refused_without_repeating_it() {
+fn invalid_export_is_rejected_without_echoing_content() {
     let answers: Vec<String> =
         ["canary", "[]", "{}", r#"{"items":"canary"}"#, r#"{"items":[canary]}"#, ""]
             .into_iter()
@@ -212,7 +212,7 @@ item 8, `empty`: BAD: there is nothing in it
 }
 
 #[test]
-fn bad_folder_or_byte_spoils_one_item_only() {
+fn bad_folder_or_byte_fails_only_its_item() {
     let text = b"{\"folders\":[{\"id\":\"1\",\"name\":\"\\ud800\"},{\"id\":\"2\",\"name\":\"x\xff\"},{\"id\":\"3\",\"name\":\"Good\"}],\"items\":[\
         {\"type\":2,\"name\":\"a\",\"folderId\":\"1\",\"notes\":\"canary\"},\
         {\"type\":2,\"name\":\"b\",\"folderId\":\"3\",\"notes\":\"canary \xe9\"},\
@@ -276,7 +276,7 @@ item 2, `only a file`: BAD: its file `damaged`: it is damaged
 }
 
 #[test]
-fn a_broken_item_is_reported_and_the_rest_goes_in() {
+fn broken_items_are_reported_and_rest_is_imported() {
     let text = r#"{"items":[
         1,
         {"type":1,"name":"half \ud800"},
@@ -311,7 +311,7 @@ item 9, `soon`: soon
 }
 
 #[test]
-fn a_name_that_is_too_long_is_a_broken_item() {
+fn item_with_too_long_name_is_reported_as_broken() {
     let text = format!(r#"{{"items":[{{"type":2,"name":"{}","notes":"n"}}]}}"#, "x".repeat(1_025));
     assert_data_eq!(
         shown(read(text.as_bytes(), None).unwrap()).unwrap(),
@@ -323,7 +323,7 @@ item 1, `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...`: BAD: 
 }
 
 #[test]
-fn no_change_of_an_export_makes_it_panic() {
+fn changed_export_never_panics() {
     changed(EXPORT.as_bytes(), |bytes| {
         if let Ok(items) = read(bytes, None) {
             items.for_each(|row| drop(row.unwrap()));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_plain_or_quoted_and_lines_end_with_lf_or_crlf() {
+    fn plain_and_quoted_fields_with_lf_or_crlf_are_parsed() {
         assert_eq!(
             rows("a,b\r\n\"c,\"\"d\"\"\",\"e\r\nf\ng\"\n\n,\nh \"x\", i\n\"\",\"\"\"\"\rz,\rj\r"),
             [
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_broken_row_the_reading_goes_on_at_the_next_line() {
+    fn reader_after_broken_row_continues_at_next_line() {
         assert_eq!(
             rows("a\n\"b\"x,\"c\nd\n\"e\nf"),
             [
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn many_fields_cost_no_memory() {
+    fn fields_beyond_limit_are_counted_and_not_stored() {
         let text = ",".repeat(1_000_000);
         let record = Records::new(0, b',').next(text.as_bytes()).unwrap();
         assert_eq!((record.len(), record.fields.len()), (1_000_001, MAX_COLUMNS));
@@ -296,7 +296,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_quoted_right_is_read_back(
+        fn quoted_fields_round_trip(
             table in prop::collection::vec(prop::collection::vec("[a\",\r\n ]{0,5}", 1..4), 0..5)
         ) {
             let mut text = String::new();
@@ -310,7 +310,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[a\",\r\n]{0,40}") {
+        fn arbitrary_csv_text_never_panics(text in "[a\",\r\n]{0,40}") {
             let _ = rows(&text);
         }
     }

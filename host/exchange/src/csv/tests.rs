@@ -35,7 +35,7 @@ fn whole(bytes: &[u8], typed: &[&str]) -> String {
 }
 
 #[test]
-fn chrome_and_edge() {
+fn chrome_and_edge_export_is_imported() {
     let text = "name,url,username,password,note\r\n\
         github.com,https://github.com/login,bob,canary-5d1f,\r\n\
         github.com,https://github.com/login,alice,canary-5d1f,\"a note,\r\nof two lines\"\r\n\
@@ -61,7 +61,7 @@ line 5: x.example:8080
 }
 
 #[test]
-fn firefox() {
+fn firefox_export_is_imported() {
     let text = "\"url\",\"username\",\"password\",\"httpRealm\",\"formActionOrigin\",\"guid\",\"timeCreated\",\"timeLastUsed\",\"timePasswordChanged\"\n\
         \"https://github.com\",\"bob\",\"canary-5d1f \"\"quoted\"\"\",,\"https://github.com\",\"{1}\",\"1614298956000\",\"1614298956001\",\"1635346445000\"\n\
         \"https://github.com\",\"alice\",\"canary-5d1f\",,\"\",\"{2}\",\"soon\",\"\",\"\"\n";
@@ -88,7 +88,7 @@ left out: 1 date that cannot be read
 }
 
 #[test]
-fn keepassxc() {
+fn keepassxc_export_is_imported() {
     let text = "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\",\"Last Modified\",\"Created\"\n\
         \"Root/Internet/Mail\",\"Post\",\"bob\",\"canary-5d1f\",\"https://mail.example\",\"\",\"otpauth://totp/x?secret=canary-5d1f\",\"0\",\"2024-05-06T07:08:09Z\",\"2022-03-04T05:06:07Z\"\n\
         \"Root\",\"Top\",\"\",\"canary-5d1f\",\"\",\"\",\"\",\"0\",\"2024-05-06T07:08:09Z\",\"2022-03-04T05:06:07Z\"\n";
@@ -113,7 +113,7 @@ line 3: Top
 }
 
 #[test]
-fn lastpass() {
+fn lastpass_export_is_imported() {
     let text = "url,username,password,totp,extra,name,grouping,fav\n\
         https://github.com,bob,canary-5d1f,,,GitHub,Work\\Code,1\n\
         http://sn,,,,canary-5d1f note,Alarm,,0\n";
@@ -133,7 +133,7 @@ line 3: Alarm
 }
 
 #[test]
-fn bitwarden_csv() {
+fn bitwarden_csv_export_is_imported() {
     let text = "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n\
         Work,1,login,GitHub,,\"PIN: canary-5d1f\nkey: a: b\nsecond line\r\n\",0,\"https://github.com,https://api.github.com\",bob,canary-5d1f,\n\
         ,,note,Alarm,canary-5d1f,,0,,,,\n";
@@ -159,7 +159,7 @@ line 6: Alarm
 }
 
 #[test]
-fn onepassword_and_safari() {
+fn onepassword_and_safari_exports_are_imported() {
     let text = "Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\n\
         GitHub,https://github.com,bob,canary-5d1f,,true,true,code;work,\n";
     assert_data_eq!(
@@ -359,7 +359,7 @@ fn first_line_of_spreadsheet_names_delimiter() {
 }
 
 #[test]
-fn other_encodings_are_named_with_what_to_do() {
+fn unsupported_encodings_are_named_with_fix() {
     let error = |bytes: &[u8]| match read(bytes, &[], None) {
         Err(Error::Foreign { what, remedy }) => format!("{what}: {remedy}"),
         Err(other) => other.to_string(),
@@ -388,7 +388,7 @@ fn columns_that_hold_something_are_left_out_by_name_or_skipped_on_purpose() {
 }
 
 #[test]
-fn columns_are_named_and_what_is_left_out_is_said() {
+fn named_columns_are_imported_and_other_columns_reported() {
     let text = "\u{feff}Title;Token;Owner;Team;PIN code;Valid until;;Extra\n\
         deploy;canary-5d1f;bob;core;canary-5d1f;2027-01-01;x;e\n\
         next;canary-5d1f;;;;;;\n";
@@ -431,7 +431,7 @@ line 2: a,b
 }
 
 #[test]
-fn a_delimiter_that_is_given_counts() {
+fn given_delimiter_overrides_detection() {
     let text = b"n,a,m,e;v\nx;canary\n";
     let typed = columns(&["name=n,a,m,e", "value=v"]);
     let table = read(&text[..], &typed, Some(Delimiter::Semicolon)).unwrap();
@@ -446,7 +446,7 @@ line 2: x
 }
 
 #[test]
-fn broken_rows_are_reported_with_their_line_and_the_rest_goes_in() {
+fn broken_rows_are_reported_by_line_and_rest_is_imported() {
     let text = b"name,url,username,password\n\
         a,,,canary\n\
         too,few\n\
@@ -481,7 +481,7 @@ line 12: BAD: a quote is not closed: all that follows it is lost
 }
 
 #[test]
-fn a_first_row_that_may_be_a_secret_is_never_repeated() {
+fn invalid_header_row_is_rejected_without_echoing_secrets() {
     let answers: Vec<String> = [
         (&b"github,bob,canary\n"[..], &[][..]),
         (b"github,bob,canary\n", &["name=Title", "value=Token"]),
@@ -525,7 +525,7 @@ E13.not-of-form: this is not a CSV table: no column was named to be the secret: 
 }
 
 #[test]
-fn a_column_that_is_typed_wrong_is_explained() {
+fn invalid_column_argument_is_rejected_with_reason() {
     let answers: Vec<String> = ["name", "colour=x", "field.=x", "meta=x", "=x"]
         .into_iter()
         .map(|text| Column::parse(text).unwrap_err().to_string())
@@ -543,7 +543,7 @@ a column is no ``, but one of name, folder, value, user, password, notes, totp, 
 }
 
 #[test]
-fn no_change_of_a_table_makes_it_panic() {
+fn changed_csv_table_never_panics() {
     let good = "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n\
         Work,1,login,GitHub,,\"PIN: canary\nkey: a: b\nsecond\r\n\",0,\"https://a.example,b\",bob,canary,\n\
         ,,note,Alarm,\"can\"\"ary\",,0,,,,\n";

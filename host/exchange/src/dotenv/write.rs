@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_are_as_few_as_will_do() {
+    fn value_is_written_with_least_quoting() {
         assert_eq!(entry("postgres://a@b:5432/c?d=1"), "K='postgres://a@b:5432/c?d=1'\n");
         assert_eq!(entry("8080"), "K=8080\n");
         assert_eq!(entry(""), "K=''\n");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_variable_can_hold_is_refused() {
+    fn nul_byte_and_non_text_values_are_rejected() {
         assert!(write("K", &Value::text("a\0b")).is_err());
         assert_eq!(
             write("K", &Value::bytes(vec![1])).unwrap_err(),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_keys_only_where_that_is_asked_for() {
+    fn name_is_converted_to_env_key_only_with_upper() {
         let name = |text: &str| SecretName::parse(text).unwrap();
         assert_eq!(key(&name("DB_user1"), Keys::Same), Ok("DB_user1".to_owned()));
         for text in ["db/user", "1st", "é", "a b", "a-b"] {

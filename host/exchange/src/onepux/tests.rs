@@ -31,7 +31,7 @@ fn refused(bytes: Vec<u8>) -> String {
 }
 
 #[test]
-fn every_kind_of_item_and_field_becomes_a_secret() {
+fn each_item_and_field_type_is_imported() {
     let bytes = export(
         DATA,
         vec![
@@ -131,7 +131,7 @@ item 7, `deploy`: Work/deploy (2)
 }
 
 #[test]
-fn one_vault_alone_is_not_named() {
+fn export_with_single_vault_omits_vault_name() {
     let data = of_items(r#"{"overview":{"title":"a"},"details":{"password":"p"}}"#);
     assert_data_eq!(
         shown(read(Cursor::new(export(&data, vec![]))).unwrap()).unwrap(),
@@ -144,7 +144,7 @@ item 1, `a`: a
 }
 
 #[test]
-fn a_broken_item_or_field_is_reported_and_the_rest_goes_in() {
+fn broken_items_and_fields_are_reported_and_rest_imported() {
     let data = of_items(
         r#"7,
         {"overview":{"title":"\udfff"}},
@@ -178,7 +178,7 @@ item 5, `odd`: odd
 }
 
 #[test]
-fn a_file_is_read_once_and_its_path_leads_nowhere() {
+fn attached_file_is_read_once_and_named_without_its_path() {
     let item = |title: &str, id: &str, name: &str| {
         format!(
             r#"{{"overview":{{"title":"{title}"}},"details":{{"documentAttributes":
@@ -227,7 +227,7 @@ item 6, `f`: BAD: its file `f`: it has 16777217 bytes; the most is 16777216
 }
 
 #[test]
-fn what_is_no_export_is_refused_without_repeating_it() {
+fn invalid_export_is_rejected_without_echoing_content() {
     let attributes = |text: &str| {
         let data = Packed::deflated("export.data", br#"{"accounts":[]}"#);
         zip(&[Packed::stored("export.attributes", text.as_bytes()), data])
@@ -282,7 +282,7 @@ E13.not-of-form: this is not a 1PUX export: `export.data`: line 1, column 9: a c
 }
 
 #[test]
-fn no_change_of_an_export_makes_it_panic() {
+fn changed_export_never_panics() {
     let file = || vec![Packed::deflated("files/docpassport__scan.pdf", b"canary canary")];
     let read_all = |bytes: Vec<u8>| {
         if let Ok(items) = read(Cursor::new(bytes)) {

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_of_the_dir_itself_are_found() {
+    fn links_out_of_password_store_are_not_followed() {
         let outside = tempfile::tempdir().unwrap();
         fs_err::write(outside.path().join("canary.gpg"), "x").unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_the_place_of_a_file_is_not_read() {
+    fn fifo_link_or_oversized_file_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), 0o600.into()).unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn dirs_within_dirs_have_an_end() {
+    fn too_deep_dir_nesting_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("d/".repeat(MAX_DEPTH + 1));
         fs_err::create_dir_all(&deep).unwrap();

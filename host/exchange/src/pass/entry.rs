@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_a_text() {
+    fn single_line_entry_becomes_text() {
         assert_eq!(of("canary: a b \n"), "x\n  \"canary: a b \"\n");
         assert_eq!(of("canary\r\n\r\n"), "x\n  \"canary\"\n");
         assert_eq!(of("canary"), "x\n  \"canary\"\n");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn user_and_password_are_a_credential() {
+    fn entry_with_user_and_password_becomes_credential() {
         for key in ["user", "Username", "login"] {
             let text = format!("canary\n{key}: bob\nurl: https://x.example\n");
             assert_eq!(of(&text), "x\n  \"bob\" / \"canary\"\n  [url] https://x.example\n");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn more_is_a_map() {
+    fn entry_with_more_fields_becomes_map() {
         assert_eq!(
             of("canary\nlogin: bob\nPIN: 1\notpauth://totp/x?secret=canary\nSay: \"hello\": x\n"),
             "x\n  password: \"canary\"\n  user: \"bob\"\n  PIN: \"1\"\n  \
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn gopass_is_read_as_well() {
+    fn gopass_entries_are_parsed() {
         assert_eq!(of("canary\n---\nuser: bob\n"), "x\n  \"bob\" / \"canary\"\n");
         assert_eq!(
             of("GOPASS-SECRET-1.0\nPassword: canary\nUser: bob\n\n"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_bytes_are_kept_as_they_are() {
+    fn private_key_and_binary_entries_are_kept_unchanged() {
         let pem = "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary: x\n-----END-----\n";
         assert_eq!(of(pem), format!("x\n  \"{}\"\n", pem.replace('\n', "|")));
         let name = SecretName::parse("x").unwrap();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_of_a_text_makes_it_panic() {
+    fn changed_pass_entry_never_panics() {
         let good =
             "canary\nlogin: bob\nurl: https://x.example\n---\nPIN:\t1\notpauth://totp/x\n\nnote\n";
         changed(good.as_bytes(), |bytes| {

@@ -89,7 +89,7 @@ impl Drop for Store {
 
 #[test]
 #[ignore = "needs gpg"]
-fn each_file_is_decrypted_and_what_cannot_be_is_reported_needs_gpg() {
+fn files_are_decrypted_and_failures_are_reported_needs_gpg() {
     let store = Store::new(&[("open@example.com", ""), ("locked@example.com", "canary-5d1f")]);
     let open = "open@example.com";
     store.write(".gpg-id", b"open@example.com\n");
@@ -163,7 +163,7 @@ wifi.gpg: wifi (2)
 }
 
 #[test]
-fn without_gpg_it_says_so_once() {
+fn import_without_working_gpg_fails_before_first_entry() {
     let dir = tempfile::tempdir().unwrap();
     fs_err::write(dir.path().join("a.gpg"), b"x").unwrap();
     let how = |program: &str| Gpg {
@@ -184,7 +184,7 @@ fn without_gpg_it_says_so_once() {
 }
 
 #[test]
-fn a_dir_without_secrets_is_no_store() {
+fn dir_without_gpg_files_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let how = Gpg {
         program: "gpg".into(),
@@ -217,7 +217,7 @@ fn reason_of(dir: &Path, prompt: Prompt, said: &str) -> gpg::Undecrypted {
 }
 
 #[test]
-fn the_reason_is_read_from_the_status_lines() {
+fn gpg_failure_reason_comes_from_status_lines() {
     let dir = tempfile::tempdir().unwrap();
     let ask = Prompt::Pinentry { terminal: Some("/dev/tty".into()) };
     let status = |text: &str| format!("printf '[GNUPG:] {text}\\n' >&2; exit 2");

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_is_read_or_refused_with_a_reason() {
+    fn secretstore_value_types_are_decoded_or_rejected() {
         assert_eq!(of(Type::Text, "ü".as_bytes()), Ok(Value::text("ü")));
         assert_eq!(of(Type::Text, b"\xff"), Err("its text is not UTF-8"));
         assert_eq!(of(Type::SecureText, b"\xac\x20\x3d\xd8\x00\xde"), Ok(Value::text("€😀")));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_has_its_lengths_right() {
+    fn credential_with_wrong_lengths_is_rejected() {
         assert_eq!(
             of(Type::Credential, b"\x07\0\0\0bobp\0w\0"),
             Ok(Value::credential("bob", "pw"))
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_members_of_a_map_are_all_that_there_is() {
+    fn map_member_list_with_wrong_lengths_is_rejected() {
         assert_eq!(members(b"\x02\0\0\0\x01\0\0\0a\0\0\0\0").unwrap(), ["a", ""]);
         assert_eq!(members(b"\0\0\0\0").unwrap(), [""; 0]);
         for wrong in [

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_keeps_its_type() {
+    fn metadata_values_keep_their_types() {
         let (lines, left_out) = shown(
             r#"{"Note": "a\nb", "Count": -42, "On": true, "Rate": 0.5, "Big": 99999999999999999999,
                 "None": null, "List": [1], "Object": {"a": 1},
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_in_every_form_that_powershell_writes() {
+    fn powershell_date_formats_are_parsed() {
         for (text, millis) in [
             ("/Date(1651363200000)/", 1_651_363_200_000),
             ("/Date(1651363200000+0200)/", 1_651_363_200_000),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_vault_can_hold_is_refused() {
+    fn empty_metadata_key_is_rejected() {
         let tree = tree::parse("{\"\":1}", &(0..6)).unwrap();
         let why = typed(Some(tree), &mut LeftOut::default()).unwrap_err();
         assert!(why.starts_with("a metadata key is 1 to "), "{why}");

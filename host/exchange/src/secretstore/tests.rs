@@ -35,7 +35,7 @@ fn said<T>(result: Result<T, Error>) -> String {
 }
 
 #[test]
-fn what_secretstore_wrote_is_read_whole() {
+fn golden_stores_are_read_completely() {
     for (kind, password) in [("with-password", Some(PASSWORD)), ("no-password", None)] {
         let store = Store::open(&golden(kind), "root").unwrap();
         assert_eq!(store.has_password(), password.is_some());
@@ -78,7 +78,7 @@ item 10, `withmeta`: withmeta
 }
 
 #[test]
-fn wrong_passwords_and_accounts_are_told_apart() {
+fn wrong_password_and_wrong_account_are_distinct_errors() {
     let locked = golden("with-password");
     assert_eq!(
         said(unlocked(&locked, "root", Some("wrong"))),
@@ -106,7 +106,7 @@ fn parts(kind: &str) -> ([Vec<u8>; 3], Option<SecretText>) {
 }
 
 #[test]
-fn no_damage_to_the_small_files_gives_a_wrong_value() {
+fn damaged_config_and_key_files_give_no_wrong_value() {
     for kind in ["with-password", "no-password"] {
         let ([config, key, data], password) = parts(kind);
         let ciphers = [Cipher::of_account("ROOT")];
@@ -139,7 +139,7 @@ fn no_damage_to_the_small_files_gives_a_wrong_value() {
 }
 
 #[test]
-fn every_flipped_byte_and_every_cut_of_the_data_is_found() {
+fn flipped_byte_or_cut_in_store_file_is_detected() {
     for kind in ["with-password", "no-password"] {
         let ([config, key, data], password) = parts(kind);
         // The key is derived once: a thousand rounds for each byte would take minutes.
@@ -172,7 +172,7 @@ fn every_flipped_byte_and_every_cut_of_the_data_is_found() {
 }
 
 #[test]
-fn what_is_sealed_may_still_be_no_store() {
+fn authenticated_data_with_invalid_content_is_rejected() {
     let written = Written::new("BOB", None);
     let [config, key, _] = written.files();
     let with = |listing: &[u8]| {
@@ -205,7 +205,7 @@ fn what_is_sealed_may_still_be_no_store() {
 }
 
 #[test]
-fn what_the_configuration_asks_for_is_known_or_refused() {
+fn unknown_authentication_setting_is_rejected() {
     let text = |value: &str| format!("{{\"ConfigData\":{{\"Authentication\":{value}}}}}");
     assert_eq!(has_password(text("0").as_bytes()), Some(Ok(false)));
     assert_eq!(has_password(text("1").as_bytes()), Some(Ok(true)));
@@ -219,7 +219,7 @@ fn what_the_configuration_asks_for_is_known_or_refused() {
 }
 
 #[test]
-fn a_name_is_in_upper_case_letter_by_letter_or_as_older_versions_had_it() {
+fn key_accepts_upper_case_and_legacy_account_spelling() {
     assert_eq!(spellings("bob.ä"), ["BOB.Ä", "bob.ä"]);
     assert_eq!(spellings("ROOT"), ["ROOT"]);
     assert_eq!(spellings("groß"), ["GROß", "groß"]);
@@ -234,7 +234,7 @@ fn a_name_is_in_upper_case_letter_by_letter_or_as_older_versions_had_it() {
 }
 
 #[test]
-fn bytes_that_two_keys_fit_are_not_guessed() {
+fn entry_that_decrypts_with_two_keys_is_rejected() {
     // One text in 256 fits the other key as well: look for one.
     let (upper, lower) = (Lock::new(b"BOB", &KEY, &IV), Lock::new(b"bob", &KEY, &IV));
     let other = Cipher::new(b"BOB", &KEY, &IV);
@@ -259,7 +259,7 @@ fn bytes_that_two_keys_fit_are_not_guessed() {
 }
 
 #[test]
-fn each_broken_entry_is_told_and_the_rest_is_read() {
+fn broken_entries_are_reported_and_rest_is_read() {
     let long = "x".repeat(1_025);
     let mut store = Written::new("BOB", None)
         .text("good", "a")
@@ -329,7 +329,7 @@ item 23, `last`: last
 }
 
 #[test]
-fn entries_that_share_bytes_are_both_refused() {
+fn entries_with_overlapping_bytes_are_rejected() {
     let store = Written::new("BOB", None).text("a", "canary").text("b", "b").text("c", "c");
     let store = store
         .entry("{\"Name\":\"over\",\"Type\":\"ByteArrayType\",\"Offset\":16,\"Size\":16}")
@@ -352,7 +352,7 @@ item 6, `none`: BAD: it cannot be decrypted
 }
 
 #[test]
-fn members_are_folded_into_their_maps() {
+fn hashtable_members_are_merged_into_their_map() {
     let store = Written::new("BOB", None)
         .with("psht:DbPass", "SecureStringType", &utf16("p"), "{\"Note\":\"of a member\"}")
         .with(
@@ -399,7 +399,7 @@ item 17, `good`: good
 }
 
 #[test]
-fn maps_whose_members_have_one_name_are_both_refused() {
+fn maps_with_ambiguous_member_names_are_rejected() {
     let store = Written::new("BOB", None)
         .map("db", &["psht:dbprodpw", "psht:dbuser"])
         .text("psht:dbprodpw", "canary of one of them")
@@ -422,7 +422,7 @@ item 6, `other`: other
 }
 
 #[test]
-fn changed_stores_are_read_or_refused() {
+fn changed_store_never_panics() {
     let good = Written::new("BOB", None)
         .text("plain", "a")
         .map("map", &["psht:mapA"])
@@ -442,7 +442,7 @@ fn changed_stores_are_read_or_refused() {
 }
 
 #[test]
-fn a_file_that_is_none_or_too_large_is_refused() {
+fn fifo_or_oversized_store_file_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     Written::new("BOB", None).write(dir.path());
@@ -459,7 +459,7 @@ fn a_file_that_is_none_or_too_large_is_refused() {
 }
 
 #[test]
-fn nothing_shows_what_is_in_a_store() {
+fn debug_output_omits_store_secrets() {
     let written = Written::new("BOB", Some("canary-password")).text("a", "canary-value");
     let store = store(&written, "bob").unwrap();
     let before = format!("{store:?}");

@@ -73,7 +73,7 @@ const WRITTEN: &str = r#"{
 }"#;
 
 #[test]
-fn each_vault_has_what_stands_for_it() {
+fn registered_vaults_get_matching_registration_commands() {
     snapbox::assert_data_eq!(
         proposed(WRITTEN, &[("store", &[]), ("keepass", &["path"])], &["HC"]),
         snapbox::str![[r#"
@@ -111,7 +111,7 @@ again -> again Some("store") ready: true
 }
 
 #[test]
-fn what_is_not_installed_is_said_and_shown_all_the_same() {
+fn missing_plugin_is_reported_with_its_command() {
     let out = proposed(WRITTEN, &[], &[]);
     assert!(out.contains("LocalStore -> LocalStore Some(\"store\") ready: false\n"), "{out}");
     assert!(out.contains("plugin `store` is not installed"), "{out}");
@@ -119,7 +119,7 @@ fn what_is_not_installed_is_said_and_shown_all_the_same() {
 }
 
 #[test]
-fn without_a_default_vault_none_is_made_one() {
+fn registration_without_foreign_default_uses_no_default() {
     let out = proposed(
         r#"{"DefaultVaultName":"","Vaults":{"a":{"ModuleName":"SecretManagement.LastPass"}}}"#,
         &[],
@@ -129,7 +129,7 @@ fn without_a_default_vault_none_is_made_one() {
 }
 
 #[test]
-fn names_and_values_of_others_are_made_harmless() {
+fn foreign_names_and_values_are_escaped_in_commands() {
     let keepass = |name: &str, path: &str, description: &str| {
         format!(
             "{name}:{{\"ModuleName\":\"SecretManagement.KeePass\",\"Description\":{description},\
@@ -179,7 +179,7 @@ nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn
 }
 
 #[test]
-fn broken_vaults_are_told_one_by_one() {
+fn broken_vaults_are_reported_individually() {
     snapbox::assert_data_eq!(
         proposed(
             r#"{"DefaultVaultName":null,"Vaults":{"a":1,"b":{},"c":{"ModuleName":"X"},"C":{"ModuleName":"Y"},"d":{"ModuleName":""},"e":{"a":1,"a":2}}}"#,
@@ -200,7 +200,7 @@ BAD item 6, `e`: a name stands in an object twice
 }
 
 #[test]
-fn what_is_no_registry_is_refused() {
+fn invalid_registry_is_rejected() {
     let many: Vec<String> = (0..=MAX_VAULTS).map(|n| format!("\"{n}\":0")).collect();
     let many = format!("{{\"Vaults\":{{{}}}}}", many.join(","));
     let all =
@@ -223,7 +223,7 @@ this is not a registry of SecretManagement: it has more than 1000 vaults
 }
 
 #[test]
-fn changed_registries_are_read_or_refused() {
+fn changed_registry_never_panics() {
     super::super::shown::changed(WRITTEN.as_bytes(), |bytes| {
         let Ok(registry) = read(ImportSource::Stream(Box::new(Cursor::new(bytes.to_vec())))) else {
             return;

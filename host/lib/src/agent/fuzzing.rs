@@ -134,7 +134,7 @@ fn written(write: &dyn Fn(&mut Writer<'_>)) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_seeds_are_read_as_what_they_are_and_cut_short_as_nothing() {
+    fn agent_fuzz_seeds_and_truncated_seeds_never_panic() {
         for seed in super::seeds() {
             for length in 0..=seed.len() {
                 super::talk(&seed[..length]);

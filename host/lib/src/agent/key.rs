@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_changes_what_is_opened_changes_the_key() {
+    fn key_differs_with_plugin_parameters_grants_or_placement() {
         let plain = entry(|_| {});
         let reference = |text| Setting::Reference(Reference::parse(text).unwrap());
         let changed = [
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_cannot_pass_for_the_next_parameter() {
+    fn parameter_text_cannot_imitate_next_parameter_in_key() {
         let two = entry(|e| {
             e.parameters.clear();
             e.parameters.insert("a".into(), Setting::Text("b".into()));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn key_ignores_name_description_and_parameters_beside_login() {
+    fn key_ignores_name_description_and_non_login_parameters() {
         let described = entry(|e| {
             e.description = "for work".into();
             e.search = false;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn key_differs_with_answers_to_prompts() {
+    fn key_differs_with_prompt_answers() {
         let of = |answers: &[(&str, &str)]| {
             let entry = Registration::new(VaultName::parse("work").unwrap(), "memory");
             let answer = |(name, text): &(&str, &str)| ((*name).to_owned(), SecretText::new(*text));

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_after_its_whole_time_however_much_it_is_used() {
+    fn session_in_use_expires_at_time_limit() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"s", times(MINUTE * 3, MINUTE * 2), MINUTE).unwrap();
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_nobody_uses_ends_earlier() {
+    fn unused_session_expires_at_idle_timeout() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"s", times(MINUTE * 100, MINUTE * 2), Duration::ZERO)
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_key_fits() {
+    fn key_with_any_different_field_finds_no_session() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"s", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_session_does_not_take_a_newer_one_with_it() {
+    fn refused_session_keeps_newer_session() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"old", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_is_wiped() {
+    fn discarded_session_is_wiped_from_memory() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         let put = |keep: &mut SessionTable<'_>, name: &str, whole| {
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_agent_takes_no_more_and_loses_nothing() {
+    fn full_table_rejects_new_session_and_keeps_existing() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         let whole = |number: usize| if number == 0 { MINUTE } else { MINUTE * 9 };
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn vaults_of_one_key_share_a_session_and_lock_together() {
+    fn vaults_with_same_key_share_session_and_lock_together() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         let long = times(MINUTE, MINUTE);
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn renewed_session_ends_no_later_than_first_said() {
+    fn renewed_session_expires_by_original_deadline() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         let times = Times { whole: MINUTE * 10, lifetime: MINUTE * 4, idle: MINUTE * 60 };
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn vault_without_room_for_its_name_gets_no_session() {
+    fn vault_above_table_limit_gets_no_session() {
         let mut block = block();
         let mut keep = SessionTable::new(&mut block);
         let long = times(MINUTE, MINUTE);

@@ -128,7 +128,7 @@ fn keep(client: &Client, name: &str, whole: Duration) {
 }
 
 #[test]
-fn what_is_kept_is_given_back_for_its_own_key_until_it_is_forgotten() {
+fn agent_returns_session_for_its_key_until_discarded() {
     let (_root, dir) = dir();
     let client = Client::new(&dir);
     assert!(!client.any());
@@ -160,7 +160,7 @@ fn what_is_kept_is_given_back_for_its_own_key_until_it_is_forgotten() {
 }
 
 #[test]
-fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
+fn session_is_kept_within_plugin_lifetime_and_size_limit() {
     let (_root, dir) = dir();
     let _agent = Agent::start(&dir, LONG);
     let client = Client::new(&dir);
@@ -183,7 +183,7 @@ fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
 }
 
 #[test]
-fn an_agent_forgets_by_itself_and_ends_when_nothing_is_left() {
+fn idle_agent_expires_session_and_exits() {
     let (_root, dir) = dir();
     let mut agent = Agent::start(&dir, Duration::from_millis(1_500));
     let client = Client::new(&dir);
@@ -197,7 +197,7 @@ fn an_agent_forgets_by_itself_and_ends_when_nothing_is_left() {
 }
 
 #[test]
-fn time_goes_on_while_the_machine_sleeps_and_nobody_sets_it() {
+fn agent_timers_use_boottime_clock() {
     let (_root, dir) = dir();
     let _agent = Agent::start(&dir, LONG);
     assert!(Client::new(&dir).status().unwrap().is_some());
@@ -220,7 +220,7 @@ fn time_goes_on_while_the_machine_sleeps_and_nobody_sets_it() {
 }
 
 #[test]
-fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
+fn hangup_signal_discards_sessions_and_keeps_agent() {
     use std::io::Write;
     let (_root, dir) = dir();
     let mut agent = Agent::start(&dir, LONG);
@@ -233,7 +233,7 @@ fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
 }
 
 #[test]
-fn there_is_one_agent_and_what_a_killed_one_leaves_is_replaced() {
+fn second_agent_is_rejected_and_stale_socket_is_replaced() {
     let (_root, dir) = dir();
     let first = Agent::start(&dir, LONG);
     let place = socket_dir::make(&dir).unwrap();
@@ -255,7 +255,7 @@ fn there_is_one_agent_and_what_a_killed_one_leaves_is_replaced() {
 }
 
 #[test]
-fn a_dir_that_others_may_look_into_is_refused() {
+fn socket_dir_open_to_other_users_is_rejected() {
     let (_root, dir) = dir();
     fs::create_dir(&dir).unwrap();
     for mode in [0o755, 0o701, 0o770] {
@@ -266,7 +266,7 @@ fn a_dir_that_others_may_look_into_is_refused() {
 }
 
 #[test]
-fn a_path_longer_than_an_address_is_no_hindrance() {
+fn agent_serves_socket_path_above_address_limit() {
     let (_root, dir) = dir();
     let dir = dir.join("x".repeat(150));
     let _agent = Agent::start(&dir, LONG);
@@ -276,7 +276,7 @@ fn a_path_longer_than_an_address_is_no_hindrance() {
 }
 
 #[test]
-fn an_agent_is_not_kept_busy_by_clients_that_say_nothing_or_nonsense() {
+fn agent_answers_despite_silent_or_malformed_clients() {
     let (_root, dir) = dir();
     let _agent = Agent::start(&dir, LONG);
     let client = Client::new(&dir);
@@ -322,7 +322,7 @@ fn pretender(dir: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
 }
 
 #[test]
-fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
+fn unresponsive_or_malformed_agent_is_queried_once() {
     let answers = [
         (None, "E14.late"),
         (Some(vec![PROTOCOL]), "E14.protocol"),
@@ -405,7 +405,7 @@ fn program(root: &Path, says: &str, leaves: &str) -> PathBuf {
 }
 
 #[test]
-fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
+fn session_is_kept_after_agent_exits_between_requests() {
     let end_of_it: [&[Option<Vec<u8>>]; 3] = [
         // Before it is asked whether it is there, after it has said so, and after it is gone.
         &[None],
@@ -432,7 +432,7 @@ fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
 }
 
 #[test]
-fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
+fn repeated_agent_hang_up_fails_without_endless_wait() {
     let (root, dir) = dir();
     let dies = dying(&dir, vec![Some(status()), None, None]);
     let program = program(root.path(), "another", "started");
@@ -445,7 +445,7 @@ fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
 }
 
 #[test]
-fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
+fn agent_exit_during_request_counts_as_no_sessions() {
     for hung_up in [1, 2] {
         let answers = vec![None; hung_up];
         let (_root, dir) = dir();
@@ -470,7 +470,7 @@ fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
 }
 
 #[test]
-fn one_process_at_a_time_asks_for_a_vault() {
+fn prompt_lock_admits_single_client_per_key() {
     let (_root, dir) = dir();
     let (one, other) = (Client::new(&dir), Client::new(&dir));
     let nowhere = Client::new(dir.join("x".repeat(300)));
@@ -504,7 +504,7 @@ fn open_wide(root: &Path, dir: &Path) {
 
 #[test]
 #[ignore = "needs root"]
-fn neither_end_speaks_to_another_user_needs_root() {
+fn agent_and_client_reject_other_user_needs_root() {
     let (root, dir) = dir();
     let agent = Agent::start(&dir, LONG);
     keep(&Client::new(&dir), "a", LONG);

@@ -74,7 +74,7 @@ mod tests {
     use crate::plugin::runner::Older;
 
     #[test]
-    fn what_is_lacking_is_an_error_where_the_policy_demands_it() {
+    fn missing_feature_is_error_under_strict_sandbox_policy() {
         let finding = of_lack(MissingFeature::Truncate, SandboxLevel::BestEffort);
         assert_eq!(finding.severity, Severity::Warning);
         assert!(finding.what.contains("Linux 6.2"), "{}", finding.what);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_wall_holds_where_others_have_two_is_a_note_whatever_is_demanded() {
+    fn missing_second_sandbox_layer_is_note_under_any_policy() {
         for demanded in [SandboxLevel::BestEffort, SandboxLevel::Full] {
             let finding = of_lack(MissingFeature::Second(Older::Tcp), demanded);
             assert_eq!(finding.severity, Severity::Note);

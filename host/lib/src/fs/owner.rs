@@ -90,13 +90,13 @@ mod tests {
     const GROUPS: &[u8] = b"root:x:0:\nusers:x:100:\nada:x:1000:ada\nbob:x:1001:\n";
 
     #[test]
-    fn a_group_of_the_users_name_without_others_is_private() {
+    fn group_with_user_name_and_no_other_member_is_private() {
         assert_eq!(private_group_in(1000, USERS, GROUPS), Some(1000));
         assert_eq!(private_group_in(0, USERS, GROUPS), Some(0));
     }
 
     #[test]
-    fn a_group_that_others_are_in_is_not_private() {
+    fn shared_or_aliased_group_is_not_private() {
         assert_eq!(private_group_in(1002, USERS, GROUPS), None, "a common group");
         assert_eq!(private_group_in(1001, USERS, GROUPS), None, "someone else's primary group");
         let joined = b"ada:x:1000:ada,bob\n";
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_from_elsewhere_has_no_private_group() {
+    fn unlisted_account_has_no_private_group() {
         assert_eq!(private_group_in(5000, USERS, GROUPS), None);
         assert_eq!(private_group_in(1000, USERS, b""), None);
         assert_eq!(private_group_in(1000, b"\xff:\xfe:1000", GROUPS), None);

@@ -82,7 +82,7 @@ pub(crate) fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathB
 }
 
 #[test]
-fn reads_a_file_below_a_sticky_dir() {
+fn file_below_sticky_dir_is_read() {
     let place = place();
     let opened = walk::open(&place.file(), Rule::User).unwrap();
     assert_eq!(opened.path(), place.file());
@@ -90,12 +90,12 @@ fn reads_a_file_below_a_sticky_dir() {
 }
 
 #[test]
-fn refuses_a_relative_path() {
+fn relative_path_is_rejected() {
     assert_eq!(code(Path::new("p.so")), "E02.not-absolute");
 }
 
 #[test]
-fn says_that_a_file_is_missing() {
+fn missing_file_is_reported_as_missing() {
     let place = place();
     assert!(walk::open(&place.path.join("q.so"), Rule::User).unwrap_err().is_missing());
     assert!(walk::open(&place.path.join("q/r/s"), Rule::User).unwrap_err().is_missing());
@@ -103,7 +103,7 @@ fn says_that_a_file_is_missing() {
 }
 
 #[test]
-fn refuses_a_file_that_everyone_can_write() {
+fn world_writable_file_is_rejected() {
     let place = place();
     chmod(&place.file(), 0o646);
     let error = walk::open(&place.file(), Rule::User).unwrap_err();
@@ -119,7 +119,7 @@ fn refuses_a_file_that_everyone_can_write() {
 }
 
 #[test]
-fn refuses_a_dir_that_everyone_can_write() {
+fn world_writable_dir_is_rejected_unless_sticky_ancestor() {
     let place = place();
     chmod(&place.path, 0o777);
     assert_eq!(code(&place.file()), "E02.others-write");
@@ -137,7 +137,7 @@ fn refuses_a_dir_that_everyone_can_write() {
 
 #[test]
 #[ignore = "needs root"]
-fn refuses_a_sticky_dir_of_someone_else_needs_root() {
+fn sticky_dir_not_owned_by_root_is_rejected_needs_root() {
     must_be_root();
     let place = place();
     chown(&place.path, Some(NOBODY), None).unwrap();
@@ -152,7 +152,7 @@ fn refuses_a_sticky_dir_of_someone_else_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn refuses_what_a_foreign_group_can_write_needs_root() {
+fn path_writable_by_foreign_group_is_rejected_needs_root() {
     must_be_root();
     let place = place();
     chmod(&place.file(), 0o664);
@@ -166,7 +166,7 @@ fn refuses_what_a_foreign_group_can_write_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system_needs_root() {
+fn private_group_write_is_accepted_in_user_rule_only_needs_root() {
     must_be_root();
     let place = place();
     chmod(&place.path, 0o775);
@@ -187,7 +187,7 @@ fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system_ne
 
 #[test]
 #[ignore = "needs root"]
-fn refuses_a_plugin_owned_by_someone_else_needs_root() {
+fn plugin_owned_by_other_user_is_rejected_needs_root() {
     must_be_root();
     let place = place();
     chown(place.file(), Some(STRANGER), None).unwrap();
@@ -201,7 +201,7 @@ fn refuses_a_plugin_owned_by_someone_else_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_system_rule_takes_root_s_files_only_needs_root() {
+fn system_rule_accepts_only_files_of_root_needs_root() {
     must_be_root();
     let place = place();
     assert!(walk::open(&place.file(), Rule::System).is_ok());
@@ -220,7 +220,7 @@ fn the_system_rule_takes_root_s_files_only_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn refuses_a_link_owned_by_another_needs_root() {
+fn link_owned_by_other_user_is_rejected_needs_root() {
     must_be_root();
     let place = place();
     let link = place.path.join("link.so");
@@ -231,7 +231,7 @@ fn refuses_a_link_owned_by_another_needs_root() {
 }
 
 #[test]
-fn walks_the_target_of_a_link_by_the_same_rules() {
+fn link_target_is_checked_by_same_rules() {
     let place = place();
     let open = place.path.join("open");
     std::fs::create_dir(&open).unwrap();
@@ -251,7 +251,7 @@ fn walks_the_target_of_a_link_by_the_same_rules() {
 }
 
 #[test]
-fn refuses_links_that_lead_to_each_other() {
+fn link_loop_or_link_to_dir_is_rejected_as_file() {
     let place = place();
     symlink(place.path.join("b"), place.path.join("a")).unwrap();
     symlink("a", place.path.join("b")).unwrap();
@@ -264,7 +264,7 @@ fn refuses_links_that_lead_to_each_other() {
 }
 
 #[test]
-fn follows_a_home_that_is_a_link() {
+fn home_dir_behind_link_is_followed() {
     let place = place();
     std::fs::create_dir_all(place.path.join("var/home/ada")).unwrap();
     symlink("var/home", place.path.join("home")).unwrap();
@@ -279,7 +279,7 @@ fn follows_a_home_that_is_a_link() {
 }
 
 #[test]
-fn refuses_what_is_not_a_file_without_waiting_for_it() {
+fn special_file_is_rejected_without_blocking() {
     let place = place();
     assert_eq!(code(Path::new("/dev/null")), "E02.not-a-file");
     assert_eq!(code(&place.path), "E02.not-a-file");
@@ -297,7 +297,7 @@ fn refuses_what_is_not_a_file_without_waiting_for_it() {
 }
 
 #[test]
-fn refuses_two_gibibytes_before_reading_any() {
+fn oversized_file_is_rejected_before_read() {
     let place = place();
     std::fs::File::create(place.file()).unwrap().set_len(2 << 30).unwrap();
     assert_eq!(code(&place.file()), "E02.too-large");
@@ -307,7 +307,7 @@ fn refuses_two_gibibytes_before_reading_any() {
 }
 
 #[test]
-fn refuses_a_file_that_grows_while_it_is_read() {
+fn file_that_grows_during_read_is_rejected() {
     let place = place();
     let opened = walk::open(&place.file(), Rule::User).unwrap();
     std::fs::write(place.file(), b"plugin and more").unwrap();
@@ -316,7 +316,7 @@ fn refuses_a_file_that_grows_while_it_is_read() {
 
 #[test]
 #[ignore = "needs root"]
-fn refuses_an_access_list_behind_a_private_group_needs_root() {
+fn file_with_access_list_for_other_user_is_rejected_needs_root() {
     must_be_root();
     let place = place();
     chmod(&place.file(), 0o664);
@@ -343,11 +343,9 @@ fn refuses_an_access_list_behind_a_private_group_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn new_dirs_and_files_have_their_modes_whatever_the_umask_needs_root() {
-    let Some(own) = as_nobody(
-        "fs::tests::new_dirs_and_files_have_their_modes_whatever_the_umask_needs_root",
-        |_| {},
-    ) else {
+fn created_dirs_and_files_ignore_umask_needs_root() {
+    let Some(own) = as_nobody("fs::tests::created_dirs_and_files_ignore_umask_needs_root", |_| {})
+    else {
         return;
     };
     for mask in [0o000, 0o002, 0o077, 0o777] {
@@ -369,17 +367,16 @@ fn new_dirs_and_files_have_their_modes_whatever_the_umask_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_ordinary_user_reads_root_s_files_and_her_own_and_no_others_needs_root() {
-    let Some(own) = as_nobody(
-        "fs::tests::an_ordinary_user_reads_root_s_files_and_her_own_and_no_others_needs_root",
-        |own| {
+fn ordinary_user_reads_only_own_and_root_files_needs_root() {
+    let Some(own) =
+        as_nobody("fs::tests::ordinary_user_reads_only_own_and_root_files_needs_root", |own| {
             for (name, owner) in [("root", 0), ("mine", NOBODY), ("theirs", STRANGER)] {
                 std::fs::write(own.join(name), b"x").unwrap();
                 chown(own.join(name), Some(owner), None).unwrap();
                 chmod(&own.join(name), 0o644);
             }
-        },
-    ) else {
+        })
+    else {
         return;
     };
     assert_eq!(code(&own.join("root")), "ok");
@@ -392,11 +389,10 @@ fn an_ordinary_user_reads_root_s_files_and_her_own_and_no_others_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_failed_write_leaves_the_old_file_and_nothing_else_needs_root() {
-    let Some(own) = as_nobody(
-        "fs::tests::a_failed_write_leaves_the_old_file_and_nothing_else_needs_root",
-        |_| {},
-    ) else {
+fn failed_write_keeps_old_file_without_leftovers_needs_root() {
+    let Some(own) =
+        as_nobody("fs::tests::failed_write_keeps_old_file_without_leftovers_needs_root", |_| {})
+    else {
         return;
     };
     let dir = SafeDir::open(&own, Rule::User).unwrap();
@@ -410,7 +406,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else_needs_root() {
 }
 
 #[test]
-fn a_name_in_a_dir_cannot_lead_out_of_it() {
+fn name_leading_out_of_dir_is_rejected() {
     let place = place();
     let dir = SafeDir::open(&place.path, Rule::User).unwrap();
     for name in ["", ".", "..", "a/b", "../p.so", "/etc/passwd", "a\0b"] {
@@ -422,7 +418,7 @@ fn a_name_in_a_dir_cannot_lead_out_of_it() {
 }
 
 #[test]
-fn a_lock_keeps_a_second_one_out_until_it_is_dropped() {
+fn dir_lock_excludes_second_holder_until_dropped() {
     let place = place();
     let dir = SafeDir::open(&place.path, Rule::User).unwrap();
     let lock = dir.lock("lock").unwrap();
@@ -432,7 +428,7 @@ fn a_lock_keeps_a_second_one_out_until_it_is_dropped() {
 }
 
 #[test]
-fn an_absent_dir_is_absent_even_where_the_way_is_unsafe() {
+fn missing_dir_in_unsafe_parent_is_none() {
     let place = place();
     chmod(&place.path, 0o777);
     assert!(SafeDir::open_if_there(&place.path.join("none"), Rule::User).unwrap().is_none());

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_sandbox_may_say_is_a_denial() {
+    fn only_sandbox_error_text_counts_as_denial() {
         for (answer, expected) in [
             (Refusal::unavailable("cannot open /x: Permission denied (os error 13)"), true),
             (Refusal::unavailable("cannot open /x: No such file or directory (os error 2)"), true),

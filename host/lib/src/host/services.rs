@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn session_over_the_limit_is_dropped_with_a_line_in_the_log() {
+    fn session_above_size_limit_is_dropped_and_logged() {
         let (lines, offered) = (Arc::new(Lines::default()), Arc::new(Offered::default()));
         let services = VaultServices {
             vault: VaultName::parse("work").unwrap(),

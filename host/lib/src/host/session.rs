@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_offered_sessions_one_is_held() {
+    fn latest_offered_session_replaces_earlier_offers() {
         let offered = Offered::default();
         for number in 0..100_000_u32 {
             offered.keep(session(&number.to_le_bytes()));
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_session_takes_the_offered_one_along_but_no_later_one() {
+    fn forget_drops_earlier_offered_session_and_keeps_later() {
         let offered = Offered::default();
         offered.keep(session(b"dead"));
         offered.forget();

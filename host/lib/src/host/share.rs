@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn vault_has_further_handles_once_it_has_answered() {
+    fn vault_allows_more_handles_after_first_answer() {
         let mut common = concurrent();
         assert_eq!(common.most(), MAX_HANDLES);
         common.answered = false;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn unlocked_vault_has_further_handles_as_long_as_its_session_lasts() {
+    fn unlocked_vault_allows_more_handles_while_session_lasts() {
         let mut common = concurrent();
         common.unlock();
         assert_eq!(common.most(), 1);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn further_handle_has_the_session_its_number_and_who_was_prompted() {
+    fn additional_handle_inherits_shared_session() {
         let mut common = concurrent();
         assert!(common.further(false).is_none());
         assert!(common.further(true).unwrap().session.is_none());
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn locked_handle_is_opened_anew_with_a_session_that_it_did_not_have() {
+    fn locked_handle_reopens_with_newer_session() {
         let mut common = concurrent();
         let old = common.keep(session(60), None, false);
         let new = common.keep(session(60), None, false);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn further_handle_that_is_locked_prompts_no_person_and_is_the_last() {
+    fn locked_additional_handle_prompts_no_user_and_is_last() {
         let mut common = concurrent();
         let number = common.keep(session(60), None, false);
         assert!(!common.needs_answers(Some(number), true));

@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_waits_of_one_unlocking_share_its_end() {
+    fn poll_deadline_is_capped_by_unlock_and_poll_limit() {
         let end = Instant::now() + Duration::from_secs(60);
         assert_eq!(Poll::new(Duration::MAX, end).0, end);
         assert!(Poll::new(Duration::from_secs(5), end).0 < end);
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_of_one_unlocking_share_its_time() {
+    fn unlock_steps_share_timeout() {
         let mut left = Left(Duration::from_secs(30));
         let step = Duration::from_millis(5);
         for count in 1..4 {

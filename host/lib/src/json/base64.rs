@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vectors_of_the_standard_hold_both_ways() {
+    fn rfc4648_vectors_encode_and_decode() {
         for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_encoder_makes_is_refused() {
+    fn non_canonical_base64_is_rejected() {
         for text in
             ["Zg", "Zg=", "Zg===", "Z===", "====", "Zh==", "Zm9=", "Zm 9", "Zm9v\n", "Zg==Zg=="]
         {

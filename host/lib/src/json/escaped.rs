@@ -87,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_was_written(
+        fn escaped_json_parses_back_to_same_text(
             text in proptest::collection::vec(any::<char>(), 0..20),
             harmful in "[\u{0}-\u{20}\u{7f}-\u{a0}\u{200b}-\u{2070}\u{e0000}-\u{e0100}\"\\\\a]{0,20}",
         ) {

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_of_a_value_is_read() {
+    fn value_of_each_kind_is_parsed() {
         let value = |form: &str| line(&format!("\"value\":{form}")).unwrap().value;
         assert_eq!(value("{\"text\":\"x\"}"), Value::text("x"));
         assert_eq!(value("{\"base64\":\"AAH/\"}"), Value::bytes(vec![0, 1, 255]));
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_keeps_its_types() {
+    fn metadata_keeps_value_types() {
         let metadata = line(
             "\"metadata\":{\"s\":\"1\",\"n\":-3,\"b\":true,\
              \"t\":{\"timestamp\":\"1970-01-02T00:00:00Z\"}},\"value\":{\"text\":\"\"}",
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_version_adds_is_left_out_of_account() {
+    fn unknown_members_are_ignored() {
         let found = line(
             "\"vault\":null,\"history\":[1,-0.5e+3,{\"a\":[]},true,false,null,\"x\"],\
              \"kind\":null,\"value\":{\"text\":\"x\"},\"last\":{}",
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_named_with_its_column_and_repeats_nothing() {
+    fn parse_error_has_column_and_no_input_text() {
         for (text, why) in [
             ("", "column 1: a line is one JSON object, `{...}`"),
             ("[]", "column 1: a line is one JSON object, `{...}`"),
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_most_entries_fits_and_one_more_does_not() {
+    fn map_above_entry_limit_is_rejected() {
         let map = |number: usize| {
             let members: Vec<String> =
                 (0..number).map(|at| format!("\"{at}\":{{\"text\":\"\"}}")).collect();
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded_in_what_is_left_out_of_account_as_well() {
+    fn unknown_member_above_depth_limit_is_rejected() {
         for open in ["[", "{\"a\":"] {
             assert!(
                 read(&format!("{{\"x\":{}", open.repeat(100_000))).unwrap_err().contains("deep")
@@ -424,7 +424,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in ".*", rest in ".*") {
+        fn line_parser_never_panics(text in ".*", rest in ".*") {
             let _ = read(&text);
             let _ = line(&rest);
         }

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_told_from_a_text() {
+    fn timestamp_and_text_differ_in_json() {
         let mut metadata = Metadata::new();
         for (key, value) in [
             ("b", MetadataValue::Boolean(true)),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_moment_that_metadata_may_have_is_read_as_it_was_written() {
+    fn timestamp_round_trips_over_full_range() {
         for at in [MIN_TIMESTAMP_MILLIS, -1, 0, 1_001, MAX_TIMESTAMP_MILLIS] {
             assert_eq!(millis(&moment(at)), Some(at));
         }

@@ -239,7 +239,7 @@ mod tests {
 
     /// The document and the pointers of RFC 6901, section 5.
     #[test]
-    fn pointers_of_the_standard_lead_where_it_says() {
+    fn rfc6901_pointers_find_their_values() {
         let text = r#"{"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, "k\"l": 6, " ": 7, "m~n": 8}"#;
         for (pointer, value) in [
             ("", text),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn pointer_to_nothing_finds_nothing() {
+    fn missing_or_malformed_pointer_finds_none() {
         let text = r#"{"list": [1, [], {}], "text": "a", "no": null, "\ud800": 1, "": {"": 2}}"#;
         for pointer in [
             "/nosuch",
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_escapes_are_names() {
+    fn escaped_member_names_are_matched() {
         let text = r#"{"\u0061\/b\"]}": {"\ud83d\ude00": [true]}, "a~1b": 2, "~01": 3}"#;
         assert_eq!(found(text, "/a~1b\"]}/😀/0").as_deref(), Some("true"));
         assert_eq!(found(text, "/a~01b").as_deref(), Some("2"));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_told_from_the_first_sign() {
+    fn json_type_is_detected_from_first_character() {
         for (text, expected) in [
             (" null", JsonType::Null),
             ("true", JsonType::Boolean),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_needs_no_stack_and_length_no_copy() {
+    fn deep_or_long_json_is_searched() {
         let most = keystead_plugin_api::MAX_JSON_DEPTH;
         let deep = format!("{}1{}", "[".repeat(most), "]".repeat(most));
         assert_eq!(found(&deep, &"/0".repeat(most)).as_deref(), Some("1"));
@@ -347,7 +347,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn found_is_what_another_library_finds(
+        fn pointer_lookup_agrees_with_serde_json(
             value in any_json(),
             pointer in "(/([0-3]|[a\"\\\\é{}]|~[01]){0,2}){0,4}",
             pretty: bool,

@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_json_is_read() {
+    fn every_json_type_is_parsed() {
         let text = r#"{"a": [1, -2.5e+10, true, false, null], "b": {"c": "\u00e4\ud83d\ude00\n"}, "d": {}, "e": []}"#;
         assert_eq!(
             shown(&whole(text).unwrap()),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_of_parts_are_found_without_reading_them() {
+    fn member_and_element_ranges_are_found_without_parsing() {
         // `x` is no text (half of a surrogate pair), and that harms nobody else.
         let text = r#" {"x": "\ud800", "items": [ {"a":"]}\"\\"}, 2 ,[] ] } "#;
         let members = document(text).unwrap();
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place_and_without_the_text() {
+    fn parse_error_has_position_and_no_input_text() {
         let fault = |text: &str| document(text).unwrap_err().to_string();
         assert_eq!(fault("[1]"), "line 1, column 1: an object, `{...}`, is expected");
         assert_eq!(
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_number_are_bounded_without_a_deep_stack() {
+    fn json_above_depth_or_part_limit_is_rejected() {
         let deep = format!("{{\"a\":{}", "[".repeat(1_000_000));
         assert!(document(&deep).unwrap_err().to_string().ends_with("it is nested too deep"));
         assert_eq!(whole(&"[".repeat(1_000_000)).unwrap_err(), "it is nested too deep");
@@ -437,7 +437,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_another_program_writes_is_read_the_same(
+        fn serde_json_output_parses_equal(
             value in Just(serde_json::Value::Null).boxed().prop_union(
                 prop_oneof![
                     any::<bool>().prop_map(Into::into),
@@ -458,7 +458,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_read_that_is_no_json(text in "[{}\\[\\],:\"\\\\ae1 0.-]{0,12}|[\\[0-9eE.+-]{1,6}") {
+        fn json_rejected_by_serde_json_is_rejected(text in "[{}\\[\\],:\"\\\\ae1 0.-]{0,12}|[\\[0-9eE.+-]{1,6}") {
             let place = 0..text.len();
             let _ = (document(&text), elements(&text, &place), members(&text, &place));
             let braced = format!("{{\"a\":{text}}}");

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_value_is_the_last_member_and_one_line() {
+    fn value_is_last_member_on_single_line() {
         let mut map = Map::new();
         map.insert("a\"b", Value::bytes(vec![1, 2]));
         map.insert("c", Value::credential("u", "p\n\u{1}é\u{9b}\u{202e}\u{e0041}"));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_text_but_for_harmful_characters() {
+    fn json_value_keeps_text_except_harmful_characters() {
         for (text, expected) in [
             ("1.50e+02", "1.50e+02"),
             (

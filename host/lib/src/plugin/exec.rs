@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn program_runs_with_all_that_the_limits_allow_and_no_more() {
+    fn program_runs_at_exec_limits_and_is_rejected_above() {
         let request = |program: &str, argument: usize, value: usize| {
             let deadline = Deadline::after(Duration::from_secs(20));
             let mut request = ExecRequest::new(program, vec!["x".repeat(argument)], deadline);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_an_absolute_path_or_a_name_on_the_fixed_search_path() {
+    fn relative_or_missing_program_is_rejected() {
         let refused = |program| {
             let error = run(program, &[], b"").unwrap_err();
             (error.kind(), error.message().to_owned())
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn its_end_comes_back_with_what_it_wrote() {
+    fn exit_status_and_output_are_returned() {
         let ended = sh("printf 'a\\0b'; echo oops >&2; exit 7");
         assert_eq!((ended.status, ended.output.expose()), (7, &b"a\0b"[..]));
         assert_eq!(ended.errors, "oops\n");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn program_has_a_session_of_its_own_and_no_terminal() {
+    fn program_runs_in_new_session_without_terminal() {
         let script = "read -r pid name state parent group session terminal rest < /proc/$$/stat
                       echo $((group == pid)) $((session == pid)) $terminal";
         assert_eq!(sh(script).output.expose(), b"1 1 0\n");
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn its_variables_are_the_requests_but_for_those_that_change_what_is_run() {
+    fn program_gets_requested_variables_except_reserved_names() {
         let with = |name: &str, value: &str| {
             let deadline = Deadline::after(Duration::from_secs(20));
             let arguments = vec!["-c".to_owned(), "echo $HOME $CLUSTER".to_owned()];
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn input_and_output_of_any_size_flow_at_once() {
+    fn large_input_and_output_flow_concurrently() {
         let input: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
         let ended = run("cat", &["-"], &input).unwrap();
         assert!(ended.output.expose() == input);
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn output_is_bounded() {
+    fn output_above_limit_fails_and_stderr_is_cut() {
         let error = run("/bin/sh", &["-c", "head -c 16777217 /dev/zero"], b"").unwrap_err();
         assert_eq!(error.message(), "/bin/sh wrote more than 16777216 bytes");
         let ended = sh("head -c 16777216 /dev/zero; head -c 1000000 /dev/zero >&2");
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deadline_ends_it_with_all_it_started() {
+    fn timed_out_program_is_killed_with_its_children() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         // In a process group of its own, as an interactive shell's.
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_leaves_in_the_background_is_not_waited_for() {
+    fn background_child_is_not_waited_for() {
         let started = Instant::now();
         assert_eq!(sh("sleep 30 & echo done").output.expose(), b"done\n");
         assert!(started.elapsed() < Duration::from_secs(20));

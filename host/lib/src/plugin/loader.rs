@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_known_again_and_no_other() {
+    fn only_loader_error_codes_are_recognised() {
         let path = || PathBuf::from("/plugin.so");
         let message = String::new;
         let all = [

@@ -321,7 +321,7 @@ mod tests {
     use crate::registry::Setting;
 
     #[test]
-    fn addresses_of_one_server_have_one_spelling() {
+    fn server_address_is_normalised() {
         for address in
             ["https://Vault.example", "HTTPS://vault.EXAMPLE:443/", "https://vault.example/"]
         {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_lead_to_one_place_are_one() {
+    fn paths_to_same_place_are_equal() {
         let dir = tempfile::tempdir().unwrap();
         let real = dir.path().join("real");
         std::fs::create_dir(&real).unwrap();
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn registrations_of_one_server_that_differ_in_login_share_their_locks() {
+    fn registrations_differing_only_in_login_share_locks() {
         let server = [("address", "https://vault.example")];
         let one = of(&server);
         for more in [("user", "ann"), ("token-file", "/t"), ("proxy", "http://proxy.example")] {
@@ -381,14 +381,14 @@ mod tests {
     }
 
     #[test]
-    fn default_that_is_written_out_is_the_same_address() {
+    fn explicit_default_has_same_address() {
         let one = of(&[]);
         assert_eq!(of(&[("folder", "/nowhere/directory"), ("user", "ann")]), one);
         assert_ne!(of(&[("folder", "/elsewhere")]), one);
     }
 
     #[test]
-    fn names_that_may_be_one_secret_have_one_lock() {
+    fn equivalent_secret_names_share_lock() {
         let bucket = |name: &str| bucket(&[], &SecretName::parse(name).unwrap());
         for (one, other) in [
             ("token", "TOKEN"),
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn pause_after_conflict_is_bounded() {
+    fn conflict_pause_is_bounded() {
         for round in [0, 6, u32::MAX] {
             assert!(pause(round) <= Duration::from_millis(64));
         }

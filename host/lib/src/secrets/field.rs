@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn field_of_exact_name_comes_before_pointer() {
+    fn exact_field_name_precedes_pointer() {
         for (field, expected) in [
             ("text", Value::text("t")),
             ("/text", Value::text("exact")),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn field_that_is_missing_or_null_is_no_value() {
+    fn missing_or_null_field_has_no_value() {
         for field in ["no", "/no", "/list/2"] {
             assert_eq!(found(field), Err(NoField::Null), "{field}");
         }
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_json_and_of_text_that_is_an_object_are_found() {
+    fn fields_of_json_and_of_object_text_are_found() {
         for value in [json, |text: &str| Value::text(text)] {
             let value = || value(r#"{"a": [null, 2], "/b": "c", "d": null}"#);
             assert_eq!(part(value(), "a"), Ok(json("[null, 2]")));
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn field_keeps_its_type() {
+    fn changed_field_keeps_its_type() {
         for (field, typed, expected) in [
             ("text", "12", Value::text("12")),
             ("text", "null", Value::text("null")),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn new_field_stands_in_order_where_keys_are_in_order() {
+    fn new_field_keeps_sorted_key_order() {
         for (keys, expected) in [
             (&["a", "c"][..], "abc"),
             (&["c", "a"], "cab"),
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn pointer_makes_no_new_field_unless_its_kind_is_given() {
+    fn pointer_creates_field_only_with_given_kind() {
         assert_eq!(kept("/list/0", Value::text("2")), Err(Misfit::Pointer));
         for name in ["/list/0", "n"] {
             let field = NewField { name: name.to_owned(), kind: FieldKind::New };
@@ -412,7 +412,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_field_of_any_value_is_found_or_not(
+        fn every_map_key_is_found_exactly_and_by_pointer(
             map in crate::json::any::any_map(),
             field in "(/|~0|~1|~|0|1|a|json|user){0,6}",
         ) {

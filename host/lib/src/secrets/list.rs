@@ -377,7 +377,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_listing_is_what_one_would_make_by_hand(answers in answers()) {
+        fn merged_listing_agrees_with_reference_sort(answers in answers()) {
             let listing = merged(results(&answers));
             let listed: Vec<_> = listing
                 .entries

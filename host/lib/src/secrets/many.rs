@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_follows_what_a_vault_gets_done_in_time() {
+    fn batch_size_adapts_to_vault_speed() {
         let timeout = Duration::from_secs(16);
         let paces = |each: Duration| {
             let mut pace = FIRST;
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_what_fits_and_never_nothing() {
+    fn batch_is_limited_by_size_and_never_empty() {
         let of = |sizes: &[usize]| sizes.iter().copied().enumerate().collect::<Vec<_>>();
         assert_eq!(fitting(&of(&[1; 5]), 3), 3);
         assert_eq!(fitting(&of(&[1; 5]), 16), 5);

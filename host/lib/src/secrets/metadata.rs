@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_stand_between_commas() {
+    fn tags_are_split_at_commas_and_filtered() {
         let all = |text_of: &str| {
             let metadata = text(keys::TAGS, text_of);
             tags(&metadata).map(str::to_owned).collect::<Vec<_>>()
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_expires_is_chosen_to_the_millisecond() {
+    fn expiry_filter_is_exact_to_millisecond() {
         let now = 1_000_000;
         let filter = |expiring: Option<u64>, expired| Filter {
             now,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_type_decides_nothing() {
+    fn metadata_value_of_wrong_type_is_ignored() {
         for odd in
             [text(keys::EXPIRES, "2020-01-01"), metadata(keys::EXPIRES, MetadataValue::Integer(1))]
         {

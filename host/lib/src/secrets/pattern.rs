@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_means_what_it_says(
+        fn pattern_agrees_with_reference_matcher(
             pattern in TEXTS,
             name in TEXTS,
         ) {
@@ -101,7 +101,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_matches_itself_and_what_is_left_of_it_under_a_star(
+        fn name_matches_itself_and_its_wildcard_patterns(
             name in "\\PC{1,20}",
             cut in 0_usize..20,
         ) {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn stars_and_question_marks() {
+    fn star_and_question_mark_match_expected_names() {
         for (pattern, name, expected) in [
             ("", "", true),
             ("*", "", true),
@@ -135,21 +135,21 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_star_is_found_by_itself() {
+    fn name_with_wildcard_characters_matches_itself() {
         assert!(matches("a*", "a*"));
         assert!(matches("[x]", "[x]"));
         assert!(!matches("[x]", "x"));
     }
 
     #[test]
-    fn many_stars_do_not_take_for_ever() {
+    fn pattern_with_many_stars_finishes() {
         let pattern = "*a".repeat(500);
         assert!(!matches(&pattern, &"a".repeat(499)));
         assert!(!matches(&pattern, &"b".repeat(1_000)));
     }
 
     #[test]
-    fn pattern_is_compared_by_the_rule_of_the_vault() {
+    fn pattern_follows_name_rule_of_vault() {
         let ours = UnicodeTables::OURS;
         for (names, pattern, name, expected) in [
             (NameEquality::AsciiCase, "tok*", "TOKEN", true),

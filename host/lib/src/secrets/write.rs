@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vault_without_json_takes_no_map_with_json() {
+    fn vault_without_json_rejects_map_with_json() {
         let map = |value: Value| {
             let mut map = Map::new();
             map.insert("a", value);

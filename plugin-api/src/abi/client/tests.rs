@@ -40,7 +40,7 @@ fn soon() -> Deadline {
 }
 
 #[test]
-fn answer_of_a_later_version_says_of_a_write_that_it_was_done() {
+fn write_with_unreadable_reply_is_internal_not_unsupported() {
     // A field that this side must know, and does not.
     let mut reply = vec![0];
     reply.extend_from_slice(&(MUST_BE_KNOWN | 900).to_le_bytes());
@@ -65,7 +65,7 @@ fn answer_of_a_later_version_says_of_a_write_that_it_was_done() {
 }
 
 #[test]
-fn request_has_what_is_left_of_its_deadline_when_it_is_sent() {
+fn resent_request_carries_remaining_deadline() {
     let mut vault = answering(wire::encode_reply(&Ok(())).expose().to_vec());
     vault.carrier_mut().attempts = 2;
     let _ = vault.get(&GetRequest::new(name(), soon()));
@@ -79,14 +79,14 @@ fn request_has_what_is_left_of_its_deadline_when_it_is_sent() {
 }
 
 #[test]
-fn metadata_that_would_be_lost_reaches_no_vault() {
+fn incomplete_metadata_is_not_sent_to_vault() {
     let mut incomplete = Metadata::new();
     incomplete.mark_incomplete();
     reaches_no_vault(&incomplete, ErrorKind::Unsupported);
 }
 
 #[test]
-fn read_only_metadata_reaches_no_vault() {
+fn read_only_metadata_is_not_sent_to_vault() {
     let mut metadata = Metadata::new();
     metadata.insert("own", MetadataValue::Integer(1)).unwrap();
     metadata.insert_read_only("updated", MetadataValue::Timestamp(0)).unwrap();
@@ -111,7 +111,7 @@ fn reaches_no_vault(metadata: &Metadata, kind: ErrorKind) {
 }
 
 #[test]
-fn request_that_is_too_large_is_refused_before_it_is_sent() {
+fn oversized_request_is_rejected_before_sending() {
     let mut vault = answering(vec![0]);
     let large = "x".repeat(1024 * 1024);
     let answer = |n: usize| Answer::new(n.to_string(), SecretText::new(&large));

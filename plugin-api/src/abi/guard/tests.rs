@@ -107,7 +107,7 @@ fn set(value: Value) -> SetRequest {
 }
 
 #[test]
-fn request_without_its_capability_is_unsupported_and_not_made() {
+fn request_without_capability_is_unsupported_and_not_called() {
     let (mut vault, calls) = guarded(None, &[]);
     let mut get = GetRequest::new(name(), soon());
     get.version = Some("1".into());
@@ -130,7 +130,7 @@ fn request_without_its_capability_is_unsupported_and_not_made() {
 }
 
 #[test]
-fn value_and_metadata_beyond_what_is_declared_are_unsupported() {
+fn undeclared_value_kind_or_metadata_is_unsupported() {
     let (mut vault, calls) = guarded(None, &[Capability::Write]);
     assert_eq!(refused(vault.set(set(Value::bytes(vec![1])))), ErrorKind::Unsupported);
     let mut about = Metadata::new();
@@ -152,7 +152,7 @@ fn value_and_metadata_beyond_what_is_declared_are_unsupported() {
 }
 
 #[test]
-fn challenge_that_was_not_given_last_is_invalid() {
+fn unlock_with_stale_challenge_is_invalid() {
     let (mut vault, calls) = guarded(Some("first"), &[Capability::Unlock]);
     let unlock = |vault: &mut Guarded<_>, id: &str| {
         vault.unlock(&UnlockRequest::new(id, Vec::new(), soon()))
@@ -172,7 +172,7 @@ fn challenge_that_was_not_given_last_is_invalid() {
 }
 
 #[test]
-fn challenge_of_before_lock_is_invalid() {
+fn challenge_from_before_lock_is_invalid() {
     let (mut vault, calls) = guarded(Some("first"), &[Capability::Unlock]);
     assert_eq!(refused(vault.get(&GetRequest::new(name(), soon()))), ErrorKind::Locked);
     let _ = vault.lock(&LockRequest::new(soon()));
@@ -191,7 +191,7 @@ fn unknown_action_is_unsupported_and_not_run() {
 }
 
 #[test]
-fn name_and_value_beyond_the_vaults_limits_are_unsupported() {
+fn name_or_value_over_vault_limit_is_unsupported() {
     let calls = Calls::default();
     let mut rules = Rules::new(NameEquality::Exact);
     (rules.max_name_bytes, rules.max_value_bytes) = (Some(1), Some(1));

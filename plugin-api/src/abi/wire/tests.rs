@@ -46,7 +46,7 @@ fn answered<T: Wire>(record: Bytes) -> Result<T> {
 const DEADLINE: [u8; 8] = 1_000_u64.to_le_bytes();
 
 #[test]
-fn name_that_breaks_the_rules_is_the_plugins_fault() {
+fn invalid_name_in_reply_is_internal_error() {
     let long = [b'x'; MAX_SECRET_NAME_BYTES + 1];
     for (name, message) in [
         (&b""[..], "a secret's name is empty"),
@@ -61,14 +61,14 @@ fn name_that_breaks_the_rules_is_the_plugins_fault() {
 }
 
 #[test]
-fn wrong_request_is_the_callers_fault() {
+fn invalid_name_in_request_is_invalid_error() {
     let request = record().field(1, b"\xff").field(3, &DEADLINE);
     let fault = decode::<GetRequest>(&request.0).unwrap_err();
     assert_eq!(fault, Error::invalid("a secret's name is not UTF-8"));
 }
 
 #[test]
-fn unknown_field_is_skipped_unless_it_must_be_known() {
+fn unknown_field_is_ignored_unless_mandatory() {
     let with = |number| {
         let request = record().field(1, b"a").field(3, &DEADLINE).field(number, b"new");
         decode::<GetRequest>(&request.0)
@@ -82,7 +82,7 @@ fn unknown_field_is_skipped_unless_it_must_be_known() {
 }
 
 #[test]
-fn fields_are_in_order_and_each_is_there_once() {
+fn unordered_or_duplicate_fields_are_rejected() {
     for fields in [[3, 1], [1, 1], [2, 0x8002]] {
         let bytes = record().field(fields[0], b"a").field(fields[1], &DEADLINE);
         let fault = decode::<GetRequest>(&bytes.0).unwrap_err();
@@ -91,7 +91,7 @@ fn fields_are_in_order_and_each_is_there_once() {
 }
 
 #[test]
-fn length_that_lies_reserves_nothing() {
+fn oversized_length_is_rejected() {
     let mut bytes = record().field(1, b"a").0;
     bytes[2..6].copy_from_slice(&u32::MAX.to_le_bytes());
     let fault = decode::<GetRequest>(&bytes).unwrap_err();
@@ -102,13 +102,13 @@ fn length_that_lies_reserves_nothing() {
 }
 
 #[test]
-fn entry_of_an_unknown_kind_is_listed_without_its_kind() {
+fn entry_with_unknown_value_kind_is_listed_without_kind() {
     let found = answered::<Entry>(record().field(1, b"a").field(2, &number(77))).unwrap();
     assert_eq!(found, Entry::new(SecretName::parse("a").unwrap(), None, Metadata::new()));
 }
 
 #[test]
-fn unknown_metadata_is_left_out_and_never_written_back() {
+fn unknown_metadata_is_omitted_and_marked_incomplete() {
     let list = record().item(&tagged(b"new", 77, b"?")).item(&tagged(
         b"yes",
         3,
@@ -138,7 +138,7 @@ fn described(list: Bytes) -> Result<Metadata> {
 }
 
 #[test]
-fn flag_says_that_an_entry_is_read_only_and_an_unknown_flag_loses_nothing() {
+fn unknown_metadata_flag_marks_metadata_incomplete() {
     let text = |text: &str| MetadataValue::Text(text.into());
     let found = described(record().item(&flagged(b"k", 1, b"v", 1))).unwrap();
     assert_eq!((found.get("k"), found.is_read_only("k")), (Some(&text("v")), true));
@@ -160,7 +160,7 @@ fn flag_says_that_an_entry_is_read_only_and_an_unknown_flag_loses_nothing() {
 }
 
 #[test]
-fn read_only_on_every_key_and_what_was_left_out_cross_further_boundaries() {
+fn read_only_and_incomplete_marks_survive_reencoding() {
     let mut metadata = Metadata::new();
     for n in 0..MAX_METADATA_ENTRIES {
         metadata.insert_read_only(n.to_string(), MetadataValue::TextList(Vec::new())).unwrap();
@@ -178,7 +178,7 @@ fn read_only_on_every_key_and_what_was_left_out_cross_further_boundaries() {
 }
 
 #[test]
-fn request_with_read_only_metadata_is_refused() {
+fn request_with_read_only_metadata_is_rejected() {
     let list = record().item(&flagged(b"k", 1, b"v", 1));
     let alone = record().field(1, b"a").field(2, &list.0).field(3, &DEADLINE);
     let fault = decode::<crate::SetMetadataRequest>(&alone.0).unwrap_err();
@@ -186,7 +186,7 @@ fn request_with_read_only_metadata_is_refused() {
 }
 
 #[test]
-fn list_of_texts_keeps_its_order_and_refuses_what_is_too_much() {
+fn text_list_keeps_order_and_limits() {
     let texts = |texts: &[&[u8]]| texts.iter().fold(record(), |list, text| list.item(text)).0;
     let list = |content: &[u8]| described(record().item(&tagged(b"k", 5, content)));
     let found = list(&texts(&[b"b", b"", b"a", b"b"])).unwrap();
@@ -215,7 +215,7 @@ fn of_later() -> Bytes {
 }
 
 #[test]
-fn request_whose_metadata_cannot_be_read_whole_is_refused() {
+fn request_with_incomplete_metadata_is_rejected() {
     let lost = "metadata of a kind that is unknown here would be lost by this";
     let text = [&number(1)[..], &number(0)].concat();
     let set = |metadata: &[u8]| {
@@ -231,7 +231,7 @@ fn request_whose_metadata_cannot_be_read_whole_is_refused() {
 }
 
 #[test]
-fn one_result_that_cannot_be_read_takes_no_other_with_it() {
+fn unreadable_result_keeps_other_results() {
     let result = |status: u8, content: &[u8]| [&[status][..], content].concat();
     let unreadable = record().field(1, &number(1)).field(2, b"\xff");
     let list = record()
@@ -263,7 +263,7 @@ fn one_result_that_cannot_be_read_takes_no_other_with_it() {
 }
 
 #[test]
-fn metadata_over_its_limits_is_the_plugins_fault() {
+fn metadata_over_limits_in_reply_is_internal_error() {
     let entry = |list: Bytes| answered::<Entry>(record().field(1, b"a").field(3, &list.0));
     let at = tagged(b"at", 4, &i64::MAX.to_le_bytes());
     let fault = entry(record().item(&at)).unwrap_err();
@@ -281,7 +281,7 @@ fn metadata_over_its_limits_is_the_plugins_fault() {
 }
 
 #[test]
-fn unknown_kind_of_error_keeps_its_message() {
+fn error_of_unknown_kind_keeps_message() {
     let error = record().field(1, &number(4_000)).field(2, b"slow down");
     let error = error.field(3, &1_u64.to_le_bytes());
     let reply = [&[1], &error.0[..]].concat();
@@ -296,7 +296,7 @@ fn challenge_of(prompt: &[u8]) -> Bytes {
 }
 
 #[test]
-fn error_that_cannot_be_read_is_an_error_still() {
+fn unreadable_error_is_internal_error() {
     let locked = record().field(1, &number(3)).field(2, b"");
     let prompt = record().field(1, b"p").field(2, b"label");
     let twice = record().item(&prompt.0).item(&prompt.0);
@@ -326,7 +326,7 @@ fn error_that_cannot_be_read_is_an_error_still() {
 }
 
 #[test]
-fn unknown_kinds_of_value_parameter_and_mode_are_unsupported() {
+fn unknown_value_kind_parameter_or_mode_is_unsupported() {
     let set = |value: &[u8], mode: u32| {
         let set = record().field(1, b"a").field(2, value).field(4, &number(mode));
         decode::<SetRequest>(&set.field(5, &DEADLINE).0).unwrap_err()
@@ -341,7 +341,7 @@ fn unknown_kinds_of_value_parameter_and_mode_are_unsupported() {
 }
 
 #[test]
-fn answer_over_a_limit_is_given_as_an_error() {
+fn reply_over_limit_is_encoded_as_error() {
     let large = Secret::new(Value::bytes(vec![0; MAX_VALUE_BYTES]));
     let reply = encode_reply(&Ok(large));
     let fault = decode_reply::<Secret>(reply.expose()).unwrap_err();

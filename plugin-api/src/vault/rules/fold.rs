@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn case_makes_no_difference_in_any_script() {
+    fn folding_ignores_case_in_every_script() {
         one("Token", "tOKEN");
         one("ÄÖÜ", "äöü");
         one("ΣΊΣΥΦΟΣ", "σίσυφος");
@@ -90,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sharp_s_is_itself_and_folds_with_its_capital() {
+    fn sharp_s_folds_with_its_capital_but_not_ss() {
         one("straße", "STRAẞE");
         two("straße", "strasse");
         two("STRASSE", "straße");
     }
 
     #[test]
-    fn the_turkish_i_is_neither_i() {
+    fn turkish_i_differs_from_latin_i() {
         two("İ", "i");
         two("İ", "I");
         two("ı", "i");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_s_and_the_kelvin_sign_are_letters() {
+    fn long_s_and_kelvin_sign_fold_to_letters() {
         one("ſecret", "Secret");
         one("\u{212a}ey", "key");
         one("\u{212b}", "å");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_letter_has_a_case_of_its_own() {
+    fn fullwidth_letter_folds_only_with_fullwidth() {
         one("Ａ", "ａ");
         two("Ａ", "A");
     }
@@ -135,12 +135,12 @@ mod tests {
     /// A vault's file says which tables its names were folded by (docs/reference/store-format.md): newer ones
     /// look elsewhere for a name that has a character which they added.
     #[test]
-    fn tables_are_the_known_ones() {
+    fn unicode_table_versions_match_store_format() {
         assert_eq!(UnicodeTables::OURS, UnicodeTables::new(16, 18));
     }
 
     #[test]
-    fn names_that_tables_may_differ_on_have_no_key() {
+    fn name_outside_common_unicode_tables_has_no_key() {
         let other = UnicodeTables::new(15, 18);
         for rule in [NameEquality::Composed(other), NameEquality::ComposedCase(other)] {
             assert_eq!(rule.key("é"), None);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn folding_twice_changes_nothing() {
+    fn folding_is_idempotent() {
         for name in ["Token", "ΣΊΣΥΦΟΣ", "e\u{301}İ", "ſ\u{212a}ẞ", "日本語😀", "q\u{307}\u{323}"]
         {
             assert_eq!(folded(&folded(name)), folded(name));

@@ -10,7 +10,7 @@ use keystead_plugin_api::{
 use crate::world::{World, ask, entries, get, names, refused, set, to_describe, to_test};
 
 #[test]
-fn what_others_wrote_is_read_to_the_byte() {
+fn file_of_another_program_is_read_byte_for_byte() {
     let world = World::new();
     let cases: [(&str, &[u8], Value); 6] = [
         ("text", b"canary\n", Value::text("canary\n")),
@@ -33,7 +33,7 @@ fn what_others_wrote_is_read_to_the_byte() {
 }
 
 #[test]
-fn bytes_that_are_utf8_stay_bytes_until_another_program_writes_them() {
+fn utf8_bytes_stay_bytes_until_file_is_replaced() {
     let world = World::new();
     let mut vault = world.read_write();
     set(&mut *vault, "key", Value::bytes(b"canary".to_vec())).unwrap();
@@ -52,7 +52,7 @@ fn bytes_that_are_utf8_stay_bytes_until_another_program_writes_them() {
 }
 
 #[test]
-fn trimmed_texts_end_their_line_on_the_disk() {
+fn text_with_trim_newline_is_stored_with_final_newline() {
     let world = World::new();
     let mut vault = world.trimmed();
     for (value, bytes) in [("canary", "canary\n"), ("canary\n", "canary\n\n"), ("", "\n")] {
@@ -63,7 +63,7 @@ fn trimmed_texts_end_their_line_on_the_disk() {
 }
 
 #[test]
-fn a_file_that_is_larger_than_a_secret_is_refused_by_name_and_without_reading_it() {
+fn file_over_size_limit_is_listed_and_rejected_by_path() {
     let world = World::new();
     let large = |name: &str, len: u64| {
         world.file(name, "");
@@ -86,7 +86,7 @@ fn a_file_that_is_larger_than_a_secret_is_refused_by_name_and_without_reading_it
 }
 
 #[test]
-fn a_file_tells_when_it_was_written_and_nothing_else() {
+fn file_metadata_is_modification_time_only() {
     let world = World::new();
     world.file("token", "canary");
     let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
@@ -101,7 +101,7 @@ fn a_file_tells_when_it_was_written_and_nothing_else() {
 }
 
 #[test]
-fn a_dir_that_is_not_there_is_an_error_where_others_should_have_made_it() {
+fn missing_dir_is_unavailable_only_in_read_only_vault() {
     let world = World::new();
     fs::remove_dir(world.dir()).unwrap();
     let mut vault = world.read_only();

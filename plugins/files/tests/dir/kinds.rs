@@ -28,7 +28,7 @@ fn append(world: &World, text: &str) {
 }
 
 #[test]
-fn a_file_has_nothing_but_its_content_and_the_index_nothing_of_that() {
+fn kind_is_stored_in_private_index_and_not_in_file() {
     let world = World::new();
     set(&mut *world.read_write(), "key", bytes()).unwrap();
     assert_eq!(fs::read(world.path("key")).unwrap(), b"canary");
@@ -49,7 +49,7 @@ fn a_file_has_nothing_but_its_content_and_the_index_nothing_of_that() {
 }
 
 #[test]
-fn the_index_is_no_secret_and_nobody_is_told_of_it() {
+fn index_is_not_listed_readable_or_writable_as_secret() {
     let world = World::new();
     let mut vault = world.read_write();
     set(&mut *vault, "key", bytes()).unwrap();
@@ -66,7 +66,7 @@ fn the_index_is_no_secret_and_nobody_is_told_of_it() {
 }
 
 #[test]
-fn what_is_renamed_or_copied_with_its_time_stays_bytes_and_any_other_copy_is_a_text() {
+fn renamed_or_time_preserving_copy_stays_bytes() {
     let world = World::new();
     set(&mut *world.read_write(), "key", bytes()).unwrap();
     fs::rename(world.path("key"), world.path("renamed")).unwrap();
@@ -86,7 +86,7 @@ fn what_is_renamed_or_copied_with_its_time_stays_bytes_and_any_other_copy_is_a_t
 }
 
 #[test]
-fn what_another_program_writes_is_not_taken_for_what_was_there() {
+fn file_changed_by_another_program_becomes_text() {
     let world = World::new();
     let mut vault = world.read_write();
     for replaces in [true, false] {
@@ -106,7 +106,7 @@ fn what_another_program_writes_is_not_taken_for_what_was_there() {
 }
 
 #[test]
-fn texts_and_bytes_of_one_size_in_quick_succession_keep_their_kinds() {
+fn rapid_writes_of_equal_size_keep_their_kinds() {
     let world = World::new();
     let mut vault = world.read_write();
     for round in 0..100 {
@@ -128,7 +128,7 @@ fn texts_and_bytes_of_one_size_in_quick_succession_keep_their_kinds() {
 }
 
 #[test]
-fn a_writer_that_is_killed_at_any_step_leaves_the_kind_of_what_is_there() {
+fn kind_survives_writer_killed_at_any_step() {
     let world = World::new();
     set(&mut *world.read_write(), "key", bytes()).unwrap();
     // Killed behind the index, before the new file had its name.
@@ -151,7 +151,7 @@ fn a_writer_that_is_killed_at_any_step_leaves_the_kind_of_what_is_there() {
 }
 
 #[test]
-fn names_of_what_is_gone_leave_the_index() {
+fn index_drops_removed_names_and_stays_small() {
     let world = World::new();
     let mut vault = world.read_write();
     set(&mut *vault, "key", bytes()).unwrap();
@@ -171,7 +171,7 @@ fn names_of_what_is_gone_leave_the_index() {
 }
 
 #[test]
-fn an_index_that_others_could_have_written_says_nothing_and_is_not_kept() {
+fn index_writable_by_other_users_or_symlink_is_ignored() {
     let world = World::new();
     let mut vault = world.read_write();
     set(&mut *vault, "key", bytes()).unwrap();
@@ -192,7 +192,7 @@ fn an_index_that_others_could_have_written_says_nothing_and_is_not_kept() {
 }
 
 #[test]
-fn one_that_may_not_be_replaced_keeps_its_kind() {
+fn rejected_create_keeps_kind_of_existing_secret() {
     let world = World::new();
     let mut vault = world.read_write();
     set(&mut *vault, "key", bytes()).unwrap();
@@ -203,7 +203,7 @@ fn one_that_may_not_be_replaced_keeps_its_kind() {
 }
 
 #[test]
-fn what_earlier_builds_marked_by_an_attribute_is_still_bytes() {
+fn file_with_legacy_bytes_attribute_is_bytes() {
     let world = World::new();
     world.file("key", "canary");
     let flags = rustix::fs::XattrFlags::empty();

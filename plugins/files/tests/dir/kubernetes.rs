@@ -36,7 +36,7 @@ fn publish(world: &World, generation: usize, files: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_volume_has_its_keys_and_nothing_else() {
+fn kubernetes_volume_lists_only_its_keys() {
     let world = World::new();
     mode(&world.dir(), 0o1777);
     publish(&world, 1, &[("user", "bob"), (".dockerconfigjson", "{}"), ("password", "canary")]);
@@ -57,7 +57,7 @@ fn a_volume_has_its_keys_and_nothing_else() {
 }
 
 #[test]
-fn only_kubernetes_writes_to_a_volume() {
+fn write_to_kubernetes_volume_is_rejected() {
     let world = World::new();
     publish(&world, 1, &[("password", "canary")]);
     let mut vault = world.read_write();
@@ -69,7 +69,7 @@ fn only_kubernetes_writes_to_a_volume() {
 }
 
 #[test]
-fn a_reading_is_of_one_generation_however_often_it_is_swapped() {
+fn reads_during_volume_swaps_see_single_generation() {
     let world = World::new();
     let write = |generation: usize| {
         let content = format!("canary of {generation}");
@@ -127,7 +127,7 @@ fn a_reading_is_of_one_generation_however_often_it_is_swapped() {
 }
 
 #[test]
-fn the_pages_of_a_listing_are_of_one_generation() {
+fn listing_pages_come_from_single_generation() {
     let world = World::new();
     publish(&world, 1, &[("a", "1"), ("b", "1"), ("c", "1")]);
     let mut vault = world.read_only();
@@ -148,7 +148,7 @@ fn the_pages_of_a_listing_are_of_one_generation() {
 }
 
 #[test]
-fn a_link_that_does_not_lead_to_a_dir_beside_it_is_refused() {
+fn data_link_to_anything_but_sibling_dir_is_rejected() {
     let world = World::new();
     let outside = world.above().join("..outside");
     fs::create_dir(&outside).unwrap();

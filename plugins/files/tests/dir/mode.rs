@@ -6,7 +6,7 @@ use keystead_plugin_api::{ErrorKind, Value};
 use crate::world::{World, get, mode, names, refused, set, to_test};
 
 #[test]
-fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
+fn file_writable_by_other_users_is_rejected() {
     let world = World::new();
     world.file("token", "canary");
     for allowed in [0o400, 0o600, 0o440, 0o444, 0o644, 0o755] {
@@ -35,7 +35,7 @@ fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
 }
 
 #[test]
-fn a_dir_that_others_may_write_is_refused_unless_it_is_sticky() {
+fn dir_writable_by_other_users_is_rejected_unless_sticky() {
     let world = World::new();
     world.file("token", "canary");
     for wrong in [0o770, 0o702, 0o777] {
@@ -61,7 +61,7 @@ fn a_dir_that_others_may_write_is_refused_unless_it_is_sticky() {
 }
 
 #[test]
-fn a_test_tells_that_every_user_may_read() {
+fn vault_test_reports_files_readable_by_every_user() {
     let world = World::new();
     for name in ["a", "b"] {
         world.file(name, "canary");

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Mode};
 use crate::world::{World, get, mode, names, refused, set, to_describe, to_remove, to_test};
 
 #[test]
-fn links_are_not_followed_wherever_they_lead() {
+fn symlinks_are_never_followed() {
     let world = World::new();
     fs::write(world.above().join("outside"), "canary").unwrap();
     world.file("inside", "canary");
@@ -45,7 +45,7 @@ fn links_are_not_followed_wherever_they_lead() {
 }
 
 #[test]
-fn pipes_and_sockets_are_refused_and_not_waited_for() {
+fn pipes_and_sockets_are_rejected_without_blocking() {
     let world = World::new();
     rustix::fs::mknodat(CWD, world.path("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
         .unwrap();
@@ -83,7 +83,7 @@ fn pipes_and_sockets_are_refused_and_not_waited_for() {
 }
 
 #[test]
-fn a_pipe_that_takes_a_files_place_is_not_waited_for_either() {
+fn pipe_swapped_in_during_reads_never_blocks() {
     let world = World::new();
     let own = Mode::RUSR | Mode::WUSR;
     world.file("token", "canary");
@@ -130,7 +130,7 @@ fn a_pipe_that_takes_a_files_place_is_not_waited_for_either() {
 }
 
 #[test]
-fn a_name_cannot_leave_the_dir() {
+fn name_with_path_cannot_leave_dir() {
     let world = World::new();
     fs::write(world.above().join("outside"), "canary").unwrap();
     fs::create_dir(world.path("below")).unwrap();
@@ -156,7 +156,7 @@ fn a_name_cannot_leave_the_dir() {
 }
 
 #[test]
-fn files_that_no_secret_can_be_named_after_are_left_out_and_told_by_a_test() {
+fn unnameable_files_are_skipped_and_reported_by_vault_test() {
     use std::os::unix::ffi::OsStrExt;
     let world = World::new();
     world.file("token", "canary");

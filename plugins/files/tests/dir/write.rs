@@ -18,7 +18,7 @@ fn bits(world: &World, name: &str) -> u32 {
 }
 
 #[test]
-fn the_first_secret_makes_the_dir_for_its_owner_alone() {
+fn first_secret_creates_private_dir() {
     let world = World::new();
     fs::remove_dir(world.dir()).unwrap();
     let mut vault = world.read_write();
@@ -34,7 +34,7 @@ fn the_first_secret_makes_the_dir_for_its_owner_alone() {
 }
 
 #[test]
-fn a_new_file_takes_the_old_ones_place_as_a_whole() {
+fn set_replaces_file_atomically() {
     let world = World::new();
     world.file("token", "canary-old");
     mode(&world.path("token"), 0o444);
@@ -50,7 +50,7 @@ fn a_new_file_takes_the_old_ones_place_as_a_whole() {
 }
 
 #[test]
-fn what_a_killed_writer_left_is_no_secret_and_goes_with_the_next_write() {
+fn temporary_file_of_killed_writer_is_hidden_and_replaced() {
     let world = World::new();
     world.file(TEMPORARY, "canary-half");
     let mut vault = world.read_write();
@@ -62,7 +62,7 @@ fn what_a_killed_writer_left_is_no_secret_and_goes_with_the_next_write() {
 }
 
 #[test]
-fn one_who_holds_the_dirs_lock_is_waited_for_until_the_deadline() {
+fn set_waits_for_dir_lock_until_deadline() {
     let world = World::new();
     world.file("token", "canary-old");
     let other = File::open(world.dir()).unwrap();
@@ -79,7 +79,7 @@ fn one_who_holds_the_dirs_lock_is_waited_for_until_the_deadline() {
 }
 
 #[test]
-fn of_many_that_create_one_secret_one_does() {
+fn concurrent_creates_of_secret_have_single_winner() {
     let world = World::new();
     fs::remove_dir(world.dir()).unwrap();
     let won: Vec<usize> = std::thread::scope(|scope| {
@@ -104,7 +104,7 @@ fn of_many_that_create_one_secret_one_does() {
 }
 
 #[test]
-fn a_link_to_nothing_is_not_taken_for_a_dir_that_could_be_made() {
+fn dangling_symlink_as_dir_is_rejected() {
     let world = World::new();
     fs::remove_dir(world.dir()).unwrap();
     std::os::unix::fs::symlink("nowhere", world.dir()).unwrap();
@@ -115,7 +115,7 @@ fn a_link_to_nothing_is_not_taken_for_a_dir_that_could_be_made() {
 }
 
 #[test]
-fn a_vault_of_others_is_not_written_to() {
+fn write_to_read_only_vault_is_rejected() {
     let world = World::new();
     world.file("token", "canary");
     let mut vault = world.read_only();
@@ -131,7 +131,7 @@ fn a_vault_of_others_is_not_written_to() {
 }
 
 #[test]
-fn many_are_written_in_order_and_one_that_is_refused_hinders_no_other() {
+fn set_many_keeps_order_and_continues_after_rejection() {
     let world = World::new();
     let mut create = to_set("a", Value::text("canary-3"));
     create.mode = WriteMode::CreateOnly;

@@ -9,7 +9,7 @@ use keystead_rest::Method;
 use crate::server::{AMPLE, MOST, SOON, Server, ask, client, get, request, response, told};
 
 #[test]
-fn a_server_that_is_well_answers() {
+fn working_server_returns_reply() {
     let server = Server::answering(|_| response("200 OK", "", "{\"a\":1}"));
     let reply = get(&client(&server.url())).unwrap();
     assert_eq!((reply.status, reply.body.expose()), (200, &b"{\"a\":1}"[..]));
@@ -20,7 +20,7 @@ fn a_server_that_is_well_answers() {
 }
 
 #[test]
-fn a_port_that_nothing_listens_at() {
+fn closed_port_is_unavailable() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let words =
         format!("unavailable: http://{address} refuses the connection: nothing listens there");
@@ -28,7 +28,7 @@ fn a_port_that_nothing_listens_at() {
 }
 
 #[test]
-fn a_host_that_has_no_address() {
+fn unknown_host_is_unavailable() {
     // A name that can be none, whatever a resolver is asked.
     let words = told(get(&client("http://keystead.invalid")));
     // Where nobody answers for names at all it takes as long as connecting may.
@@ -38,7 +38,7 @@ fn a_host_that_has_no_address() {
 }
 
 #[test]
-fn a_server_that_takes_a_connection_and_says_nothing() {
+fn silent_server_times_out_at_deadline() {
     let server = Server::raw(|stream, _| {
         request(&stream)?;
         std::thread::sleep(AMPLE);
@@ -52,7 +52,7 @@ fn a_server_that_takes_a_connection_and_says_nothing() {
 }
 
 #[test]
-fn a_server_that_drips() {
+fn slow_byte_stream_times_out() {
     // Each byte in time, all of them never: in its headers, and in its body.
     for start in ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"]
     {
@@ -71,7 +71,7 @@ fn a_server_that_drips() {
 }
 
 #[test]
-fn a_server_that_hangs_up_half_way() {
+fn connection_closed_mid_reply_is_unavailable() {
     for (cut, what) in [
         (&b""[..], "before a word"),
         (b"HTTP/1.1 200 OK\r\nContent-Le", "in its headers"),
@@ -85,7 +85,7 @@ fn a_server_that_hangs_up_half_way() {
 }
 
 #[test]
-fn a_server_that_speaks_something_else() {
+fn reply_that_is_not_http_is_unavailable() {
     for garbage in [
         &b"220 mail.example ESMTP\r\n"[..],
         b"\x00\x01\x02\x03\xff\xfe\r\n\r\n",
@@ -100,7 +100,7 @@ fn a_server_that_speaks_something_else() {
 }
 
 #[test]
-fn a_body_over_the_limit() {
+fn body_over_limit_is_rejected() {
     let words = |server: &Server| {
         format!("unavailable: {} answers with more than {MOST} bytes", server.url())
     };
@@ -125,7 +125,7 @@ fn a_body_over_the_limit() {
 }
 
 #[test]
-fn headers_without_an_end() {
+fn endless_headers_are_rejected() {
     let server = Server::raw(|mut stream, _| {
         request(&stream)?;
         stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
@@ -138,7 +138,7 @@ fn headers_without_an_end() {
 }
 
 #[test]
-fn a_header_that_cannot_be_sent_is_refused_before_anything_is() {
+fn invalid_header_is_rejected_before_connecting() {
     use keystead_plugin_api::{Deadline, SecretText};
     let server = Server::answering(|_| response("200 OK", "", ""));
     let token = SecretText::new("canary\r\nX-Other: 1");

@@ -5,7 +5,7 @@ use keystead_rest::Method;
 use crate::server::{AMPLE, CANARY, Server, ask, client, get, response, told};
 
 #[test]
-fn a_redirect_to_another_origin_gets_nothing() {
+fn redirect_to_other_origin_is_not_followed() {
     let other = Server::answering(|_| response("200 OK", "", "stolen"));
     for (status, path) in [("301 Moved", "/x"), ("307 Temporary", "/x?y=1"), ("308 Permanent", "")]
     {
@@ -23,7 +23,7 @@ fn a_redirect_to_another_origin_gets_nothing() {
 }
 
 #[test]
-fn a_redirect_within_one_origin_is_followed_with_what_was_sent() {
+fn redirect_within_origin_keeps_method_and_credentials() {
     let server = Server::answering(|number| match number {
         1 => response("307 Temporary", "Location: /v2/thing?a=b\r\n", ""),
         _ => response("200 OK", "", "there"),
@@ -36,7 +36,7 @@ fn a_redirect_within_one_origin_is_followed_with_what_was_sent() {
 }
 
 #[test]
-fn a_redirect_that_leads_nowhere_ends() {
+fn circular_or_invalid_redirect_fails() {
     for (location, words) in [
         ("/v1/again", "redirects in a circle"),
         ("", "redirects to what is no address"),
@@ -53,7 +53,7 @@ fn a_redirect_that_leads_nowhere_ends() {
 }
 
 #[test]
-fn a_redirect_that_would_turn_a_write_into_a_read_is_refused() {
+fn redirect_of_write_to_read_is_rejected() {
     let server = Server::answering(|_| response("302 Found", "Location: /x\r\n", ""));
     let words = told(ask(&client(&server.url()), Method::Post, AMPLE));
     assert_eq!(words, format!("unavailable: {} redirects a request that writes", server.url()));

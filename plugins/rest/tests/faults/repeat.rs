@@ -9,7 +9,7 @@ use keystead_rest::{Client, Method};
 use crate::server::{AMPLE, Server, ask, client, get, request, response, settings, told};
 
 #[test]
-fn reading_is_repeated_until_it_is_answered() {
+fn read_request_is_retried_until_success() {
     let server = Server::answering(|number| match number {
         1 => response("503 Unavailable", "", ""),
         2 => Vec::new(),
@@ -21,7 +21,7 @@ fn reading_is_repeated_until_it_is_answered() {
 }
 
 #[test]
-fn it_is_not_repeated_for_ever_and_the_last_reply_stands() {
+fn retries_stop_at_limit_and_return_last_reply() {
     let server = Server::answering(|_| response("500 Oops", "", "why"));
     let reply = get(&client(&server.url())).unwrap();
     assert_eq!((reply.status, reply.body.expose()), (500, &b"why"[..]));
@@ -29,7 +29,7 @@ fn it_is_not_repeated_for_ever_and_the_last_reply_stands() {
 }
 
 #[test]
-fn writing_is_repeated_only_where_nothing_was_done() {
+fn write_request_is_retried_only_after_429() {
     for first in [response("503 Unavailable", "", ""), response("500 Oops", "", ""), Vec::new()] {
         let answer = first.clone();
         let server = Server::answering(move |_| answer.clone());
@@ -45,7 +45,7 @@ fn writing_is_repeated_only_where_nothing_was_done() {
 }
 
 #[test]
-fn a_servers_wish_to_wait_is_kept_within_the_deadline() {
+fn retry_after_is_obeyed_if_within_deadline() {
     let server = Server::answering(|number| match number {
         1 => response("429 Too Many", "Retry-After: 1\r\n", ""),
         _ => response("200 OK", "", ""),
@@ -82,7 +82,7 @@ fn proxy(server: &Server) -> Server {
 }
 
 #[test]
-fn a_proxy_is_asked_for_the_server_and_learns_nothing_else() {
+fn proxy_receives_connect_without_credentials() {
     let server = Server::answering(|_| response("200 OK", "", "behind"));
     let proxy = proxy(&server);
     let mut settings = settings("http://vault.invalid:8200");
@@ -95,7 +95,7 @@ fn a_proxy_is_asked_for_the_server_and_learns_nothing_else() {
 }
 
 #[test]
-fn a_proxy_that_refuses_and_one_that_is_none() {
+fn refusing_or_invalid_proxy_is_reported() {
     let refusing = Server::answering(|_| response("407 Proxy Authentication", "", ""));
     let mut refused = settings("https://vault.invalid");
     refused.proxy = Some(refusing.url());

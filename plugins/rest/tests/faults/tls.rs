@@ -96,7 +96,7 @@ fn asked(server: &Server, authorities: Authorities, identity: Option<Identity>) 
 }
 
 #[test]
-fn a_certificate_is_believed_or_it_is_said_why_not() {
+fn untrusted_server_certificate_is_rejected_with_reason() {
     let files = Files::new();
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let path = files.write("ca.pem", &ours.pem);
@@ -134,7 +134,7 @@ fn a_certificate_is_believed_or_it_is_said_why_not() {
 }
 
 #[test]
-fn a_handshake_that_does_not_end_ends_at_the_deadline() {
+fn endless_tls_handshake_times_out_at_deadline() {
     let files = Files::new();
     let path = files.write("ca.pem", &Authority::new("ours").pem);
     // One that says nothing, and one that says each byte in time and all of them never.
@@ -159,7 +159,7 @@ fn a_handshake_that_does_not_end_ends_at_the_deadline() {
 }
 
 #[test]
-fn a_certificate_of_ours_opens_what_wants_one() {
+fn client_certificate_is_presented_to_server() {
     let files = Files::new();
     let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
     let believed = || Authorities::File(files.write("ca.pem", &ours.pem));
@@ -183,7 +183,7 @@ fn a_certificate_of_ours_opens_what_wants_one() {
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_named() {
+fn invalid_ca_file_is_rejected_by_path() {
     let files = Files::new();
     let server = Server::answering(|_| response("200 OK", "", ""));
     let ask = |path: PathBuf| asked(&server, Authorities::File(path), None);

@@ -52,7 +52,7 @@ fn password(id: &str, password: &str) -> UnlockRequest {
 }
 
 #[test]
-fn wrong_password_damage_newer_and_foreign_are_four_errors() {
+fn wrong_password_damage_and_foreign_file_are_distinct_errors() {
     let home = Home::new();
     let open = || vault::open(&home.dir(), None);
     let ask = |vault: &mut dyn Vault| {
@@ -91,7 +91,7 @@ fn wrong_password_damage_newer_and_foreign_are_four_errors() {
 const NOT_OURS: &str = "invalid: ~/vault/store.db is not a vault's file";
 
 #[test]
-fn what_is_no_vaults_file_is_never_an_empty_vault() {
+fn foreign_file_is_never_taken_for_empty_vault() {
     let home = with_a();
     let junk = |len: usize| (0..len).map(|at| (at * 7 + at / 251) as u8).collect::<Vec<u8>>();
     let texts = [&b""[..], b"x", b"some text\n", b"SQLite format 3\0", &[0; 4_096], &[0; 100_000]];
@@ -113,7 +113,7 @@ fn what_is_no_vaults_file_is_never_an_empty_vault() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_a_pipe_waits_for_nobody() {
+fn path_that_is_no_file_is_rejected_without_blocking() {
     let home = with_a();
     let no_file = "invalid: ~/vault/store.db is not a file";
     fs::remove_file(home.file()).unwrap();
@@ -163,7 +163,7 @@ const NEWER: &str = "unsupported: ~/vault/store.db was written by a later versio
                      (format 2; this one reads up to 1)";
 
 #[test]
-fn a_newer_format_says_so_whatever_its_tables_are() {
+fn newer_format_is_reported_with_any_tables() {
     let home = with_a();
     let whole = fs::read(home.file()).unwrap();
     let change = |sql: &str| {
@@ -180,7 +180,7 @@ fn a_newer_format_says_so_whatever_its_tables_are() {
 }
 
 #[test]
-fn a_file_that_is_cut_anywhere_is_never_an_emptier_vault() {
+fn truncated_file_never_hides_secrets() {
     let home = Home::new();
     vault::fill(&mut *home.open(), &vault::dozen());
     let whole = fs::read(home.file()).unwrap();
@@ -220,7 +220,7 @@ fn right_or_damaged(home: &Home, what: &str, value: impl Fn(&str) -> Value) {
 }
 
 #[test]
-fn a_page_of_zeros_or_of_an_older_time_is_damage() {
+fn zeroed_or_outdated_page_is_damage() {
     let home = Home::new();
     vault::fill(&mut *home.open(), &vault::dozen());
     let old = fs::read(home.file()).unwrap();
@@ -245,7 +245,7 @@ pub(crate) const NOT_ITS_KEY: &str = "permission denied: the key file ~/keys/key
                                       this vault, and this vault has no password";
 
 #[test]
-fn a_wrong_key_file_is_not_damage() {
+fn wrong_or_missing_key_file_is_not_damage() {
     let home = with_a();
     let other = with_a();
     fs::copy(other.key(), home.key()).unwrap();
@@ -267,7 +267,7 @@ fn a_wrong_key_file_is_not_damage() {
 }
 
 #[test]
-fn vault_that_is_missing_beside_its_key_file_is_no_new_one_until_it_is_written_to() {
+fn missing_vault_with_key_file_is_error_until_written() {
     let home = with_a();
     fs::remove_dir_all(home.dir()).unwrap();
     let mut vault = home.open();

@@ -84,7 +84,7 @@ fn refusing(home: &Home, rule: &str) -> bool {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_system_that_refuses_any_call_of_a_write_loses_nothing_needs_strace() {
+fn failed_system_calls_lose_no_secret_needs_strace() {
     let mut rules = Vec::new();
     for (call, errors, calls) in [
         ("pwrite64", &["EDQUOT", "EIO", "ENOSPC"][..], 32),
@@ -161,7 +161,7 @@ pub(crate) fn closed(home: &Home) {
 }
 
 #[test]
-fn a_file_that_somebody_else_closes_is_opened_again_and_no_other_is_written_to() {
+fn externally_closed_file_is_reopened_safely() {
     let home = Home::new();
     let output = crate::child::in_role("closed", &home).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

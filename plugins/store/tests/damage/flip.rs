@@ -222,7 +222,7 @@ pub(crate) fn each_byte(sound: &Sound) -> [Vec<(usize, u8)>; 2] {
 }
 
 #[test]
-fn a_flipped_byte_is_never_a_wrong_value_and_never_an_absence() {
+fn flipped_byte_gives_no_wrong_or_missing_secret() {
     let small = small();
     let names: Vec<&str> = small.secrets.keys().map(String::as_str).collect();
     let [live, _] = each_byte(&small);
@@ -230,7 +230,7 @@ fn a_flipped_byte_is_never_a_wrong_value_and_never_an_absence() {
 }
 
 #[test]
-fn a_flipped_byte_of_long_values_and_free_pages_is_never_a_wrong_value() {
+fn flipped_byte_in_long_value_gives_no_wrong_secret() {
     let small = small();
     let names: Vec<&str> = small.secrets.keys().map(String::as_str).collect();
     let [_, quiet] = each_byte(&small);
@@ -243,7 +243,7 @@ fn some_of<'a>(names: &[&'a str], turn: usize, count: usize) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_flipped_byte_of_what_leads_to_pages_hides_no_secret() {
+fn flipped_byte_in_branch_page_hides_no_secret() {
     let tree = tree();
     let names: Vec<&str> = tree.secrets.keys().map(String::as_str).collect();
     let flips: Vec<(usize, u8)> = tree
@@ -258,7 +258,7 @@ fn a_flipped_byte_of_what_leads_to_pages_hides_no_secret() {
 }
 
 #[test]
-fn a_flipped_byte_anywhere_in_a_tree_of_pages_hides_no_secret() {
+fn flipped_byte_in_page_tree_hides_no_secret() {
     let tree = tree();
     let names: Vec<&str> = tree.secrets.keys().map(String::as_str).collect();
     let flips: Vec<(usize, u8)> =

@@ -104,7 +104,7 @@ fn faults(sound: &Sound, home: &Home, turn: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_write_to_a_damaged_file_takes_nothing_away_that_could_be_read() {
+fn write_to_damaged_file_keeps_readable_secrets() {
     let small = flip::small();
     let [live, quiet] = flip::each_byte(&small);
     // Each byte once, by turns the whole of it and one bit; and some of what is in no use.
@@ -118,7 +118,7 @@ fn a_write_to_a_damaged_file_takes_nothing_away_that_could_be_read() {
 }
 
 #[test]
-fn a_write_to_a_large_damaged_file_hides_nothing() {
+fn write_to_large_damaged_file_hides_no_secret() {
     // It may damage what is beside it, and then says so (docs/reference/limitations.md).
     let large = flip::large();
     let names: Vec<&str> = large.secrets.keys().map(String::as_str).collect();

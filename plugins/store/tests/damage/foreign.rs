@@ -170,7 +170,7 @@ fn all_damaged(home: &Home, what: &str) {
 }
 
 #[test]
-fn schema_that_is_not_ours_to_the_letter_is_damage_and_runs_nothing() {
+fn changed_schema_is_damage_and_is_not_executed() {
     let (home, _) = sound();
     for (what, sql) in schemas() {
         let copy = tampered(&home, what, &sql);
@@ -181,7 +181,7 @@ fn schema_that_is_not_ours_to_the_letter_is_damage_and_runs_nothing() {
 }
 
 #[test]
-fn columns_of_another_type_or_length_are_damage() {
+fn columns_with_wrong_type_or_length_are_damage() {
     let (home, _) = sound();
     for (what, sql) in [
         ("header of text", "UPDATE header SET body = 'text'"),
@@ -235,7 +235,7 @@ fn columns_of_another_type_or_length_are_damage() {
 }
 
 #[test]
-fn write_ahead_log_is_refused_and_not_made() {
+fn write_ahead_log_is_rejected_and_not_created() {
     let (home, _) = sound();
     let copy = tampered(&home, "log", "PRAGMA journal_mode=WAL");
     all_damaged(&copy, "a file that says it has a log");
@@ -287,7 +287,7 @@ fn pages(file: &[u8]) -> Vec<(u32, &[u8])> {
 
 /// Else all that follows would only show that SQLite ignores what it is given.
 #[test]
-fn journal_of_this_vault_undoes_what_was_broken_off() {
+fn journal_of_this_vault_rolls_back_interrupted_write() {
     let (home, before) = sound();
     set(&mut *home.open(), "text", Value::text("later")).unwrap();
     put_journal(&home, &journal(&pages(&before), (before.len() / 4_096) as u32, 4_096));
@@ -297,7 +297,7 @@ fn journal_of_this_vault_undoes_what_was_broken_off() {
 }
 
 #[test]
-fn journal_that_names_a_super_journal_deletes_nothing() {
+fn journal_with_super_journal_is_damage_and_deletes_nothing() {
     let (home, before) = sound();
     let victim = home.path().join("victim");
     std::fs::write(&victim, b"precious").unwrap();
@@ -323,7 +323,7 @@ fn journal_that_names_a_super_journal_deletes_nothing() {
 }
 
 #[test]
-fn journal_that_is_a_link_is_written_to_by_nobody() {
+fn linked_journal_is_rejected_and_its_target_unchanged() {
     let (home, before) = sound();
     let victim = home.path().join("victim");
     let path = home.dir().join("store.db-journal");
@@ -356,7 +356,7 @@ fn journal_that_is_a_link_is_written_to_by_nobody() {
 }
 
 #[test]
-fn journal_that_we_cannot_have_written_is_not_played() {
+fn forged_or_writable_journal_is_not_replayed() {
     let (home, before) = sound();
     let small: Vec<(u32, &[u8])> = (1..).zip(before.chunks(512)).collect();
     for (what, bytes) in [
@@ -376,7 +376,7 @@ fn journal_that_we_cannot_have_written_is_not_played() {
 
 /// SQLite cannot tell whose it is. What it makes of the file is damage, and nothing is absent.
 #[test]
-fn journal_of_another_vault_hides_nothing() {
+fn journal_of_other_vault_hides_no_secret() {
     let (other, theirs) = sound();
     let theirs = pages(&theirs);
     drop(other);
@@ -417,7 +417,7 @@ fn unlock(vault: &mut dyn Vault, id: &str, deadline: Deadline) -> Result<(), Err
 
 /// Two gigabytes and 32 passes held a call for 107 seconds.
 #[test]
-fn header_that_asks_for_hours_is_refused_and_one_that_asks_for_much_ends_by_the_deadline() {
+fn excessive_kdf_cost_is_rejected_and_allowed_cost_times_out() {
     let home = Home::new();
     let open = || vault::open(&home.dir(), None);
     let mut vault = open();

@@ -117,7 +117,7 @@ fn refused(sound: &Sound, copy: &Home, what: &str) {
 }
 
 #[test]
-fn numbers_in_the_files_own_header_lead_nowhere() {
+fn wrong_numbers_in_file_header_give_no_wrong_secret() {
     let sound = small();
     let file = Pages(sound.file.clone());
     let count = file.count();
@@ -148,7 +148,7 @@ fn numbers_in_the_files_own_header_lead_nowhere() {
 
 /// A terabyte that is not there.
 #[test]
-fn file_of_a_terabyte_of_nothing_is_refused_or_read() {
+fn sparse_terabyte_file_gives_no_wrong_secret() {
     let sound = small();
     let copy = sound.home.copied();
     let count = 1_u32 << 28;
@@ -160,7 +160,7 @@ fn file_of_a_terabyte_of_nothing_is_refused_or_read() {
 }
 
 #[test]
-fn lists_of_pages_that_lead_back_or_away_hide_nothing() {
+fn cyclic_or_invalid_page_lists_hide_no_secret() {
     let sound = small();
     let mut file = Pages(sound.file.clone());
     let count = file.count();
@@ -186,7 +186,7 @@ fn lists_of_pages_that_lead_back_or_away_hide_nothing() {
 }
 
 #[test]
-fn trees_of_pages_that_lead_back_or_away_hide_nothing() {
+fn cyclic_or_invalid_page_trees_hide_no_secret() {
     let sound = tree();
     let mut file = Pages(sound.file.clone());
     let count = file.count();
@@ -215,7 +215,7 @@ fn trees_of_pages_that_lead_back_or_away_hide_nothing() {
 }
 
 #[test]
-fn page_in_the_place_of_another_hides_nothing() {
+fn page_copied_over_another_hides_no_secret() {
     let sound = small();
     let mut file = Pages(sound.file.clone());
     for to in 1..=file.count() {
@@ -231,7 +231,7 @@ fn page_in_the_place_of_another_hides_nothing() {
 /// A hundred branches that all lead to one page, and that eight times: a walk through all of it
 /// would take longer than anybody lives.
 #[test]
-fn call_on_an_endless_tree_ends_by_its_deadline() {
+fn action_on_endless_page_tree_ends_by_deadline() {
     let sound = tree();
     for root in [4, 5] {
         let mut file = Pages(sound.file.clone());

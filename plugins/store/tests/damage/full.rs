@@ -162,7 +162,7 @@ fn is_done(output: &Output) {
 }
 
 #[test]
-fn a_disk_that_is_full_at_any_point_of_a_write_loses_nothing() {
+fn full_disk_during_write_loses_no_secret() {
     let home = Home::new();
     let mount = format!("mount -t tmpfs -o size=600k,mode=700 small {}", home.path().display());
     is_done(&in_namespace(&format!("{mount}; \"$@\""), "small-disk", &home));
@@ -184,7 +184,7 @@ pub(crate) fn under_a_limit(home: &Home, how: usize) {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_at_any_point_of_a_write_loses_nothing() {
+fn file_size_limit_during_write_loses_no_secret() {
     let sound = Home::new();
     let known = filled(&sound);
     let pages = fs::metadata(sound.file()).unwrap().len() / PAGE;
@@ -263,7 +263,7 @@ fn content(home: &Home) -> Vec<u8> {
 }
 
 #[test]
-fn a_dir_or_a_file_that_may_only_be_read_is_read() {
+fn read_only_dir_or_file_is_readable_and_rejects_writes() {
     for (dir, file, expected) in [
         (
             0o500,
@@ -288,7 +288,7 @@ fn a_dir_or_a_file_that_may_only_be_read_is_read() {
 }
 
 #[test]
-fn a_file_system_that_may_only_be_read_is_read() {
+fn read_only_file_system_is_readable_and_rejects_writes() {
     let home = Home::new();
     filled(&home);
     let at = home.path().display();
@@ -303,7 +303,7 @@ fn a_file_system_that_may_only_be_read_is_read() {
 }
 
 #[test]
-fn a_write_that_was_broken_off_is_no_state_to_read_where_it_cannot_be_undone() {
+fn interrupted_write_in_read_only_dir_gives_no_wrong_secret() {
     let home = Home::new();
     filled(&home);
     let broken = broken_off(&home);
@@ -344,7 +344,7 @@ pub(crate) fn reading_broken_off(home: &Home) {
 }
 
 #[test]
-fn a_write_that_was_broken_off_is_undone_by_whoever_reads_next() {
+fn interrupted_write_is_rolled_back_by_next_read() {
     let home = Home::new();
     let known = filled(&home);
     let broken = broken_off(&home);

@@ -262,7 +262,7 @@ impl Scene {
 const VERBS: [&str; 6] = ["begin", "saw", "seen", "try", "ack", "fault"];
 
 #[test]
-fn three_hundred_processes_that_are_killed_lose_nothing_that_was_acknowledged() {
+fn killed_writers_lose_no_acknowledged_write() {
     let mut random = Random::new("kills");
     let mut scene = Scene::start(PROCESSES, &mut random);
     for _ in 0..KILLS {
@@ -280,7 +280,7 @@ fn three_hundred_processes_that_are_killed_lose_nothing_that_was_acknowledged() 
 }
 
 #[test]
-fn processes_that_are_killed_while_they_make_the_vault_leave_none_or_a_whole_one() {
+fn process_killed_creating_vault_leaves_none_or_whole_vault() {
     let mut random = Random::new("kills of makers");
     for _ in 0..25 {
         let mut scene = Scene::start(3, &mut random);

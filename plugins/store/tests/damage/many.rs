@@ -42,7 +42,7 @@ fn eight(home: &Home, names: usize) {
 }
 
 #[test]
-fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() {
+fn concurrent_processes_creating_vault_lose_no_secret() {
     // Neither the vault nor its directory nor its key file is there.
     let home = Home::new();
     eight(&home, NAMES);
@@ -74,7 +74,7 @@ fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() 
 }
 
 #[test]
-fn of_eight_processes_that_make_a_vault_at_once_none_is_told_that_it_is_gone() {
+fn concurrent_vault_creation_never_reports_missing_file() {
     for _ in 0..12 {
         let home = Home::new();
         eight(&home, 2);

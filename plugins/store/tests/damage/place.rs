@@ -16,7 +16,7 @@ fn text(text: &str) -> Value {
 }
 
 #[test]
-fn two_registrations_of_one_file_in_one_process_share_it() {
+fn two_registrations_in_process_share_same_file() {
     let home = with_a();
     let link = home.path().join("link");
     symlink(home.dir(), &link).unwrap();
@@ -35,7 +35,7 @@ fn two_registrations_of_one_file_in_one_process_share_it() {
 }
 
 #[test]
-fn threads_that_make_one_vault_and_write_at_once_lose_nothing() {
+fn concurrent_threads_creating_vault_lose_no_secret() {
     for _ in 0..6 {
         let home = Home::new();
         std::thread::scope(|scope| {
@@ -58,7 +58,7 @@ fn threads_that_make_one_vault_and_write_at_once_lose_nothing() {
 }
 
 #[test]
-fn what_others_may_use_is_refused_with_the_command_that_ends_it() {
+fn file_or_dir_accessible_to_other_users_is_rejected() {
     let home = with_a();
     for (mode, shown) in [(0o644, "644"), (0o660, "660"), (0o602, "602")] {
         chmod(&home.file(), mode);
@@ -83,7 +83,7 @@ fn what_others_may_use_is_refused_with_the_command_that_ends_it() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_somebody_elses_is_refused_needs_root() {
+fn file_or_dir_of_another_user_is_rejected_needs_root() {
     assert!(rustix::process::geteuid().is_root(), "this test gives files away: run it as root");
     let home = with_a();
     lchown(home.file(), Some(STRANGER), None).unwrap();
@@ -105,7 +105,7 @@ fn what_is_somebody_elses_is_refused_needs_root() {
 }
 
 #[test]
-fn a_file_with_a_second_name_is_refused() {
+fn hard_linked_file_is_rejected() {
     let home = with_a();
     let other = home.path().join("other");
     fs::hard_link(home.file(), &other).unwrap();
@@ -123,7 +123,7 @@ fn a_file_with_a_second_name_is_refused() {
 }
 
 #[test]
-fn a_file_that_goes_away_under_an_open_vault_is_not_an_empty_one() {
+fn file_removed_under_open_vault_is_unavailable() {
     let home = with_a();
     let mut vault = home.open();
     get(&mut *vault, "a").unwrap();
@@ -140,7 +140,7 @@ fn a_file_that_goes_away_under_an_open_vault_is_not_an_empty_one() {
 }
 
 #[test]
-fn another_vaults_file_in_its_place_is_not_opened_with_the_old_ones_key() {
+fn file_replaced_by_other_vault_is_not_opened_with_old_key() {
     let home = with_a();
     let mut vault = home.open();
     get(&mut *vault, "a").unwrap();
@@ -151,7 +151,7 @@ fn another_vaults_file_in_its_place_is_not_opened_with_the_old_ones_key() {
 }
 
 #[test]
-fn a_backup_that_is_put_back_is_what_an_open_vault_reads() {
+fn open_vault_reads_restored_backup() {
     let home = with_a();
     let backup = home.path().join("backup.db");
     let mut vault = home.open();

@@ -161,7 +161,7 @@ fn fails_everywhere(
 
 #[test]
 #[ignore = "needs strace"]
-fn what_was_acknowledged_outlives_a_power_failure_needs_strace() {
+fn acknowledged_write_survives_power_failure_needs_strace() {
     let mut random = Random::new("power");
     let home = Home::new();
     let empty = Disk::of(home.path());
@@ -182,7 +182,7 @@ fn what_was_acknowledged_outlives_a_power_failure_needs_strace() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_vault_in_a_dir_that_was_made_a_moment_ago_outlives_a_power_failure_needs_strace() {
+fn vault_in_new_dir_survives_power_failure_needs_strace() {
     let mut random = Random::new("power and a new directory");
     let home = Home::new();
     let mut disk = Disk::of(home.path());
@@ -204,7 +204,7 @@ fn a_vault_in_a_dir_that_was_made_a_moment_ago_outlives_a_power_failure_needs_st
 
 #[test]
 #[ignore = "needs strace"]
-fn what_was_acknowledged_outlives_a_second_failure_while_the_first_is_mended_needs_strace() {
+fn write_survives_power_failure_in_recovery_needs_strace() {
     let mut random = Random::new("power twice");
     let home = Home::new();
     let empty = Disk::of(home.path());

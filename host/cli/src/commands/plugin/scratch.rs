@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_signal_ends_the_wait_for_the_check_and_says_what_may_be_left() {
+    fn second_signal_aborts_check_and_warns_of_leftovers() {
         let (mut caught, mut wake) = UnixStream::pair().unwrap();
         let stop = Stop::new();
         let stopped = stop.clone();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn directory_goes_however_deep_it_is_and_whatever_may_not_be_read() {
+    fn deep_or_unreadable_scratch_dir_is_removed() {
         let scratch = Scratch::new(Stop::new()).unwrap();
         let path = scratch.path().unwrap();
         let outside = tempfile::tempdir().unwrap();

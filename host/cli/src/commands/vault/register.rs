@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plugin_may_name_its_kind() {
+    fn plugin_argument_accepts_vault_kind() {
         let parsed = |text| plugin(text).map(|Plugin { id, kind }| (id, kind));
         assert_eq!(parsed("memory"), Ok(("memory".into(), None)));
         assert_eq!(parsed("a:b"), Ok(("a".into(), Some("b".into()))));

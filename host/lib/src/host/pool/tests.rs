@@ -84,7 +84,7 @@ fn assert_free(pools: &Handles) {
 }
 
 #[test]
-fn thread_with_a_handle_does_not_wait_for_another_of_its_vault() {
+fn thread_cannot_wait_for_second_handle_of_same_vault() {
     let pools = Handles::default();
     let count = Arc::default();
     let mut first = pools.enter(&vault(1)).unwrap();
@@ -97,7 +97,7 @@ fn thread_with_a_handle_does_not_wait_for_another_of_its_vault() {
 }
 
 #[test]
-fn wait_in_a_circle_is_an_error_of_one_thread() {
+fn wait_cycle_fails_single_thread() {
     let pools = Arc::new(Handles::default());
     let (ready, told) = (Barrier::new(3), Arc::new(AtomicUsize::new(0)));
     let (shared, count) = (Arc::clone(&pools), Arc::clone(&told));
@@ -113,7 +113,7 @@ fn wait_in_a_circle_is_an_error_of_one_thread() {
 }
 
 #[test]
-fn wait_is_no_circle_while_another_handle_may_come_back() {
+fn wait_with_returnable_handle_is_no_cycle() {
     let pools = Arc::new(Handles::default());
     let (shared, count) = (Arc::clone(&pools), Arc::new(AtomicUsize::new(0)));
     let (ready, end) = (Barrier::new(3), Barrier::new(2));
@@ -154,7 +154,7 @@ fn wait_is_no_circle_while_another_handle_may_come_back() {
 }
 
 #[test]
-fn vault_has_as_many_handles_as_callers_up_to_its_bound() {
+fn vault_opens_handle_per_caller_up_to_limit() {
     for most in [1, 3] {
         let pools = Arc::new(Handles::default());
         let (shared, count) = (Arc::clone(&pools), Arc::new(AtomicUsize::new(0)));
@@ -180,7 +180,7 @@ fn vault_has_as_many_handles_as_callers_up_to_its_bound() {
 }
 
 #[test]
-fn caller_gets_its_turn_while_another_never_pauses() {
+fn waiting_caller_is_served_despite_busy_caller() {
     let pools = Arc::new(Handles::default());
     let (shared, count) = (Arc::clone(&pools), Arc::new(AtomicUsize::new(0)));
     let (busy, served) = (Barrier::new(2), AtomicBool::new(false));
@@ -204,7 +204,7 @@ fn caller_gets_its_turn_while_another_never_pauses() {
 }
 
 #[test]
-fn caller_that_waits_for_a_closed_vault_opens_it_anew() {
+fn caller_waiting_for_closed_vault_reopens_vault() {
     let pools = Arc::new(Handles::default());
     let (shared, count) = (Arc::clone(&pools), Arc::new(AtomicUsize::new(0)));
     let handles = Arc::clone(&count);
@@ -238,7 +238,7 @@ fn caller_that_waits_for_a_closed_vault_opens_it_anew() {
 }
 
 #[test]
-fn one_caller_unlocks_and_handles_of_before_are_closed() {
+fn single_caller_unlocks_and_older_handles_are_closed() {
     let pools = Arc::new(Handles::default());
     let count = Arc::new(AtomicUsize::new(0));
     let mut first = pools.enter(&vault(1)).unwrap();
@@ -277,7 +277,7 @@ fn one_caller_unlocks_and_handles_of_before_are_closed() {
 }
 
 #[test]
-fn handle_without_a_call_for_long_is_closed_by_the_next_one() {
+fn idle_handle_is_closed_when_handle_is_returned() {
     let count = Arc::new(AtomicUsize::new(0));
     let mut pool = Pool::<Handle, Most>::new(1);
     let now = Instant::now();
@@ -294,7 +294,7 @@ fn handle_without_a_call_for_long_is_closed_by_the_next_one() {
 }
 
 #[test]
-fn many_threads_at_vaults_that_need_each_other_in_a_circle_all_end() {
+fn threads_on_cyclic_vaults_all_finish() {
     const VAULTS: usize = 4;
     let pools = Arc::new(Handles::default());
     let (shared, count) = (Arc::clone(&pools), Arc::new(AtomicUsize::new(0)));

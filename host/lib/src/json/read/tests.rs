@@ -8,7 +8,7 @@ fn fault(text: &str) -> String {
 }
 
 #[test]
-fn members_are_texts_bytes_credentials_and_maps() {
+fn members_become_texts_bytes_credentials_and_maps() {
     let parsed = map(
         "{\"a\": \"x\", \"b\":{\"base64\":\"AAH/\"},\n \"c\":{\"password\":\"p\",\"user\":\"u\"},\
          \"d\":{\"e\":{\"f\":\"\"}}, \"g\":{\"map\":{\"text\":\"t\"}}, \"h\":{\"text\":\"t\"} }",
@@ -27,7 +27,7 @@ fn members_are_texts_bytes_credentials_and_maps() {
 }
 
 #[test]
-fn escapes_stand_for_their_characters() {
+fn escapes_are_decoded_and_lone_surrogate_is_rejected() {
     let parsed = map(r#"{"k":"\"\\\/\b\f\n\r\té\u00e9\ud83d\ude00"}"#).unwrap();
     assert_eq!(parsed.get("k"), Some(&Value::text("\"\\/\u{8}\u{c}\n\r\téé😀")));
     for lone in
@@ -38,7 +38,7 @@ fn escapes_stand_for_their_characters() {
 }
 
 #[test]
-fn a_name_that_stands_twice_is_refused_where_it_stands() {
+fn duplicate_member_is_rejected_with_position() {
     assert_eq!(
         fault("{\"a\":\"1\",\n \"a\":\"2\"}"),
         "line 2, column 2: this name stands in the object twice"
@@ -51,7 +51,7 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
-fn numbers_lists_booleans_and_null_are_json_as_they_are_written() {
+fn numbers_lists_booleans_and_null_keep_json_text() {
     let parsed = map(
         "{\"a\": -1.50e+400, \"b\":[1, {\"x\":{\"text\":\"\\ud800\"}}] , \"c\":true,\"d\":false,\n\
          \"e\":null,\"f\":{\"g\":12345678901234567890123}}",
@@ -80,7 +80,7 @@ fn numbers_lists_booleans_and_null_are_json_as_they_are_written() {
 }
 
 #[test]
-fn object_with_json_alone_is_json_unless_it_is_a_maps() {
+fn object_with_sole_json_member_is_json_except_in_map() {
     let parsed = map("{\"a\":{\"json\":{\"b\": [\"\\ud800\"]}},\"c\":{ \"\\u006ason\" : \"d\" },\
          \"e\":{\"map\":{\"json\":{\"text\":\"f\"}}},\"g\":{\"json\":\"h\",\"i\":1},\
          \"j\":{\"map\":{\"json\":{\"json\":1}}},\"k\":{\"map\":{\"json\":2},\"l\":\"\"},\
@@ -109,7 +109,7 @@ fn object_with_json_alone_is_json_unless_it_is_a_maps() {
 }
 
 #[test]
-fn json_has_its_own_limit_of_levels_and_any_length() {
+fn json_value_has_own_depth_limit_and_any_length() {
     let deep = |levels: usize| {
         format!("{{\"a\":{{\"json\":{}1{}}}}}", "[".repeat(levels), "]".repeat(levels))
     };
@@ -131,7 +131,7 @@ fn json_has_its_own_limit_of_levels_and_any_length() {
 }
 
 #[test]
-fn whatever_else_json_has_is_refused() {
+fn malformed_map_is_rejected() {
     for text in [
         "",
         "[]",
@@ -154,7 +154,7 @@ fn whatever_else_json_has_is_refused() {
 }
 
 #[test]
-fn depth_and_number_are_bounded() {
+fn map_above_depth_or_member_limit_is_rejected() {
     let deep = "{\"a\":".repeat(100_000);
     assert!(fault(&deep).ends_with("a value has at most 16 levels"));
     let many: Vec<String> = (0..=2 * MAX_VALUE_ENTRIES).map(|n| format!("\"{n}\":\"\"")).collect();
@@ -162,7 +162,7 @@ fn depth_and_number_are_bounded() {
 }
 
 #[test]
-fn a_fault_repeats_nothing_of_the_text() {
+fn parse_error_omits_input_text() {
     for text in ["{\"canary\":canary}", "canary", "{\"a\":\"canary\" canary}"] {
         assert!(!fault(text).contains("canary"), "{text}");
     }
@@ -170,12 +170,12 @@ fn a_fault_repeats_nothing_of_the_text() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in ".*") {
+    fn map_parser_never_panics(text in ".*") {
         let _ = map(&text);
     }
 
     #[test]
-    fn what_is_written_is_read(value in crate::json::any::any_map()) {
+    fn written_map_reads_back_equal(value in crate::json::any::any_map()) {
         let written = crate::json::write::map(&value);
         let read = Value::Map(map(std::str::from_utf8(&written).unwrap()).unwrap());
         // Harmful characters in JSON come back as escapes.
@@ -185,7 +185,7 @@ proptest::proptest! {
 
 proptest::proptest! {
     #[test]
-    fn what_is_read_of_hostile_json_is_written_and_read_the_same(
+    fn accepted_hostile_json_round_trips(
         text in "(\\{|\\}|\\[|\\]|,|:|\"|\\\\|\"json\"|\"map\"|\"text\"|\"a\"|1|null|\u{9b}| |\n){0,24}",
     ) {
         if let Ok(value) = map(&text) {
@@ -196,7 +196,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn object_of_any_json_is_read_unless_a_name_stands_twice(
+    fn object_is_read_unless_member_is_duplicate(
         members in proptest::collection::vec(
             (
                 proptest::sample::select(vec!["json", "map", "text", "a", "user", "password"]),

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sealing_is_tried_again_while_the_kernel_is_busy_and_not_for_ever() {
+    fn busy_seal_is_retried_up_to_limit() {
         let (mut busy, mut tries) = (3, 0);
         seal(|| {
             tries += 1;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_memfd_can_no_longer_be_changed() {
+    fn sealed_memfd_cannot_be_changed() {
         let memfd = sealed_memfd(b"plugin").unwrap();
         assert!(rustix::io::pwrite(&memfd, b"other", 0).is_err());
         assert!(rustix::fs::ftruncate(&memfd, 0).is_err());

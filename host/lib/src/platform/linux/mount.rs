@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mount_line_is_read_with_its_escapes() {
+    fn mountinfo_line_is_parsed_with_escapes() {
         let line = br"36 35 98:0 /a\040b /mnt\134x rw,noatime master:1 - ext3 /dev/root rw";
         let mount = Mount::parse(line).unwrap();
         assert_eq!((mount.id, mount.device), (36, &b"98:0"[..]));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn position_within_another_is_by_component_and_without_case() {
+    fn position_containment_is_by_component_and_ignores_case() {
         let at = |device: &str, path: &str| Position {
             device: device.as_bytes().to_owned(),
             path: path.into(),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_as_dirs_that_fold_case_take_them() {
+    fn names_equal_under_case_folding_are_same() {
         for other in
             ["KEYSTEAD", "keyſtead", "\u{212a}eystead", "key\u{200d}stead", "keystead\u{ad}"]
         {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn position_of_a_dir_ends_with_its_name() {
+    fn dir_position_ends_with_dir_name() {
         let dir = tempfile::tempdir().unwrap();
         let opened = std::fs::File::open(dir.path()).unwrap();
         let found = Mounts::read().unwrap().position(std::os::fd::AsFd::as_fd(&opened)).unwrap();

@@ -399,7 +399,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_older_a_landlock_the_more_it_leaves_to_the_filter() {
+    fn older_landlock_leaves_more_to_seccomp_filter() {
         let all = [ABI::V1, ABI::V2, ABI::V3, ABI::V4, ABI::V5, ABI::V6].map(Older::of);
         let older = [Older::Truncate, Older::Tcp, Older::Devices, Older::Scopes].map(Some);
         assert_eq!(all, [older[0], older[0], older[1], older[2], older[3], None]);

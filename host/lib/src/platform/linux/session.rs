@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_is_read_past_any_name() {
+    fn session_id_is_parsed_after_any_process_name() {
         assert_eq!(session(b"7 (sh) S 1 7 5 0 -1 4194304"), Some(5));
         assert_eq!(session(b"7 (a) Z 1 7 9) S 1 7 5 0"), Some(5));
         assert_eq!(session(b"7 (\xff) ) R 1 7 5 0"), Some(5));

@@ -39,7 +39,7 @@ const ASIDE: &TypeLayout = <aside::TableRef as StableAbi>::LAYOUT;
 const GROWN: &TypeLayout = <grown::TableRef as StableAbi>::LAYOUT;
 
 #[test]
-fn older_and_newer_plugins_fit_in_any_order() {
+fn older_and_newer_abi_is_compatible_in_any_order() {
     for _ in 0..2 {
         assert_eq!(fit_of(TODAY, TODAY), Ok(AbiCompatibility::Exact));
         assert_eq!(fit_of(TODAY, TOMORROW), Ok(AbiCompatibility::PluginNewer));
@@ -49,20 +49,20 @@ fn older_and_newer_plugins_fit_in_any_order() {
 }
 
 #[test]
-fn two_histories_do_not_fit() {
+fn diverged_abi_histories_are_incompatible() {
     let line = fit_of(TOMORROW, ASIDE).unwrap_err();
     assert_eq!(line, "plugin > Table: field: host `health`, plugin `rotate`");
 }
 
 #[test]
-fn a_changed_type_is_refused_in_one_line_with_path_and_sizes() {
+fn changed_type_is_rejected_with_path_and_sizes() {
     let line = fit_of(TODAY, GROWN).unwrap_err();
     assert!(!line.contains('\n'), "{line}");
     assert_eq!(line, "plugin > get > returns > held > array: size: host 32, plugin 40");
 }
 
 #[test]
-fn the_inspector_knows_how_large_an_entry_point_is() {
+fn inspected_entry_point_sizes_match_abi_stable() {
     // It reads files without naming abi_stable: `inspect/entry.rs` has the number as text.
     let pointers = size_of::<usize>();
     assert_eq!(size_of::<abi_stable::library::LibHeader>(), 40 + 14 * pointers);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_granted_variables_of_a_granted_program_are_permitted() {
+    fn only_granted_program_and_variables_are_permitted() {
         let granted = ["exec:op:ACCOUNT,REGION", "exec:op:PROFILE", "exec:sh", "network"];
         let granted = granted.map(|text| Permission::parse(text).unwrap());
         let programs = Programs::among(&granted);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn log_line_has_arguments_that_mislead_nobody_and_no_value() {
+    fn exec_log_line_escapes_arguments_and_omits_values() {
         let mut one = request("/bin/x", &["a b", "\u{1b}[31m\u{202e}c\nd", ""], &["A", "B"]);
         one.input = SecretBytes::copy_of(b"input-4c");
         assert_eq!(line(&one), "runs `/bin/x` with `a b` `\\u{1b}[31m\\u{202e}c d` ``; sets A B");

@@ -74,7 +74,7 @@ impl World {
 }
 
 #[test]
-fn link_is_followed_only_out_of_dirs_that_no_plugin_and_no_stranger_writes() {
+fn link_in_plugin_writable_or_shared_dir_is_rejected() {
     let world = World::new(&["srv/other", "srv/missing"]);
     world.make(&["srv/other/deep", "srv/mine", "srv/target", "srv/open", "srv/sticky"]);
     for (dir, mode) in [("srv/open", 0o777), ("srv/sticky", 0o1777)] {
@@ -113,7 +113,7 @@ fn link_is_followed_only_out_of_dirs_that_no_plugin_and_no_stranger_writes() {
 }
 
 #[test]
-fn link_in_a_dir_that_the_plugin_itself_writes_has_no_rule() {
+fn link_in_own_writable_dir_is_not_opened() {
     let world = World::new(&[]);
     world.make(&["srv/own/sub", "srv/secret"]);
     symlink(world.root.join("srv/secret"), world.root.join("srv/own/link")).unwrap();
@@ -129,7 +129,7 @@ fn link_in_a_dir_that_the_plugin_itself_writes_has_no_rule() {
 }
 
 #[test]
-fn dir_with_another_name_of_a_file_of_our_own_is_not_granted_for_writing() {
+fn dir_with_hard_link_to_keystead_file_is_not_writable() {
     let world = World::new(&[]);
     world.make(&["srv/backup/deep/er", "srv/notes", "settings", "home/.config/keystead/vaults"]);
     let vault = world.root.join("home/.config/keystead/vaults/a.toml");
@@ -167,7 +167,7 @@ fn dir_with_another_name_of_a_file_of_our_own_is_not_granted_for_writing() {
 }
 
 #[test]
-fn dir_that_cannot_be_looked_through_for_another_name_is_not_granted_for_writing() {
+fn dir_too_large_for_hard_link_search_is_not_writable() {
     let world = World::new(&[]);
     world.make(&["srv/many/1", "srv/many/2", "srv/many/2/3", "srv/elsewhere"]);
     let vault = world.root.join("home/.config/keystead/vaults/a.toml");
@@ -182,7 +182,7 @@ fn dir_that_cannot_be_looked_through_for_another_name_is_not_granted_for_writing
 }
 
 #[test]
-fn dirs_of_our_own_are_reached_by_no_spelling() {
+fn writable_grant_reaching_keystead_dir_is_rejected() {
     let world = World::new(&[]);
     symlink(world.root.join("home"), world.root.join("ada")).unwrap();
     symlink("home/.config", world.root.join("settings")).unwrap();
@@ -226,7 +226,7 @@ fn dirs_of_our_own_are_reached_by_no_spelling() {
 }
 
 #[test]
-fn link_that_leads_to_our_own_is_no_plugins() {
+fn writable_grant_on_link_path_to_keystead_dir_is_rejected() {
     let world = World::new(&[]);
     world.make(&["dot/keystead/vaults", "sets/deep", "away", "free"]);
     let own = world.root.join("home/.config/keystead");
@@ -259,7 +259,7 @@ fn link_that_leads_to_our_own_is_no_plugins() {
 }
 
 #[test]
-fn what_a_registration_lets_be_written_is_so_by_whatever_name() {
+fn writable_paths_include_unusual_file_names() {
     let grants =
         ["files:/a{b/:rw", "files:/c\u{200b}d:rw", "files:/e:w:rw", "files:/f:r", "exec:rw"];
     let long = format!("files:/{}:rw", "x".repeat(9_000));
@@ -271,7 +271,7 @@ fn what_a_registration_lets_be_written_is_so_by_whatever_name() {
 }
 
 #[test]
-fn what_the_host_runs_or_reads_is_nothing_that_a_plugin_put_there() {
+fn host_rejects_plugin_writable_program_and_link() {
     let world = World::new(&["srv/other{"]);
     world.make(&["srv/other{", "srv/bin"]);
     let real = |below: &str| world.root.join(below).display().to_string();
@@ -309,7 +309,7 @@ fn what_the_host_runs_or_reads_is_nothing_that_a_plugin_put_there() {
 }
 
 #[test]
-fn grant_covers_the_same_object_and_what_lies_in_it() {
+fn grant_covers_same_object_and_its_contents() {
     let world = World::new(&[]);
     world.make(&["srv/a/b", "srv/secret"]);
     symlink("srv", world.root.join("link")).unwrap();
@@ -342,7 +342,7 @@ fn grant_covers_the_same_object_and_what_lies_in_it() {
 }
 
 #[test]
-fn file_that_is_replaced_is_seen_and_renewed() {
+fn replaced_granted_file_is_detected_and_renewed() {
     let world = World::new(&[]);
     let token = world.root.join("srv/token");
     let grant = ["files:ROOT/srv/token:r"];
@@ -377,7 +377,7 @@ fn file_that_is_replaced_is_seen_and_renewed() {
 }
 
 #[test]
-fn missing_path_is_made_below_what_was_looked_up_and_taken_away_while_empty() {
+fn missing_writable_path_is_created_and_removed_if_empty() {
     let world = World::new(&[]);
     let texts = [
         "files:ROOT/srv/a/b/:rw",
@@ -404,7 +404,7 @@ fn missing_path_is_made_below_what_was_looked_up_and_taken_away_while_empty() {
 }
 
 #[test]
-fn link_that_is_swapped_while_it_is_looked_up_leads_nowhere_else() {
+fn link_swapped_during_lookup_is_never_followed() {
     let world = World::new(&["srv/other"]);
     world.make(&["srv/other/real", "srv/secret"]);
     let name = world.root.join("srv/other/name");
@@ -432,7 +432,7 @@ fn link_that_is_swapped_while_it_is_looked_up_leads_nowhere_else() {
 }
 
 #[test]
-fn too_many_paths_are_refused() {
+fn too_many_granted_paths_are_rejected() {
     let world = World::new(&[]);
     let texts: Vec<_> = (0..=MAX_PATHS).map(|at| format!("files:ROOT/srv/{at}:r")).collect();
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
@@ -441,7 +441,7 @@ fn too_many_paths_are_refused() {
 }
 
 #[test]
-fn registrations_that_cannot_be_read_let_no_link_be_followed() {
+fn link_is_rejected_if_registrations_are_unreadable() {
     let world = World::new(&[]);
     symlink("srv", world.root.join("link")).unwrap();
     let broken = Boundaries::new(Vec::new(), Arc::new(|| Err("no such luck".to_owned())));
@@ -451,7 +451,7 @@ fn registrations_that_cannot_be_read_let_no_link_be_followed() {
 }
 
 #[test]
-fn path_without_links_is_looked_up_as_with_them() {
+fn path_lookup_without_links_finds_object_or_missing_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().canonicalize().unwrap();
     fs::write(path.join("file"), "").unwrap();
@@ -466,7 +466,7 @@ fn path_without_links_is_looked_up_as_with_them() {
 }
 
 #[test]
-fn socket_that_a_plugin_could_have_exchanged_is_not_granted() {
+fn socket_replaceable_by_plugin_is_not_granted() {
     let world = World::new(&["srv/other"]);
     world.make(&["srv/other", "srv/mine"]);
     let listen = |at: &str| std::os::unix::net::UnixListener::bind(world.root.join(at)).unwrap();

@@ -44,7 +44,7 @@ fn refusal_here(bytes: &[u8], here: &LocalPlatform) -> String {
 }
 
 #[test]
-fn tells_everything_a_plugin_says_of_itself() {
+fn manifest_and_abi_of_elf_plugin_are_reported() {
     let found = inspect(&GOOD).unwrap();
     let manifest = &found.manifest;
     assert_eq!(manifest.id, "vendor-safe");
@@ -76,7 +76,7 @@ fn tells_everything_a_plugin_says_of_itself() {
 }
 
 #[test]
-fn describes_a_windows_plugin_anywhere() {
+fn windows_plugin_is_inspected_on_any_platform() {
     let found = inspect(&pe()).unwrap();
     assert_eq!((found.format, found.machine, found.abi), (Format::Pe, Machine::X86_64, Abi::Rust));
     assert_eq!(found.manifest.id, "vendor-safe");
@@ -85,7 +85,7 @@ fn describes_a_windows_plugin_anywhere() {
 }
 
 #[test]
-fn describes_a_macos_plugin_anywhere() {
+fn macos_plugin_is_inspected_on_any_platform() {
     let found = inspect(&macho()).unwrap();
     assert_eq!(
         (found.format, found.machine, found.abi),
@@ -97,7 +97,7 @@ fn describes_a_macos_plugin_anywhere() {
 }
 
 #[test]
-fn finds_the_manifest_of_a_file_without_section_headers() {
+fn manifest_without_section_headers_is_found() {
     let mut file = GOOD.clone();
     put(&mut file, 40, &0_u64.to_le_bytes()); // where they are
     put(&mut file, 60, &[0; 4]); // how many, and which has the names
@@ -105,7 +105,7 @@ fn finds_the_manifest_of_a_file_without_section_headers() {
 }
 
 #[test]
-fn reads_a_plugin_of_the_c_table() {
+fn c_abi_plugin_is_read_and_missing_entry_rejected() {
     let json = json();
     let block = block_of(1, json.len() as u32, &ABI_C, &json);
     let code = "const void *keystead_plugin_v1(void) { return 0; }";
@@ -121,7 +121,7 @@ fn reads_a_plugin_of_the_c_table() {
 }
 
 #[test]
-fn refuses_what_is_no_library() {
+fn non_library_file_is_rejected_with_its_type() {
     for (bytes, found) in [
         (&b""[..], "empty"),
         (b"hello\n", "text"),
@@ -145,7 +145,7 @@ fn refuses_what_is_no_library() {
 }
 
 #[test]
-fn refuses_a_universal_binary_in_words() {
+fn universal_binary_is_rejected_with_hint() {
     let file = b"\xca\xfe\xba\xbe\0\0\0\x02";
     assert_eq!(
         refusal(file),
@@ -154,7 +154,7 @@ fn refuses_a_universal_binary_in_words() {
 }
 
 #[test]
-fn refuses_a_file_cut_off_anywhere() {
+fn truncated_file_is_rejected() {
     for file in [GOOD.clone(), pe(), macho()] {
         for tenth in 0..10 {
             let len = (file.len() * tenth / 10).max(4);
@@ -176,7 +176,7 @@ fn refuses_a_file_cut_off_anywhere() {
 }
 
 #[test]
-fn refuses_a_library_without_a_manifest() {
+fn library_without_manifest_is_rejected() {
     let expected = "E05.no-manifest: the library has no manifest: it is not a plugin";
     assert_eq!(refusal(&Elf { block: None, ..Elf::default() }.build()), expected);
     assert_eq!(refusal(&Elf { block: None, header: None, ..Elf::default() }.build()), expected);
@@ -185,7 +185,7 @@ fn refuses_a_library_without_a_manifest() {
 }
 
 #[test]
-fn refuses_two_manifests_in_one_file() {
+fn file_with_two_manifests_is_rejected() {
     let code = "__asm__(\".section .note.keystead\\n.balign 4\\n\
                 .long 9, 1, 1\\n.ascii \\\"Keystead\\\\0\\\\0\\\\0\\\\0x\\\"\\n.balign 4\\n.text\");";
     let file = Elf { code, ..Elf::default() }.build();
@@ -196,7 +196,7 @@ fn refuses_two_manifests_in_one_file() {
 }
 
 #[test]
-fn refuses_a_library_without_the_entry() {
+fn library_without_entry_symbol_is_rejected() {
     let expected = "E05.no-entry: the library does not export \
                     `_1as_0lib_1header_0root_bmodule_bloader`";
     assert_eq!(refusal(&Elf { header: None, ..Elf::default() }.build()), expected);
@@ -212,7 +212,7 @@ fn refuses_a_library_without_the_entry() {
 }
 
 #[test]
-fn refuses_an_entry_that_is_not_what_it_must_be() {
+fn invalid_entry_symbol_is_rejected() {
     let with = |header| Elf { header: Some(header), ..Elf::default() }.build();
     let symbol = entry::RUST_SYMBOL;
     let wrong = format!("E05.wrong-magic: the symbol `{symbol}` is not a header of abi_stable");
@@ -231,7 +231,7 @@ fn refuses_an_entry_that_is_not_what_it_must_be() {
 }
 
 #[test]
-fn refuses_a_search_path_of_the_librarys_own() {
+fn library_with_own_search_path_is_rejected() {
     let file = Elf { flags: &["-Wl,-rpath,$ORIGIN/lib"], ..Elf::default() }.build();
     assert_eq!(
         refusal(&file),
@@ -262,7 +262,7 @@ fn refuses_a_search_path_of_the_librarys_own() {
 }
 
 #[test]
-fn refuses_an_executable_stack() {
+fn executable_stack_is_rejected() {
     let expected = "E05.executable-stack: the library asks for an executable stack";
     let file = Elf { flags: &["-Wl,-z,execstack"], ..Elf::default() }.build();
     assert_eq!(refusal(&file), expected);
@@ -272,7 +272,7 @@ fn refuses_an_executable_stack() {
 }
 
 #[test]
-fn refuses_relocations_in_code() {
+fn text_relocations_are_rejected() {
     let code = "int target; __asm__(\".text\\n.quad target\\n\");";
     let file = Elf { code, flags: &["-Wl,-z,notext"], ..Elf::default() }.build();
     assert_eq!(
@@ -283,7 +283,7 @@ fn refuses_relocations_in_code() {
 }
 
 #[test]
-fn points_out_what_is_unusual() {
+fn extra_constructors_are_noted() {
     let code = "__attribute__((constructor)) static void a(void) {}\n\
                 __attribute__((constructor)) static void b(void) {}";
     let found = inspect(&Elf { code, ..Elf::default() }.build()).unwrap();
@@ -292,7 +292,7 @@ fn points_out_what_is_unusual() {
 }
 
 #[test]
-fn a_good_plugin_can_be_loaded_on_the_machine_that_made_it() {
+fn valid_plugin_is_loadable_on_build_machine() {
     let here = LocalPlatform::current();
     assert_eq!(here.api.major, 1);
     assert!(here.glibc.is_some_and(|version| version >= (2, 17)), "{here:?}");
@@ -300,7 +300,7 @@ fn a_good_plugin_can_be_loaded_on_the_machine_that_made_it() {
 }
 
 #[test]
-fn refuses_another_machines_and_another_platforms_plugin() {
+fn plugin_for_other_machine_or_platform_is_rejected() {
     let mut file = GOOD.clone();
     put(&mut file, 18, &183_u16.to_le_bytes());
     assert_eq!(
@@ -323,7 +323,7 @@ fn refuses_another_machines_and_another_platforms_plugin() {
 }
 
 #[test]
-fn refuses_another_major_version_of_the_contract_only() {
+fn plugin_for_other_api_major_version_is_rejected() {
     let with = |api: &str| {
         let json = json().replace("\"api\":\"1.0.0\"", &format!("\"api\":\"{api}\""));
         let mut found = inspect(&GOOD).unwrap();
@@ -342,7 +342,7 @@ fn refuses_another_major_version_of_the_contract_only() {
 }
 
 #[test]
-fn refuses_a_plugin_for_a_newer_c_library() {
+fn plugin_for_newer_glibc_is_rejected() {
     let from = GOOD.windows(6).position(|w| w == b"GLIBC_").expect("getenv has a version");
     let mut file = GOOD.clone();
     put(&mut file, from, b"GLIBC_2.99\0");
@@ -358,7 +358,7 @@ fn refuses_a_plugin_for_a_newer_c_library() {
 }
 
 #[test]
-fn a_library_beyond_the_systems_must_be_asked_for_and_granted() {
+fn extra_library_without_request_or_grant_is_rejected() {
     let flags = &["-Wl,--no-as-needed", "-lvendor"];
     let file = Elf { flags, ..Elf::default() }.build();
     let mut found = inspect(&file).unwrap();
@@ -383,7 +383,7 @@ fn a_library_beyond_the_systems_must_be_asked_for_and_granted() {
 }
 
 #[test]
-fn a_wild_file_is_an_error_and_never_a_panic() {
+fn mutated_file_never_panics_inspection() {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: usize| {
         random ^= random << 13;

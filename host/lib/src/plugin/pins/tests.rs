@@ -29,7 +29,7 @@ fn message(text: &str) -> String {
 }
 
 #[test]
-fn a_pin_is_read_back_as_it_was_written() {
+fn pin_round_trips_through_toml() {
     let mut pin = pin();
     assert_eq!(read(&pin.to_toml(), PinLayer::User).unwrap(), PinEntry::Pin(pin.clone()));
     pin.in_process = InProcess::Danger;
@@ -39,7 +39,7 @@ fn a_pin_is_read_back_as_it_was_written() {
 }
 
 #[test]
-fn an_administrator_can_write_a_pin_of_four_lines() {
+fn minimal_administrator_pin_is_accepted() {
     let text =
         format!("schema = 1\nid = 'memory'\nsha256 = '{HASH}'\ntrust-source = 'administrator'\n");
     let PinEntry::Pin(pin) = read(&text, PinLayer::Administrator).unwrap() else {
@@ -50,7 +50,7 @@ fn an_administrator_can_write_a_pin_of_four_lines() {
 }
 
 #[test]
-fn a_pin_claims_no_other_layer() {
+fn pin_claiming_other_layer_is_rejected() {
     let text = pin().to_toml().replace("\"user\"", "\"administrator\"");
     assert_eq!(
         message(&text),
@@ -62,7 +62,7 @@ fn a_pin_claims_no_other_layer() {
 }
 
 #[test]
-fn refuses_a_pin_that_is_not_understood_in_full() {
+fn malformed_or_unknown_pin_content_is_rejected() {
     let good = pin().to_toml();
     assert_eq!(
         message(&good.replace("size", "sise")),
@@ -90,7 +90,7 @@ fn refuses_a_pin_that_is_not_understood_in_full() {
 }
 
 #[test]
-fn an_id_is_safe_as_a_file_name_and_is_no_hash() {
+fn plugin_id_unsafe_as_file_name_or_like_hash_is_rejected() {
     for id in ["a", "0", "a-1", &"x".repeat(64)] {
         assert!(PluginId::parse(id).is_ok(), "{id}");
     }
@@ -100,7 +100,7 @@ fn an_id_is_safe_as_a_file_name_and_is_no_hash() {
 }
 
 #[test]
-fn a_pin_that_does_not_parse_hides_no_other() {
+fn malformed_pin_hides_no_other_pin() {
     let dir = tempfile::tempdir().unwrap();
     let root = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     assert!(PinStore::open(PinLayer::User, &root).unwrap().is_none());
@@ -123,7 +123,7 @@ fn a_pin_that_does_not_parse_hides_no_other() {
 }
 
 #[test]
-fn a_hash_is_denied_by_a_file_of_its_name() {
+fn hash_is_denied_by_pin_file_of_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let root = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let held = root.make_dir(DIR, 0o755).unwrap();

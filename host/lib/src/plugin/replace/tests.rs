@@ -103,7 +103,7 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn replaced_file_has_new_content_and_gives_its_version() {
+fn replaced_file_has_new_content_and_version() {
     let home = Home::new();
     let inode = fs::metadata(home.file()).unwrap().ino();
     let first = home.version().unwrap();
@@ -116,7 +116,7 @@ fn replaced_file_has_new_content_and_gives_its_version() {
 }
 
 #[test]
-fn missing_file_is_created_for_its_user_alone() {
+fn missing_file_is_created_with_mode_0600() {
     let home = Home::new();
     fs::remove_file(home.file()).unwrap();
     assert_eq!(home.version(), None);
@@ -129,7 +129,7 @@ fn missing_file_is_created_for_its_user_alone() {
 }
 
 #[test]
-fn changed_file_is_a_conflict_that_says_both() {
+fn changed_file_is_conflict_that_reports_both_versions() {
     let home = Home::new();
     let version = home.version();
     fs::write(home.file(), "written meanwhile").unwrap();
@@ -149,7 +149,7 @@ fn changed_file_is_a_conflict_that_says_both() {
 }
 
 #[test]
-fn link_stays_and_its_target_is_replaced() {
+fn link_is_kept_and_its_target_is_replaced() {
     let home = Home::new();
     fs::create_dir(home.at("real")).unwrap();
     fs::rename(home.file(), home.at("real/it")).unwrap();
@@ -166,7 +166,7 @@ fn link_stays_and_its_target_is_replaced() {
 }
 
 #[test]
-fn link_that_a_plugin_could_have_put_there_is_refused() {
+fn link_in_plugin_writable_dir_is_rejected() {
     let home = Home::new().with_writable("shared/");
     fs::create_dir(home.at("shared")).unwrap();
     symlink("../safe.db", home.at("shared/it")).unwrap();
@@ -179,7 +179,7 @@ fn link_that_a_plugin_could_have_put_there_is_refused() {
 }
 
 #[test]
-fn own_files_and_what_is_no_file_are_refused() {
+fn keystead_files_and_special_files_are_rejected() {
     let mut home = Home::new();
     fs::create_dir(home.at("keystead")).unwrap();
     fs::write(home.at("keystead/vault.toml"), "own").unwrap();
@@ -208,14 +208,14 @@ fn own_files_and_what_is_no_file_are_refused() {
 }
 
 #[test]
-fn second_name_is_refused() {
+fn hard_linked_file_is_rejected() {
     let home = Home::new();
     fs::hard_link(home.file(), home.at("second")).unwrap();
     home.refuses(home.version(), ErrorKind::Unavailable, "it has a second name (a hard link)");
 }
 
 #[test]
-fn program_with_rights_of_its_own_is_refused() {
+fn set_id_program_is_rejected() {
     let home = Home::new();
     for mode in [0o4755, 0o2755] {
         fs::set_permissions(home.file(), fs::Permissions::from_mode(mode)).unwrap();
@@ -224,7 +224,7 @@ fn program_with_rights_of_its_own_is_refused() {
 }
 
 #[test]
-fn only_granted_paths_are_permitted_as_they_were_granted() {
+fn only_exactly_granted_paths_are_permitted() {
     let granted = ["replace:/a/b", "files:/c:rw", "network"];
     let granted: Vec<_> = granted.iter().map(|text| Permission::parse(text).unwrap()).collect();
     let files = Files::among(&granted, Boundaries::default);
@@ -279,7 +279,7 @@ fn mode_owner_attributes_and_access_list_are_kept() {
 }
 
 #[test]
-fn default_access_list_of_the_dir_is_not_inherited() {
+fn default_access_list_of_dir_is_not_inherited() {
     let home = Home::new();
     let name = "system.posix_acl_default";
     rustix::fs::setxattr(home.dir.path(), name, &access_list(), XattrFlags::empty()).unwrap();
@@ -305,7 +305,7 @@ fn access_list() -> Vec<u8> {
 }
 
 #[test]
-fn left_over_of_a_killed_process_is_removed() {
+fn leftover_of_killed_process_is_removed() {
     let home = Home::new();
     let left = home.at(temporary::name_for(NAME.as_ref(), 0).to_str().unwrap());
     // Killed before the new file had its name, or after that and before the old one was removed.
@@ -321,7 +321,7 @@ fn left_over_of_a_killed_process_is_removed() {
 }
 
 #[test]
-fn file_of_another_user_under_the_temporary_name_is_passed_by() {
+fn temporary_name_held_by_other_user_is_avoided() {
     let home = Home::new();
     let name = |number| home.at(temporary::name_for(NAME.as_ref(), number).to_str().unwrap());
     fs::create_dir(name(0)).unwrap();
@@ -343,7 +343,7 @@ fn file_of_another_user_under_the_temporary_name_is_passed_by() {
 }
 
 #[test]
-fn new_file_is_opened_to_others_only_when_its_attributes_are_there() {
+fn new_file_stays_private_if_attributes_cannot_be_kept() {
     let home = Home::new();
     let file = File::open(home.file()).unwrap();
     fs::set_permissions(home.file(), fs::Permissions::from_mode(0o644)).unwrap();
@@ -358,7 +358,7 @@ fn new_file_is_opened_to_others_only_when_its_attributes_are_there() {
 }
 
 #[test]
-fn process_that_holds_the_file_is_waited_for_until_the_deadline() {
+fn locked_file_is_waited_for_until_deadline() {
     let home = Home::new();
     let version = home.version();
     let other = File::open(home.file()).unwrap();
@@ -387,7 +387,7 @@ fn process_that_holds_the_file_is_waited_for_until_the_deadline() {
 }
 
 #[test]
-fn writers_at_once_lose_nothing() {
+fn concurrent_writers_lose_no_update() {
     let home = Home::new();
     fs::write(home.file(), "0").unwrap();
     let add = || {
@@ -409,7 +409,7 @@ fn writers_at_once_lose_nothing() {
 }
 
 #[test]
-fn program_that_renames_a_file_into_place_meanwhile_loses_nothing() {
+fn concurrent_rename_by_other_program_is_never_lost() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let home = Home::new();
     fs::write(home.file(), "0").unwrap();
@@ -443,7 +443,7 @@ fn program_that_renames_a_file_into_place_meanwhile_loses_nothing() {
 }
 
 #[test]
-fn names_and_contents_have_limits() {
+fn file_name_and_content_limits_are_enforced() {
     let home = Home::new();
     let long = "n".repeat(255);
     home.replace_at(&long, None, "new").unwrap();

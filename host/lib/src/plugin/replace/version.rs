@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn version_text_that_the_host_did_not_write_is_rejected() {
+    fn version_text_not_written_by_host_is_rejected() {
         let version = Version { size: 3, written: -1, sha256: [0xa5; 32] };
         let text = version.text();
         assert_eq!(Version::parse(&text).unwrap(), version);

@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_shuts_itself_in_before_it_says_that_it_is_ready() {
+    fn runner_enters_sandbox_before_ready_message() {
         let (answer, shut_in) = greeted(&hello(PROTOCOL, BUILD), None);
         assert_eq!((answer, shut_in), (Some((Kind::Ready, String::new())), true));
         let problem = "cannot become undumpable: no";
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_another_build_is_refused_before_anything_else_is_read() {
+    fn host_of_other_build_is_rejected_before_sandbox() {
         let mut other = hello(PROTOCOL, "9.9.9");
         for (bytes, theirs) in [
             (other.clone(), "9.9.9".to_owned()),
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_that_is_none_ends_the_runner() {
+    fn malformed_greeting_ends_runner() {
         let good = hello(PROTOCOL, BUILD);
         for length in 0..good.len() {
             assert_eq!(greeted(&good[..length], None), (None, false), "{length} bytes");

@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_from_outside_is_no_fault_of_the_plugin() {
+    fn signal_from_outside_is_no_plugin_misbehaviour() {
         let died = |status| Error::Died { call: During(Some("get")), status };
         for own in
             ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP", "SIGXFSZ"]

@@ -189,7 +189,7 @@ impl Vault for Echo {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_seeds_are_read_as_what_they_are_and_cut_short_as_nothing() {
+    fn runner_fuzz_seeds_and_truncated_seeds_never_panic() {
         for seed in super::seeds() {
             for length in 0..=seed.len() {
                 super::read(&seed[..length]);

@@ -70,7 +70,7 @@ mod tests {
     use api::ErrorKind;
 
     #[test]
-    fn only_granted_objects_are_told_and_links_are_not_followed() {
+    fn ownership_is_reported_only_for_granted_paths() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         std::fs::create_dir(root.join("granted")).unwrap();

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_whole_with_its_last_part() {
+    fn body_is_complete_after_last_part() {
         let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
         partial.add(7, Kind::Reply, &[2; PART]).unwrap();
         assert!(!partial.is_whole());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_lie_are_refused() {
+    fn inconsistent_body_part_is_rejected() {
         let no_end = "a body in parts that do not fit";
         assert_eq!(fault(begin(TOTAL as u64 + 1, b"a")), "a body that is too large");
         assert_eq!(fault(begin(u64::MAX, b"a")), "a body that is too large");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_no_smaller_than_it_can_be() {
+    fn undersized_body_part_is_rejected() {
         let no_end = "a body in parts that do not fit";
         for (total, size) in [(2, 1), (FIRST_PART + 1, 1), (TOTAL, FIRST_PART - 1)] {
             assert_eq!(fault(begin(total as u64, &vec![1; size])), no_end, "{size} of {total}");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_any_body_make_it_again() {
+    fn split_body_is_reassembled() {
         let packet = MAX_FRAME_BYTES - HEADER_BYTES;
         for size in [packet + 1, 2 * packet - TOTAL_BYTES, 2 * packet, 1_000_000] {
             let body: Vec<u8> = (0..size).map(|n| n as u8).collect();

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_that_nobody_waits_for_is_killed() {
+    fn dropped_child_process_is_killed() {
         let launch = Launch { arguments: vec!["60".into()], ..Launch::new("sleep") };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         drop(Starting::new(&launch, theirs.into()).unwrap());
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_has_the_variables_that_are_granted_and_are_there() {
+    fn child_gets_only_granted_variables_that_exist() {
         let grants = ["env:PATH", "env:KEYSTEAD_NOT_SET", "env:LD_PRELOAD", "network"];
         let grants = grants.map(str::to_owned);
         let launch = Launch::new("/nowhere").with_granted(&grants);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_told_when_it_is_needed() {
+    fn missing_runner_program_fails_on_first_use() {
         let launch = Launch::new("/nowhere");
         let (_ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let starting = Starting::new(&launch, theirs.into()).unwrap();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_pidfd_an_end_is_seen_and_left_to_be_reaped() {
+    fn exit_without_pidfd_is_seen_and_not_reaped() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = Pid::from_child(&child);
         assert!(!look_for_end(pid, Duration::from_millis(20)).unwrap());

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_seen_and_what_is_not_is_given_up() {
+    fn spin_wait_reports_only_ready_data() {
         let (ours, theirs) = rustix::pipe::pipe().unwrap();
         let sees = |eager: SpinWait| {
             let mut watched = [PollFd::from_borrowed_fd(ours.as_fd(), PollFlags::IN)];
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn one_processor_is_no_reason_to_look() {
+    fn spin_wait_is_disabled_on_single_processor() {
         let both = rustix::thread::sched_getaffinity(None).unwrap();
         assert_eq!(SpinWait::new().0, both.count() > 1);
         let one = std::thread::spawn(move || {

@@ -162,7 +162,7 @@ fn text(runner: &mut Client<Runner>, name: &str) -> String {
 }
 
 #[test]
-fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
+fn every_vault_call_round_trips_through_runner() {
     let stage = stage("");
     let vault: &mut dyn Vault = &mut open(&stage);
     let mut metadata = api::Metadata::new();
@@ -246,7 +246,7 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
 }
 
 #[test]
-fn parameters_and_fit_and_log_and_granted_programs_cross() {
+fn parameters_log_and_granted_exec_cross_runner() {
     let stage = stage("");
     let mut runner = open(&stage);
     assert_eq!(runner.carrier().fit(), AbiCompatibility::PluginOlder);
@@ -259,7 +259,7 @@ fn parameters_and_fit_and_log_and_granted_programs_cross() {
 }
 
 #[test]
-fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
+fn largest_value_and_page_cross_runner_in_both_directions() {
     let stage = stage("");
     let mut runner = open(&stage);
     let largest = || api::Value::bytes(vec![7; api::MAX_VALUE_BYTES - 4]);
@@ -302,7 +302,7 @@ fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
 }
 
 #[test]
-fn the_plugin_finds_nothing_of_the_host_in_its_process() {
+fn plugin_process_inherits_nothing_from_host() {
     let stage = stage("");
     let mut runner = open(&stage);
     assert_eq!(text(&mut runner, "environment"), "");
@@ -317,7 +317,7 @@ fn the_plugin_finds_nothing_of_the_host_in_its_process() {
 }
 
 #[test]
-fn what_a_plugin_prints_harms_nothing_and_its_errors_are_logged_and_capped() {
+fn plugin_stdout_is_ignored_and_stderr_logged_up_to_limit() {
     let stage = stage("");
     let mut runner = open(&stage);
     assert_eq!(text(&mut runner, "print"), "printed");
@@ -329,7 +329,7 @@ fn what_a_plugin_prints_harms_nothing_and_its_errors_are_logged_and_capped() {
 }
 
 #[test]
-fn a_plugin_that_logs_too_much_is_cut_short() {
+fn excessive_plugin_log_is_cut_off() {
     let stage = stage("");
     let mut runner = open(&stage);
     assert_eq!(text(&mut runner, "chatter"), "said");
@@ -339,7 +339,7 @@ fn a_plugin_that_logs_too_much_is_cut_short() {
 }
 
 #[test]
-fn a_process_that_ends_in_a_call_is_one_error_that_says_how() {
+fn process_exit_during_call_reports_exit_status() {
     for (name, how) in [
         ("exit", "exit status 3"),
         ("exit 0", "exit status 0"),
@@ -361,13 +361,13 @@ fn a_process_that_ends_in_a_call_is_one_error_that_says_how() {
 }
 
 #[test]
-fn a_panic_without_a_guard_is_a_death_of_the_process_alone() {
+fn unguarded_plugin_panic_ends_only_runner_process() {
     let mut runner = open(&stage(""));
     assert_eq!(failure(&mut runner, "panic", amply()).code(), "E11.died");
 }
 
 #[test]
-fn a_call_that_hangs_is_killed_at_its_deadline() {
+fn hanging_call_is_killed_at_deadline() {
     for name in ["hang", "spin"] {
         let stage = stage("");
         let mut runner = open(&stage);
@@ -385,7 +385,7 @@ fn a_call_that_hangs_is_killed_at_its_deadline() {
 }
 
 #[test]
-fn a_vault_that_says_late_itself_keeps_its_process() {
+fn vault_that_reports_timed_out_keeps_its_runner() {
     let mut runner = open(&stage(""));
     let before = runner.carrier().process_id();
     let error = Vault::get(&mut runner, &get_by("says late", within(100))).unwrap_err();
@@ -398,7 +398,7 @@ fn a_vault_that_says_late_itself_keeps_its_process() {
 }
 
 #[test]
-fn an_exit_between_calls_costs_nothing_but_a_new_process() {
+fn exit_between_calls_starts_new_process() {
     let stage = stage("");
     let mut runner = open(&stage);
     for round in 1..=3 {
@@ -413,7 +413,7 @@ fn an_exit_between_calls_costs_nothing_but_a_new_process() {
 }
 
 #[test]
-fn deaths_in_a_row_are_answered_with_a_pause_that_an_answer_ends() {
+fn repeated_exits_back_off_until_reply() {
     let mut runner = open(&stage(""));
     assert_eq!(failure(&mut runner, "exit", amply()).code(), "E11.died");
     assert_eq!(failure(&mut runner, "exit", amply()).code(), "E11.died");
@@ -432,7 +432,7 @@ fn deaths_in_a_row_are_answered_with_a_pause_that_an_answer_ends() {
 }
 
 #[test]
-fn a_plugin_that_does_not_open_says_why() {
+fn plugin_that_cannot_open_reports_cause() {
     let refused = not_opened("refuse", amply());
     assert!(matches!(&refused, CallError::Plugin(e) if e.message() == "not today"), "{refused}");
     // The loader's own code; one that it does not have is not believed.
@@ -448,7 +448,7 @@ fn a_plugin_that_does_not_open_says_why() {
 }
 
 #[test]
-fn a_program_that_is_no_runner_is_named() {
+fn program_that_is_no_runner_is_named_in_error() {
     let other = |program: &str, arguments: &[&str], millis| {
         let mut setup = stage("").setup;
         setup.launch = Launch {
@@ -478,7 +478,7 @@ fn a_program_that_is_no_runner_is_named() {
 }
 
 #[test]
-fn a_runner_outlives_the_thread_that_opened_it() {
+fn runner_outlives_opening_thread() {
     let stage = stage("");
     let setup = stage.setup.clone();
     let opener = move || Runner::open(setup, request(amply())).unwrap();
@@ -489,7 +489,7 @@ fn a_runner_outlives_the_thread_that_opened_it() {
 }
 
 #[test]
-fn a_dropped_runner_is_gone() {
+fn dropped_runner_process_is_gone() {
     let runner = open(&stage(""));
     let pid = runner.carrier().process_id().unwrap();
     drop(runner);
@@ -497,13 +497,13 @@ fn a_dropped_runner_is_gone() {
 }
 
 #[test]
-fn two_hundred_runners_leave_no_process_and_no_descriptor_behind() {
+fn two_hundred_runners_leak_no_process_or_descriptor() {
     let status = stand_in::host("rounds").status().unwrap();
     assert!(status.success(), "{status}");
 }
 
 #[test]
-fn a_host_that_is_killed_takes_its_runner_with_it_even_in_a_call() {
+fn killed_host_ends_runner_during_call() {
     let mut host = stand_in::host("hang").stdout(Stdio::piped()).spawn().unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(host.stdout.take().unwrap()));
     let pid =

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_builtin_plugin_is_known_by_id_and_hash_together() {
+    fn builtin_plugin_is_matched_by_id_and_hash() {
         let id = |text| PluginId::parse(text).unwrap();
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let list = format!("store={a},files={b}");

@@ -118,7 +118,7 @@ mod tests {
     use crate::fs::Rule;
 
     #[test]
-    fn three_crashes_in_ten_minutes_quarantine_a_file_until_they_are_forgotten() {
+    fn three_crashes_in_ten_minutes_quarantine_file_until_cleared() {
         let dir = tempfile::tempdir().unwrap();
         let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
         let (bad, good) = (Digest::of(b"bad"), Digest::of(b"good"));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_count_is_begun_again() {
+    fn damaged_crash_count_lines_are_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
         let hash = Digest::of(b"x");

@@ -222,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_everything_is_allowed() {
+    fn empty_policy_allows_everything() {
         assert_eq!(permit("", PinLayer::User), "ok");
         assert_eq!(policy("").unwrap().placement, PlacementPolicy::AsRegistered);
     }
 
     #[test]
-    fn denies_and_allows_by_id_and_by_hash() {
+    fn policy_denies_and_allows_by_id_and_hash() {
         let hash = Digest::of(b"x");
         assert_eq!(permit("deny = ['memory']", PinLayer::Administrator), "E07.policy-denied");
         assert_eq!(permit(&format!("deny = ['{hash}']"), PinLayer::Packaged), "E07.policy-denied");
@@ -241,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn forbids_plugins_that_users_installed_and_no_others() {
+    fn policy_forbids_only_user_installed_plugins() {
         assert_eq!(permit("user-plugins = false", PinLayer::User), "E07.user-plugins");
         assert_eq!(permit("user-plugins = false", PinLayer::Packaged), "ok");
         assert_eq!(permit("user-plugins = true", PinLayer::User), "ok");
     }
 
     #[test]
-    fn caps_what_plugins_ask_for() {
+    fn policy_limits_requested_permissions() {
         let id = PluginId::parse("memory").unwrap();
         let asks: Vec<_> = ["files:{path}:rw", "network", "replace:{path}"]
             .iter()
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_know_is_an_error() {
+    fn unknown_policy_key_or_value_is_rejected() {
         let message = |text: &str| policy(text).unwrap_err().to_string();
         assert_eq!(
             message("# ours\nuser-plugin = false"),

@@ -141,7 +141,7 @@ fn settle() {
 }
 
 #[test]
-fn installs_the_bytes_that_were_looked_at() {
+fn install_keeps_inspected_bytes_after_file_change() {
     let machine = machine();
     let bytes = plugin("memory", "1.2.3", "\"network\"");
     let path = machine.file("p.so", &bytes);
@@ -164,7 +164,7 @@ fn installs_the_bytes_that_were_looked_at() {
 }
 
 #[test]
-fn a_verdict_spares_the_second_reading_and_remembers_the_layout() {
+fn cached_verdict_avoids_second_read_and_keeps_layout() {
     let machine = machine();
     machine.install("memory");
     settle();
@@ -181,7 +181,7 @@ fn a_verdict_spares_the_second_reading_and_remembers_the_layout() {
 }
 
 #[test]
-fn a_damaged_verdict_costs_time_and_nothing_else() {
+fn damaged_verdict_is_ignored_and_file_is_read_again() {
     let machine = machine();
     let trusted = machine.install("memory");
     settle();
@@ -195,7 +195,7 @@ fn a_damaged_verdict_costs_time_and_nothing_else() {
 }
 
 #[test]
-fn a_file_changed_after_pinning_names_both_hashes_and_the_way_out() {
+fn changed_plugin_file_reports_both_hashes_and_trust_hint() {
     let machine = machine();
     let trusted = machine.install("memory");
     settle();
@@ -233,7 +233,7 @@ fn a_file_changed_after_pinning_names_both_hashes_and_the_way_out() {
 }
 
 #[test]
-fn what_was_read_for_an_older_state_is_not_given_out() {
+fn bytes_of_changed_file_are_not_returned() {
     let machine = machine();
     machine.install("memory");
     settle();
@@ -244,7 +244,7 @@ fn what_was_read_for_an_older_state_is_not_given_out() {
 }
 
 #[test]
-fn an_id_is_taken_once() {
+fn plugin_id_conflict_is_rejected_unless_replaced() {
     let machine = machine();
     machine.install("memory");
     let other = plugin("memory", "2.0.0", "\"network\"");
@@ -266,7 +266,7 @@ fn an_id_is_taken_once() {
 }
 
 #[test]
-fn a_package_s_id_is_not_replaced_by_a_user() {
+fn packaged_plugin_id_cannot_be_replaced_by_user() {
     let machine = machine();
     let packaged = machine.package("memory", 1);
     assert_eq!(packaged.trust_source(), TrustSource::Packaged);
@@ -295,7 +295,7 @@ fn a_package_s_id_is_not_replaced_by_a_user() {
 }
 
 #[test]
-fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
+fn administrator_pin_overrides_user_pin_and_denial_blocks() {
     let machine = machine();
     let user = machine.install("memory");
     let pin = |id: &str, sha256: &Digest| {
@@ -326,7 +326,7 @@ fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
 }
 
 #[test]
-fn the_administrator_s_dir_is_root_s_alone() {
+fn administrator_dir_not_owned_by_root_is_rejected() {
     let machine = machine();
     machine.install("memory");
     machine.etc("pins.d/x", "");
@@ -335,7 +335,7 @@ fn the_administrator_s_dir_is_root_s_alone() {
 }
 
 #[test]
-fn a_set_id_program_does_not_look_into_the_user_s_dirs() {
+fn set_id_program_ignores_user_plugin_dirs() {
     let machine = machine();
     machine.install("mine");
     machine.package("theirs", 0);
@@ -351,7 +351,7 @@ fn a_set_id_program_does_not_look_into_the_user_s_dirs() {
 }
 
 #[test]
-fn the_policy_rules_over_every_pin() {
+fn policy_overrides_every_pin() {
     let machine = machine();
     let bytes = plugin("memory", "1.0.0", "\"network\"");
     machine.install_bytes(&bytes, InstallTarget::User).unwrap();
@@ -382,7 +382,7 @@ fn the_policy_rules_over_every_pin() {
 }
 
 #[test]
-fn a_pin_for_another_plugin_s_file_is_refused() {
+fn pin_for_file_of_other_plugin_is_rejected() {
     let machine = machine();
     machine.install("memory");
     let pin = machine.data().join("pins.d/memory.toml");
@@ -395,7 +395,7 @@ fn a_pin_for_another_plugin_s_file_is_refused() {
 }
 
 #[test]
-fn removing_takes_pin_and_file_and_leaves_shared_files() {
+fn removed_plugin_loses_pin_and_file_unless_shared() {
     let machine = machine();
     let trusted = machine.install("memory");
     settle();
@@ -420,7 +420,7 @@ fn removing_takes_pin_and_file_and_leaves_shared_files() {
 }
 
 #[test]
-fn lists_every_pin_and_how_it_stands() {
+fn every_pin_is_listed_with_its_status() {
     let machine = machine();
     let gone = machine.install("gone");
     machine.install("memory");
@@ -465,7 +465,7 @@ fn lists_every_pin_and_how_it_stands() {
 }
 
 #[test]
-fn refuses_what_is_no_plugin_or_not_safe() {
+fn non_plugin_or_unsafe_file_is_rejected() {
     let machine = machine();
     let code = |path: &Path| machine.store.examine(path).map_or_else(|e| e.code(), |_| "ok");
     assert_eq!(code(&machine.file("empty.so", b"")), "E05.not-a-library");
@@ -485,7 +485,7 @@ fn refuses_what_is_no_plugin_or_not_safe() {
 }
 
 #[test]
-fn three_crashes_quarantine_a_plugin_until_it_is_trusted() {
+fn three_crashes_quarantine_plugin_until_trusted() {
     let machine = machine();
     let trusted = machine.install("memory");
     let other = machine.install("other");
@@ -509,7 +509,7 @@ fn three_crashes_quarantine_a_plugin_until_it_is_trusted() {
 }
 
 #[test]
-fn trusting_again_lifts_the_quarantine_of_a_package() {
+fn trusting_packaged_plugin_lifts_quarantine() {
     let machine = machine();
     let trusted = machine.package("memory", 0);
     for _ in 0..3 {

@@ -29,7 +29,7 @@ fn verdict() -> Verdict {
 }
 
 #[test]
-fn a_verdict_is_read_back_as_it_was_written() {
+fn verdict_round_trips() {
     let mut verdict = verdict();
     assert_eq!(text::read(text::write(&verdict).unwrap().as_bytes()).unwrap(), verdict);
     verdict.fit = None;
@@ -38,7 +38,7 @@ fn a_verdict_is_read_back_as_it_was_written() {
 }
 
 #[test]
-fn a_damaged_verdict_is_none() {
+fn damaged_verdict_is_rejected() {
     let good = text::write(&verdict()).unwrap().into_bytes();
     for at in 0..good.len() {
         assert!(text::read(&good[..at]).is_none(), "cut at {at}");
@@ -53,14 +53,14 @@ fn a_damaged_verdict_is_none() {
 }
 
 #[test]
-fn what_would_break_a_line_is_not_cached() {
+fn verdict_with_newline_is_not_cached() {
     let mut verdict = verdict();
     verdict.manifest.description = "a\nfit exact".to_owned();
     assert!(text::write(&verdict).is_none());
 }
 
 #[test]
-fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
+fn verdict_applies_to_single_file_state_and_host() {
     let dir = tempfile::tempdir().unwrap();
     let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let v = verdict();
@@ -88,7 +88,7 @@ fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
 }
 
 #[test]
-fn a_file_that_changed_just_now_is_not_remembered() {
+fn verdict_of_recently_changed_file_is_not_cached() {
     let dir = tempfile::tempdir().unwrap();
     let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let mut v = verdict();
@@ -99,7 +99,7 @@ fn a_file_that_changed_just_now_is_not_remembered() {
 }
 
 #[test]
-fn verdicts_of_hosts_long_gone_do_not_pile_up() {
+fn verdicts_of_old_hosts_are_limited() {
     let dir = tempfile::tempdir().unwrap();
     let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let mut v = verdict();

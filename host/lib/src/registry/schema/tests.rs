@@ -36,7 +36,7 @@ fn faults(pairs: &[(&str, &str)], base: Base<'_>) -> Vec<ParameterError> {
 }
 
 #[test]
-fn what_is_typed_becomes_values_of_the_right_kind() {
+fn typed_parameters_become_values_of_their_kind() {
     let typed = [
         ("url", "https://x"),
         ("token", "env:TOKEN"),
@@ -57,7 +57,7 @@ fn what_is_typed_becomes_values_of_the_right_kind() {
 
 /// As a newer plugin's action may have it.
 #[test]
-fn parameter_of_an_unknown_kind_is_never_given_and_hinders_no_other() {
+fn parameter_of_unknown_kind_is_rejected_alone() {
     let unknown = |name| Parameter::optional(name, ParameterKind::Unknown, "");
     let schema = owned(&[
         Parameter::optional("plain", ParameterKind::Text, ""),
@@ -80,7 +80,7 @@ fn parameter_of_an_unknown_kind_is_never_given_and_hinders_no_other() {
 }
 
 #[test]
-fn a_default_that_depends_on_the_vault_is_registered() {
+fn vault_dependent_default_is_registered() {
     let path = Parameter::defaulting("path", ParameterKind::Path, "{data}/store/{vault}", "");
     let schema = owned(&[path]);
     let vault = VaultName::parse("Work").unwrap();
@@ -102,7 +102,7 @@ fn a_default_that_depends_on_the_vault_is_registered() {
 }
 
 #[test]
-fn every_fault_is_reported_at_once() {
+fn every_parameter_error_is_reported_at_once() {
     let typed = [
         ("VERBOSE", "1"),
         ("file", ""),
@@ -131,7 +131,7 @@ fn every_fault_is_reported_at_once() {
 }
 
 #[test]
-fn a_value_is_never_repeated_in_a_fault() {
+fn parameter_error_never_contains_value() {
     let typed = [
         ("token", "canary"),
         ("tokn", "canary"),
@@ -148,7 +148,7 @@ fn a_value_is_never_repeated_in_a_fault() {
 }
 
 #[test]
-fn the_reserved_name_is_refused_even_where_a_plugin_declares_it() {
+fn reserved_parameter_name_is_rejected_even_if_declared() {
     let schema = owned(&[Parameter::optional("verbose", ParameterKind::Boolean, "")]);
     for name in ["verbose", "Verbose", "VERBOSE"] {
         let found = validate(&schema, &given(&[(name, "true")]), base()).unwrap_err();
@@ -157,13 +157,13 @@ fn the_reserved_name_is_refused_even_where_a_plugin_declares_it() {
 }
 
 #[test]
-fn a_descriptor_cannot_be_registered() {
+fn descriptor_reference_cannot_be_registered() {
     let found = faults(&[("token", "fd:3"), ("url", "x")], base());
     assert_eq!(found, [ParameterError::Descriptor { name: "token".into() }]);
 }
 
 #[test]
-fn without_a_home_only_what_needs_it_is_a_fault() {
+fn missing_home_fails_only_home_relative_parameters() {
     let homeless = Base { dir: Path::new("/srv"), home: None, data: None, vault: None };
     let typed = [("token", "file:~/t"), ("url", "~/kept"), ("file", "~/f")];
     let names = |name: &str| ParameterError::NoHome { name: name.into() };
@@ -179,7 +179,7 @@ fn registered(pairs: &[(&str, Setting)]) -> BTreeMap<String, Setting> {
 }
 
 #[test]
-fn a_plugin_is_given_defaults_and_resolved_secrets() {
+fn plugin_receives_defaults_and_resolved_secrets() {
     let token = Reference::parse("env:TOKEN").unwrap();
     let settings = registered(&[
         ("url", Setting::Text("x".into())),
@@ -200,7 +200,7 @@ fn a_plugin_is_given_defaults_and_resolved_secrets() {
 }
 
 #[test]
-fn a_hand_written_file_is_held_to_the_schema_before_anything_is_resolved() {
+fn hand_written_registration_is_checked_before_resolution() {
     let settings = registered(&[
         ("cache", Setting::Text("relative".into())),
         ("file", Setting::Integer(1)),
@@ -229,7 +229,7 @@ fn a_hand_written_file_is_held_to_the_schema_before_anything_is_resolved() {
 }
 
 #[test]
-fn a_reference_that_cannot_be_resolved_names_its_parameter() {
+fn unresolvable_reference_names_its_parameter() {
     let token = Reference::parse("env:TOKEN").unwrap();
     let settings =
         registered(&[("url", Setting::Text("x".into())), ("token", Setting::Reference(token))]);
@@ -239,7 +239,7 @@ fn a_reference_that_cannot_be_resolved_names_its_parameter() {
 }
 
 #[test]
-fn a_default_that_is_no_value_is_the_plugins_fault() {
+fn invalid_default_is_plugin_fault() {
     for (kind, default) in [
         (ParameterKind::Integer, "x"),
         (ParameterKind::Boolean, "1"),

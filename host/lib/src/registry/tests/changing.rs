@@ -35,7 +35,7 @@ fn full(text: &str) -> Registration {
 }
 
 #[test]
-fn what_is_registered_reads_back_the_same() {
+fn registration_round_trips() {
     let sandbox = Sandbox::new();
     let entry = full("Work");
     let edit =
@@ -53,7 +53,7 @@ fn what_is_registered_reads_back_the_same() {
 }
 
 #[test]
-fn a_users_files_are_private_and_the_administrators_are_for_all() {
+fn user_files_are_private_and_system_files_are_readable() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "mine").unwrap();
     sandbox.register(Layer::System, "ours").unwrap();
@@ -67,7 +67,7 @@ fn a_users_files_are_private_and_the_administrators_are_for_all() {
 }
 
 #[test]
-fn the_first_vault_becomes_the_default_unless_told_otherwise() {
+fn first_vault_becomes_default_unless_declined() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     sandbox.register(Layer::User, "two").unwrap();
@@ -90,7 +90,7 @@ fn the_first_vault_becomes_the_default_unless_told_otherwise() {
 }
 
 #[test]
-fn a_users_first_vault_beside_the_administrators_is_not_the_first() {
+fn first_user_vault_beside_system_vault_is_not_default() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::System, "ours").unwrap();
     sandbox.register(Layer::User, "mine").unwrap();
@@ -99,7 +99,7 @@ fn a_users_first_vault_beside_the_administrators_is_not_the_first() {
 }
 
 #[test]
-fn a_registered_name_is_an_error_unless_it_is_to_be_replaced() {
+fn registered_name_is_rejected_unless_replaced() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "Work").unwrap();
     sandbox.register(Layer::User, "other").unwrap();
@@ -128,7 +128,7 @@ fn a_registered_name_is_an_error_unless_it_is_to_be_replaced() {
 }
 
 #[test]
-fn the_administrators_name_is_taken_for_users_and_a_locked_one_for_good() {
+fn system_name_is_replaceable_by_user_unless_locked() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/ours.toml", "plugin = \"m\"");
     sandbox.put("system/vaults/fixed.toml", "plugin = \"m\"\nlocked = true");
@@ -145,7 +145,7 @@ fn the_administrators_name_is_taken_for_users_and_a_locked_one_for_good() {
 }
 
 #[test]
-fn unregistering_the_default_promotes_nobody() {
+fn unregistered_default_is_not_replaced() {
     let sandbox = Sandbox::new();
     for vault in ["one", "two"] {
         sandbox.register(Layer::User, vault).unwrap();
@@ -158,7 +158,7 @@ fn unregistering_the_default_promotes_nobody() {
 }
 
 #[test]
-fn unregistering_another_vault_keeps_the_default() {
+fn unregistered_non_default_vault_keeps_default() {
     let sandbox = Sandbox::new();
     for vault in ["one", "two"] {
         sandbox.register(Layer::User, vault).unwrap();
@@ -168,7 +168,7 @@ fn unregistering_another_vault_keeps_the_default() {
 }
 
 #[test]
-fn unregistering_a_users_default_does_not_promote_the_administrators() {
+fn unregistered_user_default_does_not_restore_system_default() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::System, "ours").unwrap();
     let entry = Registration::new(name("mine"), "memory");
@@ -180,7 +180,7 @@ fn unregistering_a_users_default_does_not_promote_the_administrators() {
 }
 
 #[test]
-fn unregistering_what_is_not_there_says_so() {
+fn missing_or_system_vault_cannot_be_unregistered_by_user() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::System, "ours").unwrap();
     let error = sandbox.registry.unregister(Layer::User, name("nope")).apply().unwrap_err();
@@ -195,7 +195,7 @@ fn unregistering_what_is_not_there_says_so() {
 }
 
 #[test]
-fn a_damaged_registration_can_be_unregistered() {
+fn damaged_registration_can_be_unregistered() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/bad.toml", "{");
     sandbox.registry.unregister(Layer::User, name("bad")).apply().unwrap();
@@ -203,7 +203,7 @@ fn a_damaged_registration_can_be_unregistered() {
 }
 
 #[test]
-fn only_a_registered_vault_can_be_the_default() {
+fn only_registered_vault_can_be_default() {
     let sandbox = Sandbox::new();
     for vault in ["one", "Two"] {
         sandbox.register(Layer::User, vault).unwrap();
@@ -221,7 +221,7 @@ fn only_a_registered_vault_can_be_the_default() {
 }
 
 #[test]
-fn a_system_default_is_a_system_vault() {
+fn user_vault_cannot_be_system_default() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "mine").unwrap();
     let edit = sandbox.registry.set_default(Layer::System, Some(name("mine")));
@@ -229,7 +229,7 @@ fn a_system_default_is_a_system_vault() {
 }
 
 #[test]
-fn comments_and_spelling_survive_a_replacement() {
+fn comments_and_spelling_survive_replacement() {
     let sandbox = Sandbox::new();
     let old = "# the team's\n\
                plugin = 'vendor-safe' # why this one\n\
@@ -269,7 +269,7 @@ fn comments_and_spelling_survive_a_replacement() {
 }
 
 #[test]
-fn comments_in_the_configuration_survive_a_change() {
+fn config_comments_survive_change() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     sandbox.put("user/config.toml", "# mine\ndefault = 'two' # for now\n# end\n");
@@ -281,7 +281,7 @@ fn comments_in_the_configuration_survive_a_change() {
 }
 
 #[test]
-fn every_form_of_table_can_be_replaced() {
+fn every_table_form_can_be_replaced() {
     let mut entry = Registration::new(name("v"), "m");
     entry.parameters = [("a".to_owned(), Setting::Integer(2))].into();
     entry.unlock = [("b".to_owned(), Reference::parse("env:B").unwrap())].into();
@@ -301,7 +301,7 @@ fn every_form_of_table_can_be_replaced() {
 }
 
 #[test]
-fn a_damaged_file_is_never_rewritten() {
+fn damaged_file_is_never_rewritten() {
     let sandbox = Sandbox::new();
     for bad in ["{", "schema = 2\n", "plugin = \"m\"\nx = 1\n"] {
         sandbox.put("user/vaults/bad.toml", bad);
@@ -322,7 +322,7 @@ fn a_damaged_file_is_never_rewritten() {
 }
 
 #[test]
-fn what_could_not_be_read_again_is_not_written() {
+fn registration_that_cannot_be_read_back_is_not_written() {
     let sandbox = Sandbox::new();
     let refused = |change: fn(&mut Registration)| {
         let mut entry = Registration::new(name("v"), "m");
@@ -343,7 +343,7 @@ fn what_could_not_be_read_again_is_not_written() {
 }
 
 #[test]
-fn a_plan_changes_nothing_and_is_what_happens() {
+fn edit_plan_changes_nothing_and_matches_result() {
     let sandbox = Sandbox::new();
     let registry = &sandbox.registry;
     let edit = registry.register(Layer::User, full("one"), Replace::Never, DefaultChoice::First);
@@ -362,7 +362,7 @@ fn a_plan_changes_nothing_and_is_what_happens() {
 }
 
 #[test]
-fn nothing_to_do_writes_nothing() {
+fn edit_without_change_writes_nothing() {
     let sandbox = Sandbox::new();
     assert!(sandbox.registry.set_default(Layer::User, None).apply().unwrap().steps.is_empty());
     assert!(!sandbox.exists("user"));
@@ -374,7 +374,7 @@ fn nothing_to_do_writes_nothing() {
 }
 
 #[test]
-fn references_that_lead_back_are_refused() {
+fn reference_cycle_is_rejected() {
     let sandbox = Sandbox::new();
     let register = |vault: &str, to: &str| {
         let mut entry = Registration::new(name(vault), "memory");
@@ -402,7 +402,7 @@ fn references_that_lead_back_are_refused() {
 }
 
 #[test]
-fn a_lock_held_for_too_long_is_an_error_that_names_it() {
+fn registry_lock_timeout_names_lock_file() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     let config = SafeDir::open(&sandbox.path("user"), Rule::User).unwrap();

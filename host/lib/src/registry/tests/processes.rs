@@ -15,7 +15,7 @@ const NOBODY: u32 = 65_534;
 
 /// Not a test: what the children of the tests below do. On its own it does nothing.
 #[test]
-fn child() {
+fn registry_child_process_runs_given_command() {
     let Ok(part) = std::env::var(PART) else { return };
     let dir = PathBuf::from(std::env::var_os(DIR).unwrap());
     let registry = Registry::open(&paths_in(&dir));
@@ -111,7 +111,7 @@ fn give_away(sandbox: &Sandbox) {
 }
 
 #[test]
-fn twenty_processes_that_register_at_once_lose_nothing() {
+fn concurrent_process_registrations_lose_nothing() {
     let sandbox = Sandbox::new();
     let children: Vec<_> =
         (0..20).map(|n| command(&sandbox, &format!("first v{n:02}")).spawn().unwrap()).collect();
@@ -135,7 +135,7 @@ fn twenty_processes_that_register_at_once_lose_nothing() {
 }
 
 #[test]
-fn twenty_processes_that_register_one_name_leave_one_vault() {
+fn concurrent_processes_register_same_name_once() {
     let sandbox = Sandbox::new();
     let children: Vec<_> =
         (0..20).map(|_| command(&sandbox, "first one").spawn().unwrap()).collect();
@@ -149,7 +149,7 @@ fn twenty_processes_that_register_one_name_leave_one_vault() {
 }
 
 #[test]
-fn twenty_threads_that_register_and_unregister_at_once_lose_nothing() {
+fn concurrent_thread_edits_lose_nothing() {
     let sandbox = Sandbox::new();
     for n in 0..10 {
         sandbox.register(Layer::User, &format!("old{n}")).unwrap();
@@ -177,7 +177,7 @@ fn twenty_threads_that_register_and_unregister_at_once_lose_nothing() {
 }
 
 #[test]
-fn an_ordinary_user_without_environment_registers_and_reads() {
+fn ordinary_user_without_environment_registers_and_reads() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/ours.toml", "plugin = \"theirs\"");
     give_away(&sandbox);
@@ -188,7 +188,7 @@ fn an_ordinary_user_without_environment_registers_and_reads() {
 }
 
 #[test]
-fn an_ordinary_user_cannot_change_the_system_layer() {
+fn ordinary_user_cannot_change_system_layer() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/ours.toml", "plugin = \"theirs\"");
     if !is_root() {
@@ -202,7 +202,7 @@ fn an_ordinary_user_cannot_change_the_system_layer() {
 }
 
 #[test]
-fn an_unreadable_file_says_which_and_why() {
+fn unreadable_file_error_names_file_and_cause() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/closed.toml", "plugin = \"m\"");
     sandbox.put("user/vaults/open.toml", "plugin = \"m\"");
@@ -222,7 +222,7 @@ fn an_unreadable_file_says_which_and_why() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_registration_of_another_user_is_refused_by_an_ordinary_one_needs_root() {
+fn ordinary_user_rejects_registration_of_other_user_needs_root() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/v.toml", "plugin = \"m\"");
     give_away(&sandbox);
@@ -234,7 +234,7 @@ fn a_registration_of_another_user_is_refused_by_an_ordinary_one_needs_root() {
 }
 
 #[test]
-fn a_read_only_dir_is_an_error_and_takes_back_what_was_done() {
+fn failed_edit_in_read_only_dir_is_rolled_back() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     give_away(&sandbox);
@@ -268,7 +268,7 @@ fn with_little_room(sandbox: &Sandbox, part: &str, beyond: &str) -> Output {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_loses_nothing() {
+fn full_disk_fails_registration_and_keeps_files() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     let output = with_little_room(&sandbox, "register two", "trap '' XFSZ;");
@@ -281,7 +281,7 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
 }
 
 #[test]
-fn a_process_killed_while_it_writes_leaves_no_trace_in_what_is_read() {
+fn process_killed_during_write_leaves_registry_intact() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     let output = with_little_room(&sandbox, "register two", "");

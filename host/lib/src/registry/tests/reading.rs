@@ -23,7 +23,7 @@ password = "keystead:///safe/password"
 "#;
 
 #[test]
-fn every_key_of_a_registration_is_read() {
+fn every_registration_key_is_parsed() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/Work.toml", FULL);
     let entry = sandbox.registry.entry(&name("work")).unwrap();
@@ -48,7 +48,7 @@ fn every_key_of_a_registration_is_read() {
 }
 
 #[test]
-fn a_wrong_file_is_refused_with_line_and_column() {
+fn malformed_registration_is_rejected_with_position() {
     let sandbox = Sandbox::new();
     let cases = [
         (
@@ -142,7 +142,7 @@ fn a_wrong_file_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn a_file_that_is_not_utf8_is_refused_where_it_stops_being_text() {
+fn non_utf8_registration_is_rejected_with_position() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/v.toml", b"plugin = \"m\"\n# \xc3\xa9\xff");
     assert_eq!(
@@ -152,7 +152,7 @@ fn a_file_that_is_not_utf8_is_refused_where_it_stops_being_text() {
 }
 
 #[test]
-fn an_unknown_key_has_a_suggestion_and_no_control_characters() {
+fn unknown_key_is_escaped_and_gets_suggestion() {
     let sandbox = Sandbox::new();
     let long = "x".repeat(200);
     for (key, shown, meant) in [
@@ -168,14 +168,14 @@ fn an_unknown_key_has_a_suggestion_and_no_control_characters() {
 }
 
 #[test]
-fn a_deeply_nested_file_is_refused_without_overflowing() {
+fn deeply_nested_registration_is_rejected() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/v.toml", format!("plugin = {}", "[".repeat(60_000)));
     assert!(sandbox.fault("v").starts_with("E01.not-toml"));
 }
 
 #[test]
-fn a_hundred_megabytes_are_refused_unread() {
+fn oversized_registration_is_rejected_before_read() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/v.toml", "");
     let file = fs::File::options().write(true).open(sandbox.path("user/vaults/v.toml")).unwrap();
@@ -187,7 +187,7 @@ fn a_hundred_megabytes_are_refused_unread() {
 }
 
 #[test]
-fn what_is_not_an_ordinary_file_is_refused() {
+fn special_file_as_registration_is_rejected() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/other.toml", "plugin = \"m\"");
     fs::create_dir(sandbox.path("user/vaults/directory.toml")).unwrap();
@@ -200,7 +200,7 @@ fn what_is_not_an_ordinary_file_is_refused() {
 }
 
 #[test]
-fn what_others_can_write_is_refused() {
+fn world_writable_registration_or_dir_is_rejected() {
     for path in ["user/vaults/v.toml", "user/vaults", "user"] {
         let sandbox = Sandbox::new();
         sandbox.put("user/vaults/v.toml", "plugin = \"m\"");
@@ -214,7 +214,7 @@ fn what_others_can_write_is_refused() {
 }
 
 #[test]
-fn names_that_differ_by_case_are_one_vault() {
+fn registrations_differing_only_by_case_collide() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/Work.toml", "plugin = \"m\"");
     sandbox.put("user/vaults/work.toml", "plugin = \"m\"");
@@ -232,7 +232,7 @@ fn names_that_differ_by_case_are_one_vault() {
 }
 
 #[test]
-fn a_broken_file_is_reported_and_hides_no_other() {
+fn broken_registration_is_reported_and_hides_no_other() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/good.toml", "plugin = \"m\"");
     sandbox.put("user/vaults/bad.toml", "{");
@@ -259,7 +259,7 @@ fn a_broken_file_is_reported_and_hides_no_other() {
 }
 
 #[test]
-fn a_layer_that_cannot_be_trusted_hides_the_other_from_no_listing() {
+fn unsafe_user_layer_does_not_hide_system_layer() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/mine.toml", "plugin = \"m\"");
     sandbox.put("system/vaults/ours.toml", "plugin = \"m\"");
@@ -272,7 +272,7 @@ fn a_layer_that_cannot_be_trusted_hides_the_other_from_no_listing() {
 }
 
 #[test]
-fn a_users_registration_takes_the_place_of_the_administrators() {
+fn user_registration_overrides_system_registration() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/work.toml", "plugin = \"theirs\"");
     sandbox.put("user/vaults/Work.toml", "plugin = \"mine\"");
@@ -284,7 +284,7 @@ fn a_users_registration_takes_the_place_of_the_administrators() {
 }
 
 #[test]
-fn a_locked_name_stays_the_administrators_and_the_users_file_is_reported() {
+fn locked_system_registration_is_kept_over_user_file() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/work.toml", "plugin = \"theirs\"\nlocked = true");
     sandbox.put("user/vaults/Work.toml", "plugin = \"mine\"");
@@ -299,7 +299,7 @@ fn a_locked_name_stays_the_administrators_and_the_users_file_is_reported() {
 }
 
 #[test]
-fn a_damaged_file_of_the_administrator_is_not_overruled() {
+fn damaged_system_registration_is_not_overridden() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/work.toml", "locked = true\nplugn = \"typo\"");
     sandbox.put("user/vaults/work.toml", "plugin = \"mine\"");
@@ -311,7 +311,7 @@ fn a_damaged_file_of_the_administrator_is_not_overruled() {
 }
 
 #[test]
-fn dirs_that_do_not_exist_are_empty() {
+fn missing_registry_dirs_have_no_vaults() {
     let sandbox = Sandbox::new();
     assert!(sandbox.registry.names().unwrap().is_empty());
     assert!(sandbox.registry.all().vaults.is_empty());
@@ -322,7 +322,7 @@ fn dirs_that_do_not_exist_are_empty() {
 }
 
 #[test]
-fn without_a_user_only_the_system_layer_counts() {
+fn registry_without_user_has_only_system_layer() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/ours.toml", "plugin = \"m\"");
     sandbox.put("system/config.toml", "default = \"ours\"");
@@ -336,7 +336,7 @@ fn without_a_user_only_the_system_layer_counts() {
 }
 
 #[test]
-fn a_missing_vault_is_answered_with_a_name_that_exists() {
+fn missing_vault_error_suggests_similar_name() {
     let sandbox = Sandbox::new();
     sandbox.put("system/vaults/Personal.toml", "plugin = \"m\"");
     let error = sandbox.registry.entry(&name("persnal")).unwrap_err();
@@ -345,7 +345,7 @@ fn a_missing_vault_is_answered_with_a_name_that_exists() {
 }
 
 #[test]
-fn the_default_is_the_users_else_the_administrators() {
+fn user_default_overrides_system_default() {
     let sandbox = Sandbox::new();
     let default = || sandbox.registry.default().unwrap().map(|name| name.to_string());
     sandbox.put("system/config.toml", "default = \"ours\"");
@@ -367,7 +367,7 @@ fn the_default_is_the_users_else_the_administrators() {
 }
 
 #[test]
-fn a_registration_may_be_a_link_to_a_file_of_ones_own() {
+fn linked_registration_is_read_if_target_is_safe() {
     let sandbox = Sandbox::new();
     sandbox.put("dotfiles/work.toml", "plugin = \"m\"");
     sandbox.put("user/vaults/other.toml", "plugin = \"m\"");

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_merges_replaces_removes_or_clears() {
+    fn metadata_edit_merges_replaces_removes_or_clears() {
         let old = metadata(&[("a", 1), ("b", 2)]);
         let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         for (edit, new, missing) in [
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_leaves_out_what_is_read_only_and_refuses_its_keys() {
+    fn metadata_edit_omits_and_rejects_read_only_keys() {
         let own = |mut metadata: Metadata| {
             metadata.insert_read_only("own", MetadataValue::Integer(9)).unwrap();
             metadata
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_for_what_comes_of_a_merge() {
+    fn metadata_limits_apply_to_merge_result() {
         let long = |key: &str| {
             let mut metadata = Metadata::new();
             let text = MetadataValue::Text("x".repeat(MAX_METADATA_BYTES - 10));

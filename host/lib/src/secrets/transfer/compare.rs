@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn kind_bytes_keys_and_fields_count_and_the_order_of_keys_does_not() {
+    fn value_comparison_ignores_only_key_order() {
         let text = || Value::text("canary");
         let deep = |inner: Value| map(vec![("a", text()), ("b", map(vec![("c", inner)]))]);
         let turned = map(vec![("b", map(vec![("c", text())])), ("a", text())]);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_counts_where_it_is_carried() {
+    fn metadata_is_compared_only_if_carried() {
         let mut metadata = Metadata::new();
         metadata.insert("n", MetadataValue::Integer(1)).unwrap();
         let plain = Secret::new(Value::text("canary"));

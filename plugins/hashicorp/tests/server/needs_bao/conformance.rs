@@ -35,7 +35,7 @@ const NEVER: [&str; 6] = [
 
 #[test]
 #[ignore = "needs bao"]
-fn version_2_with_a_token() {
+fn kv_version_2_with_token_keeps_obligations() {
     let linked = Linked::<Hashicorp>::new(&MANIFEST)
         .parameter("address", &Bao::shared().url())
         .parameter("token", ROOT)
@@ -47,7 +47,7 @@ fn version_2_with_a_token() {
 
 #[test]
 #[ignore = "needs bao"]
-fn version_2_with_a_password() {
+fn kv_version_2_with_password_keeps_obligations() {
     let (server, user) = (Bao::shared(), unique("conformer"));
     server.root("POST", "sys/auth/userpass", &json!({ "type": "userpass" }));
     let rules = json!({ "policy": "path \"*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }" });
@@ -89,7 +89,7 @@ impl Subject for One {
 
 #[test]
 #[ignore = "needs bao"]
-fn version_1_as_far_as_it_goes() {
+fn kv_version_1_keeps_applicable_obligations() {
     let mount = unique("one");
     let body = json!({ "type": "kv", "options": { "version": "1" } });
     Bao::shared().must("POST", &format!("sys/mounts/{mount}"), &body);

@@ -32,7 +32,7 @@ fn left(metadata: &Metadata) -> i64 {
 
 #[test]
 #[ignore = "needs bao"]
-fn certificates() {
+fn pki_role_issues_certificates() {
     let server = Bao::shared();
     let mount = unique("pki");
     server.must("POST", &format!("sys/mounts/{mount}"), &json!({ "type": "pki" }));
@@ -78,7 +78,7 @@ fn certificates() {
 
 #[test]
 #[ignore = "needs bao"]
-fn what_keeps_secrets_makes_none_and_what_is_not_there_neither() {
+fn dynamic_vault_on_wrong_mount_or_foreign_lease_is_rejected() {
     let words =
         "invalid: the mount `secret` keeps secrets and makes none: register it as the kind `kv`";
     assert_eq!(told(dynamic("secret").get("x")), words);
@@ -152,7 +152,7 @@ mod needs_redis {
 
     #[test]
     #[ignore = "needs redis and bao"]
-    fn users_of_a_database() {
+    fn database_role_issues_renewable_credentials() {
         let port = database();
         let mount = mounted(port);
         let mut vault = dynamic(&mount);
@@ -191,7 +191,7 @@ mod needs_redis {
 
     #[test]
     #[ignore = "needs redis and bao"]
-    fn a_static_role_is_a_name_of_its_own() {
+    fn static_role_is_listed_and_read_by_static_name() {
         let port = database();
         let mount = mounted(port);
         ask(port, "AUTH default canary-root");
@@ -208,7 +208,7 @@ mod needs_redis {
 
     #[test]
     #[ignore = "needs redis and bao"]
-    fn what_can_be_asked_of_such_a_vault_is_kept() {
+    fn dynamic_vault_keeps_applicable_obligations() {
         let mount = mounted(database());
         let linked = Linked::<Hashicorp>::new(&MANIFEST)
             .kind(&MANIFEST, "dynamic")

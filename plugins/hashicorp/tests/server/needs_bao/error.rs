@@ -10,7 +10,7 @@ use crate::opened::{CANARY, Opened, soon, told};
 
 #[test]
 #[ignore = "needs bao"]
-fn what_is_not_mounted_and_what_is_no_kv_engine() {
+fn missing_mount_and_non_kv_engine_are_distinct_errors() {
     let server = Bao::shared();
     let url = server.url();
     let open = |token: &str, mount: &str| {
@@ -46,7 +46,7 @@ fn what_is_not_mounted_and_what_is_no_kv_engine() {
 
 #[test]
 #[ignore = "needs bao"]
-fn what_a_token_may_not_do_is_denied_and_not_missing() {
+fn token_without_rights_gets_permission_denied_not_missing() {
     let server = Bao::shared();
     let dir = unique("denied");
     let token = server.token_for("secret", &dir);
@@ -71,7 +71,7 @@ fn what_a_token_may_not_do_is_denied_and_not_missing() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_token_that_has_expired_is_told_apart_from_one_that_may_not() {
+fn expired_token_error_differs_from_missing_rights() {
     let server = Bao::shared();
     let policy = server.token_for("secret", "expiring");
     drop(policy);
@@ -93,7 +93,7 @@ fn a_token_that_has_expired_is_told_apart_from_one_that_may_not() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_sealed_server_and_one_that_is_not_initialized() {
+fn sealed_or_uninitialized_server_is_unavailable() {
     let dir = tempfile::tempdir().unwrap();
     let at = free();
     let configuration = format!(
@@ -131,7 +131,7 @@ fn a_sealed_server_and_one_that_is_not_initialized() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_standby_that_has_lost_its_leader() {
+fn standby_without_leader_is_unavailable() {
     let dir = tempfile::tempdir().unwrap();
     let node = |name: &str| {
         let (at, cluster) = (free(), free());
@@ -174,7 +174,7 @@ fn a_standby_that_has_lost_its_leader() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_quota_that_is_used_up() {
+fn exhausted_rate_limit_quota_is_unavailable() {
     let server = Bao::shared();
     let mount = unique("quota");
     let body = json!({ "type": "kv", "options": { "version": "1" } });
@@ -197,7 +197,7 @@ fn a_quota_that_is_used_up() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_server_that_is_not_there_or_is_something_else() {
+fn absent_or_foreign_server_is_unavailable_not_missing_secret() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{nobody}");
     let pairs = [("address", &*url), ("token", CANARY), ("kv-version", "2")];
@@ -231,7 +231,7 @@ fn a_server_that_is_not_there_or_is_something_else() {
 
 #[test]
 #[ignore = "needs bao"]
-fn names_that_the_server_cannot_hold_are_refused_here() {
+fn names_unsupported_by_server_are_rejected_locally() {
     let url = Bao::shared().url();
     let mut vault = Opened::new(&[("address", &url), ("token", ROOT), ("prefix", "names")]);
     for wrong in ["/a", "a/", "a//b", "..", "a/../../../sys/mounts", "a/./b", "a\u{202e}b"] {
@@ -251,7 +251,7 @@ fn names_that_the_server_cannot_hold_are_refused_here() {
 
 #[test]
 #[ignore = "needs bao"]
-fn parameters_that_make_no_vault_are_refused_when_it_is_opened() {
+fn invalid_parameters_are_rejected_on_open() {
     let url = "https://vault.example:8200";
     for (pairs, words) in [
         (

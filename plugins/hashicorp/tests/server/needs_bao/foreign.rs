@@ -56,7 +56,7 @@ fn theirs() -> Vec<(&'static str, Vec<&'static str>, Value)> {
 
 #[test]
 #[ignore = "needs bao"]
-fn what_the_client_writes_is_read() {
+fn secrets_written_by_bao_client_are_read() {
     let (mut vault, dir) = vault(&[]);
     let one = mount_one();
     let url = Bao::shared().url();
@@ -77,7 +77,7 @@ fn what_the_client_writes_is_read() {
 
 #[test]
 #[ignore = "needs bao"]
-fn field_beside_a_large_number_changes_on_version_1_which_keeps_it_and_not_on_2() {
+fn large_number_is_kept_in_kv_1_and_rejected_in_kv_2() {
     let one = mount_one();
     let server = Bao::shared();
     let url = server.url();
@@ -102,7 +102,7 @@ fn field_beside_a_large_number_changes_on_version_1_which_keeps_it_and_not_on_2(
 
 #[test]
 #[ignore = "needs bao"]
-fn what_is_written_here_the_client_reads() {
+fn written_secrets_are_read_by_bao_client() {
     let (mut vault, dir) = vault(&[]);
     let one = mount_one();
     let url = Bao::shared().url();
@@ -141,7 +141,7 @@ fn what_is_written_here_the_client_reads() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
+fn field_patched_by_bao_client_changes_and_rest_stays() {
     let (mut vault, dir) = vault(&[]);
     vault.set("map", map(vec![("b", Value::bytes(vec![1])), ("a", Value::text("2"))])).unwrap();
     let path = format!("{dir}/map");
@@ -156,7 +156,7 @@ fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
 
 #[test]
 #[ignore = "needs bao"]
-fn metadata_is_the_clients_custom_metadata() {
+fn metadata_round_trips_as_custom_metadata_of_bao_client() {
     let (mut vault, dir) = vault(&[]);
     let path = format!("{dir}/x");
     Bao::shared().client(&["kv", "put", "-mount=secret", &path, "value=x"]);
@@ -191,7 +191,7 @@ fn metadata_is_the_clients_custom_metadata() {
 
 #[test]
 #[ignore = "needs bao"]
-fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
+fn server_times_are_read_only_and_custom_metadata_overrides() {
     let (mut vault, dir) = vault(&[]);
     vault.set("x", Value::text("1")).unwrap();
     vault.set("x", Value::text("2")).unwrap();
@@ -227,7 +227,7 @@ fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
 
 #[test]
 #[ignore = "needs bao"]
-fn versions_are_the_clients_and_actions_bring_them_back() {
+fn versions_are_listed_and_actions_delete_and_restore_them() {
     let (mut vault, dir) = vault(&[]);
     let path = format!("{dir}/x");
     for text in ["one", "two", "three"] {
@@ -290,7 +290,7 @@ fn versions_are_the_clients_and_actions_bring_them_back() {
 
 #[test]
 #[ignore = "needs bao"]
-fn removed_secret_that_the_token_may_not_look_at_is_denied() {
+fn list_removed_without_metadata_rights_is_denied() {
     let (mut vault, dir) = vault(&[]);
     vault.set("x", Value::text("1")).unwrap();
     vault.remove("x").unwrap();
@@ -312,7 +312,7 @@ fn removed_secret_that_the_token_may_not_look_at_is_denied() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_secret_written_over_a_deleted_one_is_new() {
+fn create_after_remove_starts_without_old_metadata() {
     let (mut vault, _) = vault(&[]);
     let mut about = Metadata::new();
     about.insert("owner", MetadataValue::Text("ann".into())).unwrap();
@@ -333,7 +333,7 @@ fn a_secret_written_over_a_deleted_one_is_new() {
 
 #[test]
 #[ignore = "needs bao"]
-fn of_many_who_create_at_once_one_does() {
+fn concurrent_creates_of_secret_have_single_winner() {
     let (_, dir) = vault(&[]);
     let url = Bao::shared().url();
     let outcomes: Vec<_> = std::thread::scope(|scope| {
@@ -360,7 +360,7 @@ fn of_many_who_create_at_once_one_does() {
 
 #[test]
 #[ignore = "needs bao"]
-fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
+fn concurrent_writes_all_succeed_as_versions() {
     let (mut vault, dir) = vault(&[]);
     let url = Bao::shared().url();
     std::thread::scope(|scope| {
@@ -378,7 +378,7 @@ fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_listing_goes_through_dirs_in_order_whatever_the_size_of_its_pages() {
+fn listing_walks_nested_dirs_in_order_with_any_page_size() {
     let (mut vault, dir) = vault(&[]);
     let mut names =
         vec!["a", "a-b", "a/b", "a/b/c/d/e", "a.b", "b/*", "b/c", "c", "ü/x", "z/z/z/z/z/z"];
@@ -412,7 +412,7 @@ fn again(dir: &str) -> Opened {
 
 #[test]
 #[ignore = "needs bao"]
-fn two_vaults_with_two_accounts_never_mix() {
+fn vaults_with_different_tokens_stay_separate() {
     let server = Bao::shared();
     let (mine, yours) = (unique("mine"), unique("yours"));
     let tokens = [&mine, &yours].map(|dir| server.token_for("secret", dir));
@@ -439,7 +439,7 @@ fn two_vaults_with_two_accounts_never_mix() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_token_that_may_only_write_values_writes_them() {
+fn token_without_metadata_rights_writes_values() {
     let server = Bao::shared();
     let dir = unique("narrow");
     let rules = format!(
@@ -474,7 +474,7 @@ fn a_token_that_may_only_write_values_writes_them() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_listing_needs_neither_details_nor_the_right_to_look() {
+fn listing_works_with_list_right_alone() {
     let server = Bao::shared();
     let (mut writer, dir) = vault(&[]);
     let mut about = Metadata::new();
@@ -506,7 +506,7 @@ fn a_listing_needs_neither_details_nor_the_right_to_look() {
 
 #[test]
 #[ignore = "needs bao"]
-fn what_only_version_2_has_version_1_says_it_has_not() {
+fn kv_version_1_reports_versions_and_metadata_unsupported() {
     let one = mount_one();
     let mut vault =
         Opened::new(&[("address", &Bao::shared().url()), ("token", ROOT), ("mount", &one)]);

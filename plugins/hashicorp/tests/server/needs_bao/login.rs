@@ -42,7 +42,7 @@ fn works(pairs: &[(&str, &str)]) {
 
 #[test]
 #[ignore = "needs bao"]
-fn with_an_approle() {
+fn approle_login_works_and_replaces_revoked_token() {
     let (server, name) = (Bao::shared(), method("approle"));
     let role = format!("auth/{name}/role/app");
     server.must("POST", &role, &json!({ "token_policies": [policy(&name)], "token_ttl": "10m" }));
@@ -97,7 +97,7 @@ fn with_an_approle() {
 
 #[test]
 #[ignore = "needs bao"]
-fn with_a_user_and_a_password() {
+fn userpass_login_prompts_and_returns_session() {
     let (server, name) = (Bao::shared(), method("userpass"));
     let account = json!({ "password": "canary pass/word", "token_policies": [policy(&name)], "token_ttl": "10m" });
     server.must("POST", &format!("auth/{name}/users/ann"), &account);
@@ -143,7 +143,7 @@ fn with_a_user_and_a_password() {
 
 #[test]
 #[ignore = "needs bao"]
-fn with_a_token_that_is_typed() {
+fn typed_token_unlocks_vault_and_returns_session() {
     let server = Bao::shared();
     let dir = unique("typed");
     let token = server.token_for("secret", &dir);
@@ -172,7 +172,7 @@ fn with_a_token_that_is_typed() {
 
 #[test]
 #[ignore = "needs bao"]
-fn with_a_token_in_a_file_that_somebody_renews() {
+fn token_file_is_read_again_after_replacement() {
     let server = Bao::shared();
     let dir = unique("file");
     let home = tempfile::tempdir().unwrap();
@@ -195,7 +195,7 @@ fn with_a_token_in_a_file_that_somebody_renews() {
 
 #[test]
 #[ignore = "needs bao"]
-fn a_token_of_which_little_is_left_is_renewed() {
+fn token_near_expiry_is_renewed() {
     let server = Bao::shared();
     let dir = unique("renewed");
     let token = server.token_for("secret", &dir);
@@ -238,7 +238,7 @@ fn now() -> u64 {
 
 #[test]
 #[ignore = "needs bao"]
-fn with_a_jwt() {
+fn jwt_login_works_and_rejects_forged_signature() {
     let (server, name) = (Bao::shared(), method("jwt"));
     let key = rcgen::KeyPair::generate().unwrap();
     let keys = json!({ "jwt_validation_pubkeys": [key.public_key_pem()] });
@@ -286,7 +286,7 @@ fn with_a_jwt() {
 /// token is good is played here by a few lines.
 #[test]
 #[ignore = "needs bao"]
-fn with_a_kubernetes_service_account() {
+fn kubernetes_service_account_login_works() {
     let (server, name) = (Bao::shared(), method("kubernetes"));
     let reviewer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = format!("http://{}", reviewer.local_addr().unwrap());

@@ -40,7 +40,7 @@ impl Authority {
 
 #[test]
 #[ignore = "needs bao"]
-fn over_tls_with_an_authority_and_a_certificate_of_our_own() {
+fn tls_uses_given_ca_and_client_certificate() {
     let home = tempfile::tempdir().unwrap();
     let (ours, other) = (Authority::new(home.path(), "ours"), Authority::new(home.path(), "other"));
     let (certificate, key) = ours.sign(home.path(), "localhost");
@@ -108,7 +108,7 @@ fn over_tls_with_an_authority_and_a_certificate_of_our_own() {
 
 #[test]
 #[ignore = "needs bao"]
-fn in_a_namespace() {
+fn secrets_in_namespaces_stay_separate() {
     let server = Bao::shared();
     let (one, other) = (unique("ns"), unique("ns"));
     for name in [&one, &other] {

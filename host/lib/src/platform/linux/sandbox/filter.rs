@@ -257,7 +257,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_number_has_its_own_answer_and_no_others() {
+    fn filter_answers_each_syscall_and_rejects_unknown_numbers() {
         let with = |one: u32| Answer::AllowedIf(vec![vec![Test::word(0, [one])]]);
         let mut answers = Answers::new();
         answers.answer(&[0, 1, 2, 450], &Answer::Allowed);
@@ -285,7 +285,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_jump_that_is_too_far_for_one_instruction_takes_two() {
+    fn long_jump_is_split_into_two_instructions() {
         // Every second call has a long answer: halves of the search have thousands of bytes.
         let mut answers = Answers::new();
         for call in (0..300).step_by(2) {
@@ -304,7 +304,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn all_tests_of_one_way_have_to_pass() {
+    fn filter_rule_requires_all_conditions() {
         let ways = vec![
             vec![Test::word(0, [1, 2]), Test::masked(1, 0xf, [3, 5])],
             vec![Test::word(0, [4]), Test::word(1, [6, 7, 8]).negated(), Test::word(2, [1])],

@@ -32,7 +32,7 @@ fn message<T>(result: Result<T>) -> String {
 }
 
 #[test]
-fn struct_with_false_size_is_refused() {
+fn struct_with_wrong_size_is_rejected() {
     // SAFETY: each size but the last is refused before it is followed; the last is true.
     let check = |size: u32| unsafe { grown(&Removed { size, present: 0, recoverable_until: 5 }) };
     for size in [0, 1, 15, 65_537, u32::MAX] {
@@ -49,7 +49,7 @@ fn struct_with_false_size_is_refused() {
 }
 
 #[test]
-fn struct_at_null_or_misaligned_address_is_refused() {
+fn struct_at_null_or_misaligned_address_is_rejected() {
     fn check<T: Grown>() {
         // SAFETY: neither is followed.
         let null = unsafe { grown::<T>(ptr::null()) };
@@ -76,7 +76,7 @@ fn struct_at_null_or_misaligned_address_is_refused() {
 }
 
 #[test]
-fn bytes_with_false_pointer_or_size_are_refused() {
+fn bytes_with_null_pointer_or_excess_size_are_rejected() {
     let read = |data: *const u8, size| unsafe { Bytes { data, size }.text("it", 8) };
     assert_eq!(message(read(ptr::null(), 1)), "it is missing");
     assert_eq!(
@@ -92,7 +92,7 @@ fn bytes_with_false_pointer_or_size_are_refused() {
 }
 
 #[test]
-fn prompt_with_false_choices_is_refused() {
+fn prompt_with_invalid_choices_is_rejected() {
     static mut CHOICES: (*const Bytes, usize) = (ptr::null(), 0);
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         unsafe {
@@ -117,7 +117,7 @@ fn prompt_with_false_choices_is_refused() {
 }
 
 #[test]
-fn challenge_of_an_unknown_or_false_form_is_refused() {
+fn challenge_with_unknown_or_invalid_fields_is_rejected() {
     static mut FORM: (u32, u32, &str) = (0, 0, "");
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         unsafe {
@@ -148,7 +148,7 @@ fn challenge_of_an_unknown_or_false_form_is_refused() {
 }
 
 #[test]
-fn condition_that_the_table_does_not_check_is_unsupported() {
+fn if_version_without_conditional_flag_is_unsupported() {
     let mut vault = opened(PluginTable { flags: 0, ..whole() }, &HOST);
     asked();
     let write = |name_of: &str, version: Option<&str>| {
@@ -176,7 +176,7 @@ fn condition_that_the_table_does_not_check_is_unsupported() {
 }
 
 #[test]
-fn list_of_texts_that_the_table_does_not_keep_is_unsupported() {
+fn text_list_without_text_lists_flag_is_unsupported() {
     let mut vault = opened(PluginTable { flags: CONDITIONAL, ..whole() }, &HOST);
     asked();
     let mut list = api::Metadata::new();
@@ -215,7 +215,7 @@ fn answered(piece: &Metadata) -> Result<api::Metadata> {
 }
 
 #[test]
-fn list_with_false_texts_is_refused() {
+fn text_list_with_invalid_texts_is_rejected() {
     let list = |start: *const Bytes, count| {
         answered(&Metadata { texts: Texts { start, count }, ..item("l", 5, 0, "") })
     };
@@ -235,7 +235,7 @@ fn list_with_false_texts_is_refused() {
 }
 
 #[test]
-fn flag_of_later_shows_an_entry_and_blocks_its_write() {
+fn unknown_metadata_flag_blocks_write_unless_read_only() {
     let flagged = |kind, flags| answered(&Metadata { flags, ..item("k", kind, 7, "") }).unwrap();
     for (kind, flags, shown, read_only, lossy) in [
         (2, 0, 1, false, false),
@@ -253,7 +253,7 @@ fn flag_of_later_shows_an_entry_and_blocks_its_write() {
 }
 
 #[test]
-fn part_of_another_calls_answer_is_refused() {
+fn reply_part_of_other_call_type_is_rejected() {
     static mut WHAT: usize = 0;
     unsafe fn all(reply: u64) -> u32 {
         let gone = RemovedSecret { name: bytes("n"), ..RemovedSecret::sized() };
@@ -285,7 +285,7 @@ fn part_of_another_calls_answer_is_refused() {
 }
 
 #[test]
-fn time_outside_the_calendar_is_refused() {
+fn timestamp_outside_years_1_to_9999_is_rejected() {
     unsafe extern "C" fn remove(_: State, _: *const RemoveRequest, reply: u64) -> u32 {
         let (present, recoverable_until) = (with::RECOVERABLE_UNTIL, i64::MAX);
         unsafe {
@@ -298,7 +298,7 @@ fn time_outside_the_calendar_is_refused() {
 }
 
 #[test]
-fn rule_of_a_later_version_is_unknown() {
+fn name_rule_of_newer_plugin_is_unknown() {
     static mut NAMES: (u32, u32) = (0, 0);
     unsafe extern "C" fn rules(_: State, _: *const RulesRequest, reply: u64) -> u32 {
         unsafe {
@@ -326,7 +326,7 @@ fn rule_of_a_later_version_is_unknown() {
 }
 
 #[test]
-fn two_hosts_of_one_plugin_get_their_own_answers() {
+fn plugin_opened_by_two_hosts_answers_each_host() {
     thread_local! {
         static OWN: std::cell::Cell<*const HostTable> = const { std::cell::Cell::new(ptr::null()) };
     }
@@ -355,7 +355,7 @@ fn two_hosts_of_one_plugin_get_their_own_answers() {
 }
 
 #[test]
-fn vaults_of_one_plugin_are_called_at_the_same_time() {
+fn vaults_of_same_plugin_are_called_in_parallel() {
     static BOTH: Barrier = Barrier::new(2);
     unsafe extern "C" fn get(_: State, request: *const GetRequest, reply: u64) -> u32 {
         // Neither call returns before the other has begun.
@@ -376,7 +376,7 @@ fn vaults_of_one_plugin_are_called_at_the_same_time() {
 }
 
 #[test]
-fn random_answers_keep_the_contract() {
+fn random_plugin_replies_satisfy_plugin_api() {
     // As the fuzz target, for a moment and always the same.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..20_000 {
@@ -394,7 +394,7 @@ fn random_answers_keep_the_contract() {
 }
 
 #[test]
-fn value_of_an_unknown_kind_is_refused_alone_among_several() {
+fn unknown_value_kind_fails_only_its_own_result() {
     unsafe extern "C" fn get_many(_: State, request: *const GetManyRequest, reply: u64) -> u32 {
         unsafe {
             for kind in [1, 77, 1] {
@@ -419,10 +419,10 @@ fn value_of_an_unknown_kind_is_refused_alone_among_several() {
 /// of `cargo xtask test` runs this, so that all that it runs is known to be looked at.
 #[test]
 #[ignore = "needs asan"]
-fn lie_about_a_length_is_found_by_the_sanitizer_needs_asan() {
+fn overlong_length_is_caught_by_sanitizer_needs_asan() {
     const LIES: &str = "KEYSTEAD_TEST_LIES";
     const OWN: &str =
-        "plugin::c_abi::tests::attack::lie_about_a_length_is_found_by_the_sanitizer_needs_asan";
+        "plugin::c_abi::tests::attack::overlong_length_is_caught_by_sanitizer_needs_asan";
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         let own = vec![b'a'; 64].into_boxed_slice();
         unsafe { (HOST.text)(reply, Bytes { data: own.as_ptr(), size: own.len() + 1 }) }

@@ -152,7 +152,7 @@ macro_rules! layouts {
 keystead_plugin_api::keystead_records! { layouts }
 
 #[test]
-fn the_header_lays_out_what_rust_lays_out() {
+fn header_struct_layouts_match_rust() {
     let mut pairs = layout! {
         Bytes as keystead_bytes { data, size }
         Pair as keystead_variable { name, value }
@@ -223,7 +223,7 @@ fn bare(text: &str) -> String {
 const HELP: &str = "`cargo xtask contract --write` adds what is missing at an end";
 
 #[test]
-fn the_header_declares_what_is_described() {
+fn c_header_matches_record_description() {
     let file = include().join("keystead_types.h");
     let mut header = std::fs::read_to_string(&file).unwrap();
     let writes = std::env::var_os("KEYSTEAD_REGENERATE_LAYOUT").is_some();
@@ -278,7 +278,7 @@ fn first_size_of_a_struct_is_that_of_the_first_version() {
 }
 
 #[test]
-fn the_headers_numbers_are_those_of_the_contract() {
+fn header_constants_match_plugin_api() {
     let named = |name: &str, number: u32| (format!("KEYSTEAD_{name}"), u64::from(number));
     let detailed = |detail| keystead_plugin_api::Error::detailed(detail, "").number();
     let mut pairs = vec![

@@ -19,7 +19,7 @@ fn written(dir: &Path, name: &str, text: &str) {
 
 #[test]
 #[ignore = "needs bindgen"]
-fn every_number_is_in_rust_by_bindgen_needs_bindgen() {
+fn header_constants_match_in_rust_needs_bindgen() {
     let dir = tempfile::tempdir().unwrap();
     let mut bindgen = Command::new(provided("KEYSTEAD_TEST_BINDGEN"));
     // Without what the C library declares beside.
@@ -42,7 +42,7 @@ fn every_number_is_in_rust_by_bindgen_needs_bindgen() {
 
 #[test]
 #[ignore = "needs go"]
-fn every_number_is_in_go_by_cgo_needs_go() {
+fn header_constants_match_in_go_needs_go() {
     let dir = tempfile::tempdir().unwrap();
     let numbers = numbers();
     let lines = numbers.iter().map(|(name, value)| {
@@ -86,7 +86,7 @@ export fn keystead_plugin_v1() *const c.keystead_plugin {
 
 #[test]
 #[ignore = "needs zig"]
-fn every_number_is_in_zig_needs_zig() {
+fn header_constants_match_in_zig_needs_zig() {
     let dir = tempfile::tempdir().unwrap();
     let numbers = numbers();
     let uses = numbers

@@ -112,7 +112,7 @@ fn answered() -> Metadata {
 }
 
 #[test]
-fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
+fn every_c_abi_call_round_trips_to_plugin() {
     let recorder = Recorder::default();
     let mut vault = opened(whole(), Context::new(Box::new(recorder.clone())));
     let parameters = "[number:2:-1:- secret:4:0:s text:1:0:x yes:3:1:-]";
@@ -276,7 +276,7 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
 }
 
 #[test]
-fn what_is_null_is_what_the_plain_trait_does_without() {
+fn null_table_function_uses_trait_default() {
     let mut vault = opened(bare(), Context::silent());
     asked();
     let unsupported = |result: Result<()>| {
@@ -321,7 +321,7 @@ fn what_is_null_is_what_the_plain_trait_does_without() {
 }
 
 #[test]
-fn as_many_results_as_requests_are_answered() {
+fn wrong_result_count_is_rejected() {
     let mut vault = opened(whole(), Context::silent());
     let told = |error: Error| error.message().to_owned();
     let few = vault.get_many(&several(&["text", "unanswered"])).unwrap_err();
@@ -332,7 +332,7 @@ fn as_many_results_as_requests_are_answered() {
 }
 
 #[test]
-fn a_reply_ends_with_its_call() {
+fn reply_after_call_returned_is_rejected() {
     let recorder = Recorder::default();
     let mut vault = opened(whole(), Context::new(Box::new(recorder.clone())));
     vault.get(&named("text")).unwrap();
@@ -359,7 +359,7 @@ fn a_reply_ends_with_its_call() {
 }
 
 #[test]
-fn an_earlier_calls_reply_is_not_a_later_calls() {
+fn stale_reply_in_later_call_is_rejected() {
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         let earlier = LAST.with_borrow(|last| last.1);
         // Only what is told to the own reply could be a value.
@@ -380,7 +380,7 @@ unsafe extern "C" fn keep_output(own: *mut c_void, output: *const ExecOutput) {
 }
 
 #[test]
-fn logs_and_programs_go_through_the_context() {
+fn log_and_exec_go_through_context() {
     let recorder = Recorder::default();
     let vault = opened(whole(), Context::new(Box::new(recorder.clone())));
     let context = LAST.with_borrow(|last| last.0);
@@ -459,7 +459,7 @@ fn logs_and_programs_go_through_the_context() {
 }
 
 #[test]
-fn what_is_told_from_another_thread_within_the_call_is_taken() {
+fn reply_from_other_thread_during_call_is_accepted() {
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         let told = std::thread::spawn(move || unsafe { (HOST.text)(reply, bytes("threaded")) });
         told.join().unwrap()
@@ -469,7 +469,7 @@ fn what_is_told_from_another_thread_within_the_call_is_taken() {
 }
 
 #[test]
-fn an_answer_without_an_end_is_cut_off() {
+fn endless_reply_is_cut_off_at_limit() {
     unsafe extern "C" fn versions(_: State, _: *const VersionsRequest, reply: u64) -> u32 {
         // Until the host does not take any more: a plugin that goes on is heard no longer.
         let more = || unsafe { (HOST.version)(reply, &one_version("1", None)) };
@@ -498,7 +498,7 @@ fn an_answer_without_an_end_is_cut_off() {
 }
 
 #[test]
-fn a_table_that_is_none_is_refused_and_told_why() {
+fn invalid_plugin_table_is_rejected_with_reason() {
     let check = |table: *const PluginTable| unsafe { copied(table) }.map(|_| ()).unwrap_err();
     assert_eq!(check(ptr::null()), "it is null");
     let table = whole();
@@ -527,7 +527,7 @@ fn a_table_that_is_none_is_refused_and_told_why() {
 }
 
 #[test]
-fn session_is_handed_over_and_forgotten_in_any_call() {
+fn session_is_kept_and_forgotten_during_call() {
     unsafe extern "C" fn test(_: State, _: *const TestRequest, _: u64) -> u32 {
         let context = LAST.with_borrow(|last| last.0);
         let large = vec![b'x'; api::MAX_SESSION_BYTES + 1];

@@ -16,7 +16,7 @@ fn run(source: &str) -> String {
 }
 
 #[test]
-fn value_in_c_is_never_read_past_its_end() {
+fn c_value_is_never_read_past_its_end() {
     // Of each form: how many parts there are.
     let parts = r#"
 #include <stdio.h>
@@ -63,7 +63,7 @@ fn form(line: &str) -> Vec<u8> {
 }
 
 #[test]
-fn map_written_in_c_is_that_map() {
+fn map_written_in_c_decodes_equal() {
     let source = r#"
 static keystead_bytes whole(void) {
     keystead_bytes form = {"\1\0\0\0\1", 5};
@@ -119,7 +119,7 @@ int main(void) {
 }
 
 #[test]
-fn writer_that_the_page_shows_makes_that_map() {
+fn documented_c_writer_example_decodes_to_its_map() {
     let form = form(&run(include_str!("writer.c")));
     let (mut server, mut map) = (Map::new(), Map::new());
     server.insert("port", Value::json("5432").unwrap());
@@ -129,7 +129,7 @@ fn writer_that_the_page_shows_makes_that_map() {
 }
 
 #[test]
-fn map_beyond_a_limit_fails_in_c() {
+fn map_above_limit_fails_in_c() {
     let source = r#"
 static int ended(keystead_writer *writer) {
     keystead_bytes value;
@@ -182,7 +182,7 @@ int main(void) {
 }
 
 #[test]
-fn helpers_in_c_take_what_is_empty() {
+fn c_helpers_accept_empty_values() {
     let source = r#"
 int main(void) {
     keystead_parameter one, other;

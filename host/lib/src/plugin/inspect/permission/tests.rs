@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn templates_are_filled_in_part_by_part() {
+fn template_fills_only_known_parameters() {
     let values = BTreeMap::from([("dir".to_owned(), "/srv/{sub}".to_owned())]);
     let asked = Permission::parse("files:{dir}/{sub}:rw").unwrap();
     assert_eq!(asked.filled_in(&values).text(), "files:/srv/{sub}/{sub}:rw");
@@ -11,7 +11,7 @@ fn templates_are_filled_in_part_by_part() {
 }
 
 #[test]
-fn a_dir_ends_with_a_slash_and_a_files_dir_is_the_one_it_is_in() {
+fn filled_in_dir_path_is_normalised_with_trailing_slash() {
     for (template, value, filled, shown) in [
         ("{x}", "/a/b", "/a/b", "under /a/b"),
         ("{x}/", "/a/b", "/a/b/", "under /a/b"),
@@ -40,7 +40,7 @@ fn a_dir_ends_with_a_slash_and_a_files_dir_is_the_one_it_is_in() {
 }
 
 #[test]
-fn replaced_file_and_socket_are_one_path_without_end() {
+fn replace_and_socket_permission_take_single_file_path() {
     for word in ["replace", "socket"] {
         for (template, value, filled) in
             [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
@@ -68,7 +68,7 @@ fn replaced_file_and_socket_are_one_path_without_end() {
 }
 
 #[test]
-fn variables_of_a_program_are_named_each_once_and_none_is_reserved() {
+fn duplicate_or_reserved_program_variables_are_rejected() {
     for (written, words) in [
         ("exec:op", "may run the program op"),
         ("exec:op:A", "may run the program op and set its environment variable A"),
@@ -104,7 +104,7 @@ fn variables_of_a_program_are_named_each_once_and_none_is_reserved() {
 }
 
 #[test]
-fn program_with_colons_is_never_taken_for_one_with_variables() {
+fn program_path_with_colon_is_not_read_as_variables() {
     let asked = Permission::parse_template("exec:{program}:REGION").unwrap();
     let plain = Permission::parse_template("exec:{program}").unwrap();
     for (value, with, without) in [
@@ -128,7 +128,7 @@ fn program_with_colons_is_never_taken_for_one_with_variables() {
 }
 
 #[test]
-fn path_that_is_filled_in_is_normalised_and_braces_are_its_own() {
+fn filled_in_path_is_normalised_and_keeps_braces() {
     for (written, expected) in [
         ("files:/root/../etc/shadow:r", Some("files:/etc/shadow:r")),
         ("files:/root/a{b:r", Some("files:/root/a{b:r")),
@@ -151,7 +151,7 @@ fn path_that_is_filled_in_is_normalised_and_braces_are_its_own() {
 }
 
 #[test]
-fn a_grant_covers_what_is_no_more_than_it() {
+fn grant_covers_only_equal_or_narrower_permission() {
     let covers = |granted: &str, asked: &str| {
         Permission::parse(granted).unwrap().covers(&Permission::parse(asked).unwrap())
     };

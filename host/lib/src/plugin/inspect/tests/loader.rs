@@ -72,7 +72,7 @@ fn check(cases: &[Case<'_>]) {
 }
 
 #[test]
-fn elf_header_that_glibc_refuses_or_reads_otherwise_is_refused() {
+fn elf_header_that_glibc_reads_differently_is_rejected() {
     let other = "bad: the ELF header is of another operating system's";
     check(&[
         ("FreeBSD", other, &|file| file.0[7] = 9),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn refuses_a_manifest_whose_header_lies() {
+fn manifest_with_wrong_header_is_rejected() {
     let json = json();
     let len = json.len() as u32;
     let with = |block: Vec<u8>| Elf { block: Some(block), ..Elf::default() }.build();
@@ -42,7 +42,7 @@ fn refuses_a_manifest_whose_header_lies() {
 }
 
 #[test]
-fn refuses_a_manifest_that_says_what_it_must_not() {
+fn invalid_manifest_field_is_rejected() {
     let json = json();
     let refused = |from: &str, to: &str| {
         assert!(json.contains(from), "{from} is not in {json}");
@@ -116,7 +116,7 @@ fn refuses_a_manifest_that_says_what_it_must_not() {
 }
 
 #[test]
-fn never_repeats_foreign_text_that_misleads_or_does_not_end() {
+fn manifest_error_escapes_and_cuts_foreign_text() {
     let json =
         json().replace("\"schema\":1", &format!("\"schema\":\"\u{202e}{}\"", "x".repeat(9_999)));
     let text = json_refusal(&json);
@@ -127,7 +127,7 @@ fn never_repeats_foreign_text_that_misleads_or_does_not_end() {
 }
 
 #[test]
-fn mistake_is_told_with_path_and_what_was_expected() {
+fn manifest_error_has_path_and_expected_value() {
     let refused = |rest: &str| {
         let json = format!("{{\"id\":\"a\",\"version\":\"1.0.0\"{rest}}}");
         let text = json_refusal(&json);
@@ -203,7 +203,7 @@ fn mistake_is_told_with_path_and_what_was_expected() {
 }
 
 #[test]
-fn manifest_of_id_version_and_kinds_is_whole() {
+fn minimal_manifest_gets_defaults() {
     let json = r#"{"id":"a","version":"0.1.0","kinds":[{"name":"k","parameters":[{"name":"p"}]}]}"#;
     let manifest = ParsedManifest::parse(json.as_bytes()).unwrap();
     assert_eq!(manifest.api, semver::Version::new(1, 0, 0));
@@ -215,7 +215,7 @@ fn manifest_of_id_version_and_kinds_is_whole() {
 }
 
 #[test]
-fn unknown_part_is_left_out_and_the_rest_stays() {
+fn unknown_optional_part_is_ignored_and_listed() {
     let newer = json()
         .replace("\"schema\":1", "\"schema\":1,\"colour\":[\"teal\"]")
         .replace("\"capabilities\":[", "\"capabilities\":[\"rotate\",")
@@ -247,7 +247,7 @@ fn unknown_part_is_left_out_and_the_rest_stays() {
 }
 
 #[test]
-fn kind_that_needs_something_unknown_cannot_be_opened_and_others_can() {
+fn kind_requiring_unknown_part_cannot_be_opened() {
     for (kind, permissions, unknown) in [
         (r#""names":"unicode""#, "", "the rule for names `unicode`"),
         (
@@ -278,7 +278,7 @@ fn kind_that_needs_something_unknown_cannot_be_opened_and_others_can() {
 }
 
 #[test]
-fn unknown_part_of_any_form_leaves_out_only_what_depends_on_it() {
+fn unknown_part_of_any_form_disables_only_its_dependents() {
     let of = |kind: &str, whole: &str| {
         let json = format!(
             r#"{{"id":"a","version":"1.0.0",{whole}"kinds":[{{"name":"new"{kind}}},{{"name":"old"}}]}}"#
@@ -347,7 +347,7 @@ fn unknown_part_of_any_form_leaves_out_only_what_depends_on_it() {
 }
 
 #[test]
-fn unknown_members_are_findings_with_their_paths() {
+fn unknown_members_are_reported_with_paths() {
     let json = r#"{"id":"a","version":"1.0.0","permisions":["network"],"kinds":[{"name":"k",
         "capabilites":[],"parameters":[{"name":"p","require":true}],
         "permissions":[{"permission":"network","optinal":true},{"socket":"x","optional":true}]}],
@@ -378,7 +378,7 @@ fn unknown_members_are_findings_with_their_paths() {
 }
 
 #[test]
-fn object_in_the_top_level_list_is_a_request_of_each_kind_that_has_its_parameters() {
+fn top_level_permission_object_applies_to_matching_kinds() {
     let json = r#"{"id":"a","version":"1.0.0","permissions":[
         {"permission":"network","optional":true,"why":"icons"},{"permission":"dbus"},
         {"permission":"files:{p}:r","optional":true}],
@@ -395,7 +395,7 @@ fn object_in_the_top_level_list_is_a_request_of_each_kind_that_has_its_parameter
 }
 
 #[test]
-fn refuses_a_permission_it_cannot_grant() {
+fn unknown_or_malformed_permission_is_rejected() {
     for written in ["root", "network:all", "files", "rotate:x", "", "files:/a:append"] {
         let error = Permission::parse(written).unwrap_err();
         assert_eq!(error.code(), "E07.unknown-permission", "{written}: {error}");
@@ -427,7 +427,7 @@ fn refuses_a_permission_it_cannot_grant() {
 }
 
 #[test]
-fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
+fn permission_prints_description_and_round_trips() {
     for (written, words) in [
         ("files:{path}:r", "may read files under {path}"),
         ("files:/srv/{name}:rw", "may read and write files under /srv/{name}"),
@@ -456,7 +456,7 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
 }
 
 #[test]
-fn kind_requests_what_is_its_own_and_unknown_optional_is_left_out() {
+fn kind_permissions_are_parsed_without_unknown_optional() {
     let with = |requests: &str| {
         json().replace("\"permissions\":[]}]", &format!("\"permissions\":[{requests}]}}]"))
     };

@@ -39,7 +39,7 @@ fn header(kind: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_body_of_any_size_arrives_whole_and_is_wiped() {
+fn body_of_any_size_arrives_whole_and_is_wiped() {
     let (a, b) = pair().unwrap();
     let mut buffer = Buffer::new();
     let fits = MAX_FRAME_BYTES - HEADER_BYTES;
@@ -59,7 +59,7 @@ fn a_body_of_any_size_arrives_whole_and_is_wiped() {
 }
 
 #[test]
-fn a_body_in_parts_arrives_whole_and_is_wiped() {
+fn split_body_arrives_whole_and_is_wiped() {
     let (a, b) = pair().unwrap();
     let bytes: Vec<u8> = (0..LIMIT).map(|n| n as u8 | 1).collect();
     std::thread::scope(|scope| {
@@ -88,7 +88,7 @@ fn a_body_in_parts_arrives_whole_and_is_wiped() {
 }
 
 #[test]
-fn nothing_comes_between_the_parts_of_a_body() {
+fn frame_between_body_parts_is_rejected() {
     let (a, b) = pair().unwrap();
     let mut first = [&header(Kind::Call as u8 | APART)[..], &(LIMIT as u64).to_le_bytes()].concat();
     first.resize(MAX_FRAME_BYTES, 1);
@@ -105,7 +105,7 @@ fn nothing_comes_between_the_parts_of_a_body() {
 }
 
 #[test]
-fn a_closed_end_is_told_after_what_it_had_sent() {
+fn closed_socket_is_reported_after_pending_frames() {
     let (a, b) = pair().unwrap();
     assert_eq!(send(&a, b"unread", LIMIT), Sent::Whole);
     assert_eq!(send(&b, b"last words", LIMIT), Sent::Whole);
@@ -121,14 +121,14 @@ fn a_closed_end_is_told_after_what_it_had_sent() {
 }
 
 #[test]
-fn a_receiver_that_never_reads_does_not_block_the_sender() {
+fn full_socket_does_not_block_sender() {
     let (a, _b) = pair().unwrap();
     let sent = (0..1_000).map(|_| send(&a, &[1; 60_000], LIMIT)).find(|s| *s != Sent::Whole);
     assert_eq!(sent, Some(Sent::NoRoom));
 }
 
 #[test]
-fn packets_that_are_no_frames_are_refused() {
+fn malformed_packet_is_rejected() {
     let (a, b) = pair().unwrap();
     raw(&a, &[1; HEADER_BYTES - 1], &[]);
     assert_eq!(receive_fault(&b), "a frame without a header");
@@ -139,7 +139,7 @@ fn packets_that_are_no_frames_are_refused() {
 }
 
 #[test]
-fn descriptors_come_exactly_where_they_belong() {
+fn unexpected_descriptors_are_rejected() {
     let (a, b) = pair().unwrap();
     let memfd = sealed_memfd(b"x").unwrap();
     let wrong = "a frame with the wrong number of descriptors";
@@ -158,7 +158,7 @@ fn descriptors_come_exactly_where_they_belong() {
 }
 
 #[test]
-fn a_body_apart_must_be_sealed_memory_within_the_limit() {
+fn unsealed_or_oversized_body_memfd_is_rejected() {
     let (a, b) = pair().unwrap();
     let apart = header(Kind::Call as u8 | APART);
     let (read, _write) = rustix::pipe::pipe().unwrap();

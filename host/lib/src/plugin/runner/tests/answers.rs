@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_for_them() {
+fn protocol_violation_by_plugin_kills_runner_process() {
     for (name, what) in [
         ("send nothing", "the end of its connection"),
         ("send shutdown", "the end of its connection"),
@@ -46,7 +46,7 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
 }
 
 #[test]
-fn a_missing_result_for_what_was_written_is_the_plugins_fault() {
+fn missing_write_result_is_plugin_fault() {
     let mut runner = open(&stage(""));
     let two = ["a", "too few"].map(|name| set(name, api::Value::text("canary")));
     let error = runner.set_many(api::SetManyRequest::new(two.into())).unwrap_err();
@@ -54,7 +54,7 @@ fn a_missing_result_for_what_was_written_is_the_plugins_fault() {
 }
 
 #[test]
-fn reply_that_is_none_is_the_plugins_fault_and_ends_no_process() {
+fn malformed_reply_is_plugin_fault_and_keeps_process() {
     for (name, what) in [
         ("reply truncated", "`answer` ends too early"),
         ("reply extended", "`answer` ends too early"),
@@ -68,7 +68,7 @@ fn reply_that_is_none_is_the_plugins_fault_and_ends_no_process() {
 }
 
 #[test]
-fn an_answer_given_twice_is_found_before_the_next_call() {
+fn duplicate_reply_fails_next_call() {
     let stage = stage("");
     let mut runner = open(&stage);
     runner.remove(&remove("answer twice")).unwrap();
@@ -79,7 +79,7 @@ fn an_answer_given_twice_is_found_before_the_next_call() {
 }
 
 #[test]
-fn answers_outside_the_contracts_limits_are_the_plugins_fault() {
+fn reply_above_plugin_api_limit_is_plugin_fault() {
     for (name, what) in [
         ("page", "`entries` has more than 1000 items"),
         ("cursor", "`next_cursor` has 5000 bytes; the most is 4096"),

@@ -37,7 +37,7 @@ impl OfRoots {
 }
 
 #[test]
-fn the_file_itself_is_what_the_runner_has_of_it() {
+fn runner_keeps_original_plugin_file_after_replacement() {
     let mut of_roots = OfRoots::open();
     let has = |path: &str| format!("/dev/null /dev/null pipe socket {path}");
     let path = of_roots.path.display().to_string();
@@ -52,7 +52,7 @@ fn the_file_itself_is_what_the_runner_has_of_it() {
 }
 
 #[test]
-fn what_has_changed_since_is_not_run_and_not_to_blame() {
+fn changed_plugin_file_is_not_run_and_counts_no_crash() {
     let written = |path: &Path| fs::write(path, "another plugin");
     let given_away = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o664));
     for change in [&written as &dyn Fn(&Path) -> io::Result<()>, &given_away] {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_the_kernel_lacks_is_left_out_unless_a_whole_sandbox_is_demanded() {
+fn missing_kernel_feature_fails_only_full_sandbox() {
     for (without, lack) in [("landlock", MissingFeature::Files), ("filters", MissingFeature::Calls)]
     {
         let Stage { mut setup, .. } = stage("");
@@ -29,7 +29,7 @@ fn what_the_kernel_lacks_is_left_out_unless_a_whole_sandbox_is_demanded() {
 }
 
 #[test]
-fn grants_of_another_plugin_start_no_runner() {
+fn grants_for_other_plugin_start_no_runner() {
     let Stage { mut setup, .. } = stage("");
     setup.granted = Granted::for_tests(&[], [8; 32], SandboxLevel::Full);
     let refused = match Runner::open(setup, request(amply())) {
@@ -40,7 +40,7 @@ fn grants_of_another_plugin_start_no_runner() {
 }
 
 #[test]
-fn this_kernel_leaves_nothing_open_and_trying_it_changes_nothing_here() {
+fn sandbox_probe_finds_no_gap_and_keeps_host_unrestricted() {
     let lacking = lacking().unwrap();
     assert!(!lacking.iter().any(|lack| lack.is_open()), "{lacking:?}");
     assert!(Command::new("/bin/true").status().unwrap().success());

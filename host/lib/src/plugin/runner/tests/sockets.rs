@@ -18,7 +18,7 @@ fn with_socket(dir: &Path) -> (Stage, UnixListener) {
 }
 
 #[test]
-fn without_a_filter_a_plugin_with_a_socket_is_not_started_whatever_the_policy_says() {
+fn plugin_with_socket_grant_is_rejected_without_filter() {
     let dir = tempfile::tempdir().unwrap();
     let (mut stage, _listener) = with_socket(dir.path());
     stage.setup.launch.environment.push((stand_in::KERNEL.to_owned(), "filters".into()));
@@ -41,7 +41,7 @@ fn answering() -> usize {
 }
 
 #[test]
-fn whoever_answers_its_connections_ends_with_the_runner() {
+fn connection_threads_end_with_runner() {
     let dir = tempfile::tempdir().unwrap();
     let (stage, listener) = with_socket(dir.path());
     let path = dir.path().join("socket").display().to_string();

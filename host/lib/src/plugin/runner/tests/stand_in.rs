@@ -21,7 +21,7 @@ pub(super) const KERNEL: &str = "KEYSTEAD_TEST_KERNEL_WITHOUT";
 const ROLE: &str = "KEYSTEAD_TEST_HOST";
 
 fn this_test_only() -> Vec<OsString> {
-    let name = concat!(module_path!(), "::stands_in_when_it_is_started_by_another_test");
+    let name = concat!(module_path!(), "::test_binary_serves_as_runner_or_host");
     let name = name.split_once("::").unwrap().1;
     [name, "--exact", "--nocapture", "--test-threads=1"].map(OsString::from).into()
 }
@@ -45,7 +45,7 @@ pub(super) fn host_at(program: &Path, role: &str) -> Command {
 }
 
 #[test]
-fn stands_in_when_it_is_started_by_another_test() {
+fn test_binary_serves_as_runner_or_host() {
     let socket = rustix::net::sockopt::socket_type(std::io::stdin());
     if socket == Ok(rustix::net::SocketType::SEQPACKET) {
         if let Ok(without) = std::env::var(KERNEL) {

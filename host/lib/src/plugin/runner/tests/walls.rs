@@ -54,7 +54,7 @@ impl Place {
 }
 
 #[test]
-fn nothing_can_be_asked_of_a_name_that_was_not_granted() {
+fn ungranted_path_is_not_found_with_namespaces() {
     let place = Place::new();
     let Some(stage) = required(&place.grants()) else { return };
     let mut runner = open(&stage);
@@ -78,7 +78,7 @@ fn nothing_can_be_asked_of_a_name_that_was_not_granted() {
 }
 
 #[test]
-fn without_landlock_the_root_has_what_is_granted_and_what_every_program_needs() {
+fn root_dir_without_landlock_has_only_granted_and_base_paths() {
     let place = Place::new();
     let Some(mut stage) = required(&place.grants()) else { return };
     stage.setup.launch.environment.push((stand_in::KERNEL.to_owned(), "landlock".into()));
@@ -111,7 +111,7 @@ fn without_landlock_the_root_has_what_is_granted_and_what_every_program_needs() 
 }
 
 #[test]
-fn without_the_filter_nothing_is_mounted_and_no_capability_is_left() {
+fn sandbox_without_filter_denies_mounts_and_capabilities() {
     let place = Place::new();
     let Some(mut stage) = required(&place.grants()) else { return };
     let none = "CapabilitySet(0x0) and CapabilitySet(0x0)";
@@ -125,7 +125,7 @@ fn without_the_filter_nothing_is_mounted_and_no_capability_is_left() {
 }
 
 #[test]
-fn what_is_granted_is_seen_as_it_is_outside() {
+fn granted_path_ownership_matches_host() {
     let place = Place::new();
     let Some(stage) = required(&place.grants()) else { return };
     let mut runner = open(&stage);
@@ -145,7 +145,7 @@ fn what_is_granted_is_seen_as_it_is_outside() {
 }
 
 #[test]
-fn without_namespaces_the_rest_stands() {
+fn sandbox_without_namespaces_denies_ungranted_path() {
     let place = Place::new();
     let mut stage = stage("");
     for (kernel, namespaces) in [

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn twenty_threads_that_install_at_once_lose_nothing() {
+fn concurrent_installs_lose_no_plugin() {
     let machine = machine();
     let sources: Vec<_> = (0..20)
         .map(|n| machine.file(&format!("{n}.so"), &plugin(&format!("p{n}"), "1.0.0", "")))
@@ -25,7 +25,7 @@ fn twenty_threads_that_install_at_once_lose_nothing() {
 }
 
 #[test]
-fn of_twenty_files_for_one_id_one_wins_and_the_others_hear_of_it() {
+fn concurrent_installs_of_same_id_succeed_once() {
     let machine = machine();
     let sources: Vec<_> = (0..20)
         .map(|n| machine.file(&format!("{n}.so"), &plugin("same", &format!("1.0.{n}"), "")))
@@ -50,7 +50,7 @@ fn of_twenty_files_for_one_id_one_wins_and_the_others_hear_of_it() {
 }
 
 #[test]
-fn works_without_a_dir_for_the_user() {
+fn plugin_store_works_without_user_data_dir() {
     let machine = machine();
     machine.package("memory", 0);
     let paths = Paths { user_data: None, ..machine.paths.clone() };
@@ -70,7 +70,7 @@ fn works_without_a_dir_for_the_user() {
 }
 
 #[test]
-fn an_unsafe_data_dir_is_an_error_and_not_passed_over() {
+fn unsafe_data_dir_is_rejected() {
     let machine = machine();
     machine.install("memory");
     let loosen = |path: &Path, mode| {
@@ -87,9 +87,9 @@ fn an_unsafe_data_dir_is_an_error_and_not_passed_over() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root() {
+fn ordinary_user_manages_plugins_under_any_umask_needs_root() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root",
+        "plugin::trust::tests::people::ordinary_user_manages_plugins_under_any_umask_needs_root",
         |_| {},
     ) else {
         return;
@@ -122,9 +122,9 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn another_user_s_data_dir_is_worked_without_needs_root() {
+fn data_dir_of_other_user_is_ignored_needs_root() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::another_user_s_data_dir_is_worked_without_needs_root",
+        "plugin::trust::tests::people::data_dir_of_other_user_is_ignored_needs_root",
         |own| std::fs::create_dir(own.join("root")).unwrap(),
     ) else {
         return;

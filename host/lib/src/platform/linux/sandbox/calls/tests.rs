@@ -13,7 +13,7 @@ fn answered(reach: Reach, call: c_long, arguments: [u64; 6]) -> u32 {
 }
 
 #[test]
-fn no_call_is_in_two_lists() {
+fn syscall_lists_are_disjoint() {
     let lists = [ALLOWED, ALLOWED_HERE, REFUSED, REFUSED_HERE, KILLED];
     let mut all: Vec<_> = lists.into_iter().flatten().collect();
     let count = all.len();
@@ -23,7 +23,7 @@ fn no_call_is_in_two_lists() {
 }
 
 #[test]
-fn what_is_given_reaches_no_further_than_it_says() {
+fn socket_calls_follow_network_and_bus_grants() {
     let nothing = Reach::default();
     let network = Reach { network: true, ..nothing };
     let bus = Reach { bus: true, ..nothing };
@@ -66,7 +66,7 @@ fn what_is_given_reaches_no_further_than_it_says() {
 }
 
 #[test]
-fn with_sockets_the_host_answers_each_connection_and_what_makes_a_unix_socket() {
+fn socket_grant_sends_connect_and_unix_socket_to_host() {
     let ask = libc::SECCOMP_RET_USER_NOTIF;
     let sockets = Reach { sockets: true, ..Reach::default() };
     let both = Reach { network: true, ..sockets };
@@ -89,7 +89,7 @@ fn with_sockets_the_host_answers_each_connection_and_what_makes_a_unix_socket() 
 }
 
 #[test]
-fn a_process_signals_and_sees_itself_alone() {
+fn process_calls_are_limited_to_own_process() {
     let allows =
         |call, arguments| answered(Reach::default(), call, arguments) == libc::SECCOMP_RET_ALLOW;
     for (call, itself, other) in [
@@ -131,7 +131,7 @@ fn is_allowed(reach: Reach, call: c_long, arguments: [u64; 6]) -> bool {
 const ALL: Reach = Reach { network: true, bus: true, sockets: false, libraries: true };
 
 #[test]
-fn processor_time_of_others_is_not_told() {
+fn cpu_clock_of_other_process_is_denied() {
     // As `clock_getcpuclockid` and `pthread_getcpuclockid` make them.
     let of_process = |pid: u32| u64::from(!pid << 3 | 2);
     let of_thread = |thread: u32| u64::from(!thread << 3 | 6);
@@ -149,7 +149,7 @@ fn processor_time_of_others_is_not_told() {
 }
 
 #[test]
-fn nothing_of_a_file_but_its_content_can_be_changed_whatever_is_granted() {
+fn file_metadata_changes_are_denied_with_all_grants() {
     for call in [
         libc::SYS_fsetxattr,
         libc::SYS_setxattr,
@@ -182,7 +182,7 @@ fn nothing_of_a_file_but_its_content_can_be_changed_whatever_is_granted() {
 }
 
 #[test]
-fn what_is_made_has_a_plain_mode() {
+fn created_file_cannot_have_special_mode_bits() {
     let (create, nameless) = (libc::O_CREAT as u64 | 1, libc::O_TMPFILE as u64 | 1);
     let dir = libc::O_DIRECTORY as u64;
     for special in [0o4755, 0o2755, 0o1777, 0o6000, 0o7777] {
@@ -213,7 +213,7 @@ fn what_is_made_has_a_plain_mode() {
 }
 
 #[test]
-fn a_thread_has_all_in_common_with_the_others() {
+fn clone_without_shared_thread_flags_is_denied() {
     let thread = 0x3d_0f00u64;
     let clone = |flags: u64| is_allowed(ALL, libc::SYS_clone, [flags, 1, 0, 0, 0, 0]);
     // As glibc, musl and Go make them.
@@ -241,7 +241,7 @@ fn a_thread_has_all_in_common_with_the_others() {
 }
 
 #[test]
-fn a_process_sends_itself_neither_sigkill_nor_what_stops_it() {
+fn sigkill_and_stop_signals_to_self_are_denied() {
     for signal in 0..=64 {
         let allowed = !matches!(signal, 9 | 19..=22);
         let kill = is_allowed(ALL, libc::SYS_kill, [77, signal, 0, 0, 0, 0]);
@@ -262,7 +262,7 @@ fn a_process_sends_itself_neither_sigkill_nor_what_stops_it() {
 }
 
 #[test]
-fn memory_is_nothing_that_others_notice() {
+fn memory_calls_visible_to_other_processes_are_denied() {
     let advice = |advice| is_allowed(ALL, libc::SYS_madvise, [0, 4096, advice, 0, 0, 0]);
     // Removal, merging, poison, paging out, collapsing.
     for refused in [5, 6, 7, 9, 12, 13, 20, 21, 25, 100, 101, 1 << 32 | 12] {
@@ -283,7 +283,7 @@ fn memory_is_nothing_that_others_notice() {
 }
 
 #[test]
-fn options_of_sockets_are_those_of_clients() {
+fn socket_options_are_limited_to_client_options() {
     let program = filter(ALL, 77);
     let set = |level: i32, option: i32| {
         let arguments = [3, level as u64, option as u64, 0, 4, 0];
@@ -326,7 +326,7 @@ fn options_of_sockets_are_those_of_clients() {
 }
 
 #[test]
-fn descriptors_are_sent_by_nobody_without_connections() {
+fn sendmsg_without_connection_grant_is_denied() {
     let message = [3, 1, 0, 0, 0, 0];
     let nothing = Reach::default();
     assert!(!is_allowed(nothing, libc::SYS_sendmsg, message));
@@ -337,14 +337,14 @@ fn descriptors_are_sent_by_nobody_without_connections() {
 }
 
 #[test]
-fn the_filter_stays_small() {
+fn seccomp_filter_has_fewer_than_700_instructions() {
     // The kernel looks through it once for each number that a call could have.
     let longest = filter(ALL, 77).len();
     assert!(longest < 700, "{longest} instructions");
 }
 
 #[test]
-fn a_file_is_opened_to_be_read_or_written_and_cut_short_only_to_be_written() {
+fn read_only_open_with_truncate_is_denied() {
     let allows = |flags: i32| {
         let arguments = [0, 1, flags as u64 | 1 << 40, 0, 0, 0];
         let answer = answered(Reach::default(), libc::SYS_openat, arguments);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn dynamic_entries_that_ask_for_more_are_refused() {
+fn dynamic_entry_requesting_loader_features_is_rejected() {
     for (tag, name) in [
         (0x7fff_fffd, "DT_AUXILIARY"),
         (0x7fff_ffff, "DT_FILTER"),
@@ -70,7 +70,7 @@ fn set_flags(file: &mut File, tag: u64, flags: u64) {
 }
 
 #[test]
-fn dynamic_entry_that_is_there_twice_is_refused() {
+fn duplicate_dynamic_entry_is_rejected() {
     for at in RICH.entries() {
         let tag = RICH.tag(at);
         if tag <= 1 {
@@ -83,7 +83,7 @@ fn dynamic_entry_that_is_there_twice_is_refused() {
 }
 
 #[test]
-fn every_needed_library_before_the_end_is_read_and_none_behind_it() {
+fn needed_libraries_are_read_up_to_table_end() {
     let mut file = RICH.clone();
     let name = file.value(1);
     file.add_entry(1, name);
@@ -96,7 +96,7 @@ fn every_needed_library_before_the_end_is_read_and_none_behind_it() {
 }
 
 #[test]
-fn dynamic_entries_that_glibc_believes_are_checked() {
+fn dynamic_entries_trusted_by_glibc_are_checked() {
     let entry = |file: &mut File, tag: u64, other: u64| {
         let at = file.entry(tag);
         file.set(at, (0, 8), other);

@@ -201,7 +201,7 @@ fn compare(seed: u64, count: usize) -> (usize, usize) {
 }
 
 #[test]
-fn accepted_file_is_loaded_as_it_was_inspected() {
+fn accepted_file_loads_in_glibc_as_inspected() {
     let (accepted, loaded) = compare(0x9e37_79b9_7f4a_7c15, FILES);
     assert!(accepted > FILES / 20 && loaded > FILES / 40, "{accepted} accepted, {loaded} loaded");
 }

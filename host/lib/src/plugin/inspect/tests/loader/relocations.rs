@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn relocation_of_what_was_inspected_is_refused() {
+fn relocation_of_inspected_data_is_rejected() {
     // The last of the first list, which is for the address of `elsewhere` or of a function.
     let one = |file: &File| file.place(file.value(7)) + file.value(8) as usize - 24;
     let to = |file: &mut File, address: u64| {
@@ -135,7 +135,7 @@ fn relocation_of_what_was_inspected_is_refused() {
 }
 
 #[test]
-fn packed_relocations_are_followed() {
+fn packed_relocations_are_checked() {
     let base = |file: &mut File, words: &[u64]| {
         let place = spare(file);
         for (index, word) in words.iter().enumerate() {
@@ -253,7 +253,7 @@ fn packed_relocations_are_followed() {
 }
 
 #[test]
-fn functions_that_relocations_run_count_as_constructors() {
+fn ifunc_relocations_count_as_constructors() {
     let code = "static int first(void) { return 1; }\n\
                 static int (*choose(void))(void) { return first; }\n\
                 int chosen(void) __attribute__((ifunc(\"choose\")));\n\

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn segments_that_are_not_mapped_as_they_are_read_are_refused() {
+fn segment_mapped_differently_than_read_is_rejected() {
     let overlap = "bad: the ELF segments overlap or are out of order";
     let page = "as: two ELF segments share a page of 4096 bytes";
     let align = "as: an ELF segment is not aligned to pages of 4096 bytes";
@@ -86,7 +86,7 @@ fn segments_that_are_not_mapped_as_they_are_read_are_refused() {
 }
 
 #[test]
-fn other_segments_with_two_readings_are_refused() {
+fn ambiguous_non_load_segment_is_rejected() {
     let headers = "as: the ELF program headers are not in memory what they are in the file";
     let relro = "bad: the ELF data that is read-only later is not its data";
     let tls = "bad: the ELF thread-local data has an impossible size";

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn entry_symbol_that_glibc_would_not_find_is_refused() {
+fn entry_symbol_invisible_to_glibc_is_rejected() {
     let missing = format!("E05.no-entry: the library does not export `{RUST}`");
     let hash = format!("as: an ELF hash table does not lead to `{RUST}`");
     let symbol = |file: &File| file.symbol(RUST);
@@ -132,7 +132,7 @@ fn chain(file: &File, name: &str) -> usize {
 }
 
 #[test]
-fn versions_that_are_counted_otherwise_than_linked_are_refused() {
+fn symbol_version_count_mismatch_is_rejected() {
     let counts = "as: there are more or fewer ELF versions than their count says";
     let broken = "bad: the ELF version needs";
     let need = |file: &File| file.place(file.value(DT_VERNEED));
