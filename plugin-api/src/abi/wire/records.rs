@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{record, MAX_ITEMS, MAX_PART_BYTES, MUST_BE_KNOWN};
+use super::{record, MAX_ITEMS, MUST_BE_KNOWN};
 use crate::challenge::{Challenge, Prompt};
 use crate::error::{Error, ErrorKind, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
@@ -192,18 +192,13 @@ macro_rules! keystead_records {
             variables + variable_count: Variables = environment,
         };
     ExecOutput { 1 status, 2 output <= MAX_VALUE_BYTES, 3 errors <= MAX_EXEC_ERRORS_BYTES };
-    ReadFileRequest { 1 path <= MAX_PART_BYTES, 2 deadline },
+    ReadFileRequest { 1 path, 2 deadline },
         c told keystead_read_file_request [32, "a request of read_file"] {
             deadline_millis: u64 = deadline, path: Bytes,
         };
     FileRead { 1 file };
     FileContent { 1 content <= MAX_FILE_BYTES, 2 version };
-    ReplaceFileRequest {
-        1 path <= MAX_PART_BYTES,
-        2 expected,
-        3 content <= MAX_FILE_BYTES,
-        4 deadline,
-    },
+    ReplaceFileRequest { 1 path, 2 expected, 3 content <= MAX_FILE_BYTES, 4 deadline },
         c told keystead_replace_file_request [64, "a request of replace_file"] {
             deadline_millis: u64 = deadline, path: Bytes, expected: Bytes | EXPECTED,
             content: Bytes,

@@ -5,7 +5,7 @@
 use std::ffi::c_void;
 
 use keystead_plugin_api as api;
-use keystead_plugin_api::abi::wire::{MAX_LINE_BYTES, MAX_PART_BYTES};
+use keystead_plugin_api::abi::wire::MAX_LINE_BYTES;
 use keystead_plugin_api::{
     MAX_EXEC_ARGUMENT_BYTES, MAX_FILE_BYTES, MAX_MESSAGE_BYTES, MAX_VALUE_BYTES, Result,
 };
