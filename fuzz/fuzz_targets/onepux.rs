@@ -4,7 +4,7 @@
 #![no_main]
 
 mod change;
-#[path = "../../host/exchange/src/onepux/packed.rs"]
+#[path = "../../host/exchange/src/packed.rs"]
 mod packed;
 mod rows;
 
