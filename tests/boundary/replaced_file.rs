@@ -238,7 +238,7 @@ fn c_plugin_replacing_changed_file_gets_conflict() {
         assert!(told.contains(", and has 9 bytes of ") && told.ends_with('!'), "{told}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
         let told = does("swap", ";;");
-        assert!(told.contains("a file's content has 16777217 bytes"), "{told}");
+        assert!(told.contains("`content` has 16777217 bytes"), "{told}");
         for (what, more) in [("file", "/../file"), ("file", "x"), ("put", "x;;new")] {
             assert!(does(what, more).ends_with("is not granted"), "{}", does(what, more));
         }
