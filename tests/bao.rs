@@ -1,5 +1,5 @@
-//! OpenBao for tests: the real server, on a free port of this machine, until the test process
-//! ends; and its own client, the foreign one of our tests.
+//! OpenBao for tests: the real server, on a free port of this machine, until the test process ends.
+//! Its own client stands for other programs.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// What everything may be done with, in every server here.
+/// Root token of every server here.
 pub(crate) const ROOT: &str = "canary-root-5d1f";
 
-/// A server.
+/// A running OpenBao server.
 pub(crate) struct Bao {
-    /// Where it listens, without TLS: host and port.
+    /// Address without TLS: host and port.
     pub(crate) at: String,
     /// The shell that ends the server when its standard input ends.
     shell: Child,
@@ -43,7 +43,7 @@ impl Bao {
 
     /// Starts a server, and waits until it answers.
     pub(crate) fn start(at: String, words: &[&str]) -> Self {
-        // Whoever starts a server may be killed: what ends it is the end of a pipe.
+        // The process that starts a server may be killed: the end of a pipe then ends the server.
         let shell = Command::new("/bin/sh")
             .args(["-c", "\"$@\" & read -r _; kill $!; wait $!", "sh"])
             .arg(program())
@@ -67,7 +67,7 @@ impl Bao {
         Self::start(at, &["server", &format!("-config={}", file.display())])
     }
 
-    /// Makes a new server's keys, and returns the one that unseals it and the root token.
+    /// Makes a new server's keys. Returns the unseal key and the root token.
     pub(crate) fn init(&self) -> (String, String) {
         let shares = json!({ "secret_shares": 1, "secret_threshold": 1 });
         let (status, answer) = self.ask("PUT", "sys/init", None, &shares);
@@ -76,7 +76,7 @@ impl Bao {
         (text(&answer["keys"][0]), text(&answer["root_token"]))
     }
 
-    /// Unseals the server, and waits until it is so.
+    /// Unseals the server, and waits until the server is unsealed.
     pub(crate) fn unseal(&self, key: &str) {
         eventually("the unsealed server", || {
             let (_, answer) = self.ask("PUT", "sys/unseal", None, &json!({ "key": key }));
@@ -84,17 +84,17 @@ impl Bao {
         });
     }
 
-    /// Returns the address as a registration has it.
+    /// Returns the address as written in a registration.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.at)
     }
 
-    /// Asks as root, and returns status and answer.
+    /// Sends a request as root, and returns status and reply.
     pub(crate) fn root(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         self.ask(method, path, Some(ROOT), body)
     }
 
-    /// Asks as root for what must be done.
+    /// Sends a request as root that must succeed.
     #[track_caller]
     pub(crate) fn must(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.root(method, path, body);
@@ -102,7 +102,7 @@ impl Bao {
         answer
     }
 
-    /// Asks with this token.
+    /// Sends a request with this token.
     pub(crate) fn ask(
         &self,
         method: &str,
@@ -124,7 +124,7 @@ impl Bao {
     ) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(&self.at)?;
         let token = token.map(|token| format!("X-Vault-Token: {token}\r\n")).unwrap_or_default();
-        // Of HTTP 1.0, whose replies end with the connection.
+        // HTTP 1.0: a reply ends with its connection.
         let head = format!(
             "{method} /v1/{path} HTTP/1.0\r\nHost: {}\r\n{token}Content-Length: {}\r\n\r\n",
             self.at,
@@ -187,7 +187,7 @@ impl Drop for Bao {
     }
 }
 
-/// Returns the program.
+/// Returns the path of the server program.
 pub(crate) fn program() -> PathBuf {
     let named = std::env::var_os("KEYSTEAD_TEST_BAO");
     let named = named.expect("`KEYSTEAD_TEST_BAO` names no `bao`: `cargo xtask test` provides it");
@@ -195,13 +195,13 @@ pub(crate) fn program() -> PathBuf {
     named.into()
 }
 
-/// Returns a host and port that were free a moment ago, and that this process gives out once.
-/// The system gives out none of these by itself, to a client for example.
+/// Returns a host and port that were free a moment ago. This process returns each port only once.
+/// The system itself assigns none of these, for example to a client.
 pub(crate) fn free() -> String {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // Processes that run at once begin in different places.
+    // Processes that run at once start at different numbers.
     let begin = std::process::id() as usize * 97;
     loop {
         let at = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % usize::from(COUNT);
@@ -212,13 +212,13 @@ pub(crate) fn free() -> String {
     }
 }
 
-/// Returns a name that nothing else in this process has.
+/// Returns a name that is unique in this process.
 pub(crate) fn unique(start: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("{start}{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Waits for something, at most a minute.
+/// Waits until a condition is true, at most a minute.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);

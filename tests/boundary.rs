@@ -1,4 +1,4 @@
-//! What plugins do wrong, and what is left of it on the host's side.
+//! Plugins that misbehave, and the effects on the host's side.
 
 mod build;
 mod c_abi;

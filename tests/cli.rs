@@ -1,4 +1,4 @@
-//! The command as a user meets it: whole outputs, exit codes, prompts.
+//! The command as a user sees it: whole outputs, exit codes, prompts.
 
 mod action_grants;
 mod agent;

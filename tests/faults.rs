@@ -1,4 +1,4 @@
-//! Bad input through the command, with all that a user sees of it.
+//! Bad input through the command, with the user's whole output.
 
 mod people;
 mod plugin_file;
@@ -16,18 +16,18 @@ use std::process::Command;
 
 use crate::cli::sandbox::Sandbox;
 
-/// A user without rights, whom a test as root becomes.
+/// An ordinary user; tests that run as root switch to this user.
 const NOBODY: u32 = 65_534;
 
-/// Somebody else, whoever runs the test.
+/// A user id other than the one that runs the test.
 const STRANGER: u32 = 12_345;
 
-/// Runs one command after the other and returns what a terminal would show.
+/// Runs commands one after another and returns the terminal output.
 fn session(sandbox: &Sandbox, lines: &[&str]) -> String {
     session_as(sandbox, lines, |_| {})
 }
 
-/// Runs commands that are changed before they start.
+/// Runs commands, and changes each before its start.
 fn session_as(sandbox: &Sandbox, lines: &[&str], change: impl Fn(&mut Command)) -> String {
     let mut told = String::new();
     for line in lines {
@@ -38,21 +38,21 @@ fn session_as(sandbox: &Sandbox, lines: &[&str], change: impl Fn(&mut Command)) 
     told
 }
 
-/// Makes the command an ordinary user's: the same as who runs the test, if that is one.
+/// Runs the command as an ordinary user: the current user, unless that is root.
 fn ordinary(command: &mut Command) {
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
 }
 
-/// Gives a directory and all in it to the ordinary user.
+/// Gives a directory and its contents to the ordinary user.
 fn give_to_ordinary(path: &Path) {
     if is_root() {
         give(path, NOBODY);
     }
 }
 
-/// Gives a directory and all in it to somebody.
+/// Gives a directory and its contents to this user.
 fn give(path: &Path, owner: u32) {
     lchown(path, Some(owner), Some(owner)).unwrap();
     if path.is_dir() && !path.is_symlink() {

@@ -1,4 +1,4 @@
-//! The plugin `files` over what other programs really make: secrets that Podman mounts into a
+//! The plugin `files` with real data of other programs: secrets that Podman mounts into a
 //! container, and credentials of systemd.
 
 mod podman;
@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Returns a program that the test run provides.
+/// Returns the program that the test run provides in this variable.
 pub(crate) fn tool(variable: &str) -> OsString {
     std::env::var_os(variable)
         .unwrap_or_else(|| panic!("{variable} is not set; `cargo xtask test` sets it"))
@@ -19,7 +19,7 @@ pub(crate) fn tool(variable: &str) -> OsString {
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    // One that takes no input may be gone before it is written.
+    // A command that reads no input may end before this write.
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input);
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -34,7 +34,7 @@ pub(crate) fn answer(command: &mut Command, input: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// Returns a command of Keystead in a home of its own.
+/// Returns a Keystead command with its own home.
 fn keystead(home: &Path, words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
     command.args(words.split_whitespace()).env_clear().env("HOME", home).current_dir(home);

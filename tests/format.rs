@@ -1,6 +1,6 @@
-//! The local vault's file is what docs/reference/store-format.md says: a reader that was written from that
-//! page, in another language and with another library of cryptography, reads what the plugin
-//! writes, and what it wrote in its first version.
+//! The local vault's file matches docs/reference/store-format.md. A reader follows that page in
+//! another language and with another cryptography library. It reads the files of the plugin and of
+//! the plugin's first version.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ fn golden(file: &str) -> PathBuf {
     repository().join("plugins/store/tests/golden/v1").join(file)
 }
 
-/// Runs the reader on a vault's directory, with what opens it on its standard input.
+/// Runs the reader on a vault's directory, with the key material on its standard input.
 fn run(dir: &Path, opener: &str, given: &[u8]) -> Output {
     let python = std::env::var_os("KEYSTEAD_TEST_PYTHON")
         .expect("KEYSTEAD_TEST_PYTHON names a Python that has PyNaCl; `cargo xtask test` sets it");
@@ -35,7 +35,7 @@ fn run(dir: &Path, opener: &str, given: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Returns what the reader finds, by name.
+/// Returns the reader's secrets, by name.
 #[track_caller]
 fn read(dir: &Path, opener: &str, given: &[u8]) -> BTreeMap<String, Value> {
     let output = run(dir, opener, given);
@@ -48,7 +48,7 @@ fn by_name(lines: &str) -> BTreeMap<String, Value> {
     lines.map(|secret| (secret["name"].as_str().unwrap().to_owned(), secret)).collect()
 }
 
-/// Returns a sandbox with the plugin, and the words that register a vault in `here/vault`.
+/// Returns a sandbox with the plugin, and the path `here/vault`.
 fn sandbox() -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::empty();
     sandbox.run("plugin install --yes", &[store().to_str().unwrap()]).succeeds();
@@ -56,7 +56,7 @@ fn sandbox() -> (Sandbox, PathBuf) {
     (sandbox, dir)
 }
 
-/// Puts the golden vault into a directory.
+/// Copies the golden vault to a directory.
 fn unpack(dir: &Path) {
     fs::create_dir(dir).unwrap();
     fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).unwrap();
@@ -65,7 +65,7 @@ fn unpack(dir: &Path) {
     fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
 }
 
-/// Returns what the command finds, by name and in the reader's form.
+/// Returns the command's secrets, by name and in the reader's format.
 fn told(sandbox: &Sandbox) -> BTreeMap<String, Value> {
     let listed = sandbox.run("list --json", &[]);
     let mut told = BTreeMap::new();
@@ -95,7 +95,7 @@ fn independent_reader_needs_pynacl_reads_golden_file_by_slots() {
         let given = fs::read(golden(file)).unwrap();
         assert_eq!(read(&dir, opener, &given), expected, "{opener}");
     }
-    // The command says the same of it.
+    // The command returns the same secrets.
     fs::copy(golden("golden.key"), sandbox.here("golden.key")).unwrap();
     fs::set_permissions(sandbox.here("golden.key"), PermissionsExt::from_mode(0o600)).unwrap();
     let register = "vault register golden --plugin store --param path=vault \
@@ -121,7 +121,7 @@ fn independent_reader_needs_pynacl_reads_new_file() {
     sandbox.feed(CANARY, "set \u{130}login --user b\u{f6}b --stdin").succeeds();
     let map = format!("{{\"a\":\"{CANARY}\",\"deeper\":{{\"b\":\"c\"}}}}");
     sandbox.feed(map, "set map --kind map --stdin").succeeds();
-    // One is overwritten under another form of its name, one removed.
+    // The test overwrites a secret under another form of its name, and removes another.
     sandbox.feed(CANARY, "set CAFE\u{301} --stdin").succeeds();
     sandbox.feed(format!("{CANARY} again"), "set caf\u{e9} --stdin").succeeds();
     sandbox.feed(CANARY, "set gone --stdin").succeeds();
@@ -133,7 +133,7 @@ fn independent_reader_needs_pynacl_reads_new_file() {
     let pass = fs::read(sandbox.here("pass.given")).unwrap();
     assert_eq!(read(&dir, "password", &pass), told);
 
-    // Each way in that is added, once it is.
+    // The reader accepts each new key slot.
     sandbox.run("vault do safe add-key-file --param file=new.given", &[]).succeeds();
     let key = fs::read(sandbox.here("new.given")).unwrap();
     assert_eq!(read(&dir, "key-file", &key), told);
@@ -141,7 +141,7 @@ fn independent_reader_needs_pynacl_reads_new_file() {
     assert_eq!(read(&dir, "recovery-code", added.succeeds()), told);
     assert!(!run(&dir, "password", b"wrong").status.success());
 
-    // The reader is no rubber stamp: what is missing is noticed.
+    // The reader does not accept every file: it detects a missing secret.
     let python = std::env::var_os("KEYSTEAD_TEST_PYTHON").unwrap();
     let script = "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]); \
                   file.execute('DELETE FROM secret WHERE place = (SELECT max(place) FROM secret)'); \

@@ -1,4 +1,4 @@
-//! The library without the command: what a program gets that embeds the host.
+//! The library without the command, as a program that embeds the host uses it.
 
 mod callers;
 mod calls;
@@ -38,12 +38,12 @@ use crate::scene::Scene;
 
 const PLACEMENTS: [Placement; 2] = [Placement::Isolated, Placement::InProcess];
 
-/// Where cargo puts what is built beside these tests.
+/// Returns cargo's target directory for these tests.
 pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
 }
 
-/// Builds something of this workspace, as it is built for these tests.
+/// Builds a part of this workspace, with the same settings as these tests.
 pub(crate) fn build(arguments: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked"]).args(arguments).current_dir(repository());
@@ -65,7 +65,7 @@ fn secret(name: &str) -> SecretName {
     SecretName::parse(name).unwrap()
 }
 
-/// Returns the host's options over a scene's directories.
+/// Returns the host's options with the directories of a scene.
 fn options(scene: &Scene) -> Options {
     let root = scene.path();
     let paths = Paths {
@@ -77,7 +77,7 @@ fn options(scene: &Scene) -> Options {
     Options::new(paths, root.join("keystead"))
 }
 
-/// Returns a registration of the plugin `memory`; relative paths are the scene's.
+/// Returns a registration of the plugin `memory`; relative paths start at the scene's directory.
 fn registration(
     scene: &Scene,
     name: &str,
@@ -85,7 +85,7 @@ fn registration(
     unlock: &[(&str, &str)],
 ) -> NewRegistration {
     let mut new = NewRegistration::new(vault(name), "memory", scene.path().to_path_buf());
-    // Apart from Keystead's own directories, where no plugin may write.
+    // Outside of Keystead's own directories, where no plugin may write.
     let owned = |(key, text): &(&str, &str)| match *key {
         "file" => ("file".to_owned(), format!("here/{text}")),
         key => (key.to_owned(), (*text).to_owned()),
@@ -100,7 +100,7 @@ fn register(host: &Host, new: NewRegistration) -> VaultName {
     host.register(host.plan_registration(new).unwrap()).unwrap().name
 }
 
-/// Registers a vault that keeps its secrets in a file of its name.
+/// Registers a vault that stores its secrets in a file of the same name.
 fn filed(scene: &Scene, name: &str, placement: Placement) -> VaultName {
     let mut new = registration(scene, name, &[("file", name)], &[]);
     new.placement = Some(placement);
@@ -146,14 +146,14 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Writes a registration as somebody with an editor does.
+/// Writes a registration as a user with an editor does.
 fn write_registration(scene: &Scene, name: &str, text: &str) {
     let dir = scene.path().join("config/vaults");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
     write(&dir.join(format!("{name}.toml")), &format!("schema = 1\n{text}"));
 }
 
-/// Writes a file that nobody else may read or write.
+/// Writes a file that only its owner may read and write.
 fn write(path: &Path, text: &str) {
     let _ = fs::remove_file(path);
     let mut file = fs::OpenOptions::new();
@@ -161,13 +161,13 @@ fn write(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-/// Returns every file below a directory with the hash of its bytes.
+/// Returns every file below a directory with its hash, except the verdict cache.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Digest> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.ends_with("verdicts") {
-            // A cache: what is written to it depends on how busy the machine is.
+            // A cache: its files depend on how busy the machine is.
         } else if path.is_dir() {
             found.insert(path.clone(), Digest::of(b""));
             found.extend(files(&path));
@@ -178,7 +178,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Digest> {
     found
 }
 
-/// Returns a registration that takes the place of the one of its name.
+/// Returns a registration that replaces the existing one of this name.
 fn replacing(mut new: NewRegistration) -> NewRegistration {
     new.replace = Replace::Whole;
     new

@@ -1,8 +1,8 @@
-//! A test file that nobody lists is never run: this is the test that says so.
+//! Checks that every test file is listed as a module; an unlisted file never runs.
 
 use std::path::Path;
 
-/// Directories that are no part of this binary: workspaces of their own, and files for tests.
+/// Directories outside of this binary: separate workspaces, and files for tests.
 const OTHERS: [&str; 2] = ["plugins", "fixtures"];
 
 fn check(dir: &Path, parent: &Path, missing: &mut Vec<String>) {
@@ -31,7 +31,7 @@ fn every_test_file_is_listed() {
     assert!(missing.is_empty(), "not listed: {missing:?}");
 }
 
-/// Returns the Rust files below a directory, one behind the other.
+/// Collects the text of the Rust files below a directory.
 fn sources(dir: &Path, all: &mut String) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! What needs a built plugin or the built command: the one integration binary.
+//! The one integration test binary, for tests that need a built plugin or the built command.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 #[allow(dead_code, reason = "shared with the tests of the plugin, which need other parts")]

@@ -1,4 +1,4 @@
-//! The script of docs/guides/scripting.md, unchanged, over every kind of vault that can be written to.
+//! The script of docs/guides/scripting.md, unchanged, with every kind of writable vault.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,8 +10,8 @@ use crate::bao::{self, Bao};
 use crate::cli::sandbox;
 use crate::plugin_files::repository;
 
-/// Makes a test for each vault: the plugin, and what a registration says of it. A vault with a
-/// server starts it in its line and returns what keeps it running beside the words.
+/// Defines a test for each vault from the plugin and the words of its registration. A vault with a
+/// server starts the server in its line, and returns a guard that keeps it running.
 macro_rules! vaults {
     ($($(#[$ignored:meta])? $name:ident: $plugin:literal, $register:expr;)+) => { $(
         #[test]
@@ -43,7 +43,7 @@ vaults! {
     };
 }
 
-/// Returns the script as the page shows it being typed.
+/// Returns the script as typed on the page.
 fn script() -> String {
     let page = fs::read_to_string(repository().join("docs/guides/scripting.md")).unwrap();
     let (_, rest) = page.split_once("$ cat >rotate.sh <<'END'\n").unwrap();
@@ -63,12 +63,12 @@ fn command(home: &Path, program: &str, words: &str) -> Command {
     command
 }
 
-/// Runs a command with this on its standard input, and returns all that it said.
+/// Runs a command with this on its standard input, and returns its whole output.
 #[track_caller]
 fn run(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // One that takes no input may be gone before it is written.
+    // A command that reads no input may end before this write.
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
@@ -76,7 +76,7 @@ fn run(mut command: Command, input: &str) -> String {
     format!("{}{told}", String::from_utf8(output.stdout).unwrap())
 }
 
-/// Registers a vault and turns its token twice.
+/// Registers a vault and rotates its token twice.
 #[track_caller]
 fn rotates(home: &Path, plugin: &str, words: &str) {
     fs::create_dir(home.join("bin")).unwrap();

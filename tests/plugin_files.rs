@@ -1,5 +1,4 @@
-//! Builds the plugins under `tests/plugins`, once for each run of the tests and only what
-//! is asked for, and says where they are.
+//! Builds the plugins under `tests/plugins` once for each test run, and returns their paths.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -8,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Where everything that is built here goes: one directory, so that what the plugins share is
-/// built once.
+/// Returns the target directory of all these builds. The plugins share one, so that common
+/// dependencies build once.
 pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("plugins")
 }
 
-/// Where the plugin `constructor-marks` leaves its mark.
+/// Returns the path where the plugin `constructor-marks` leaves its mark.
 pub(crate) fn mark() -> PathBuf {
     target().join("mark")
 }
@@ -27,12 +26,12 @@ fn plugins() -> PathBuf {
     repository().join("tests/plugins")
 }
 
-/// Returns a cargo that nothing of this build leaks into.
+/// Returns a cargo command without the environment of this build.
 pub(crate) fn cargo(dir: &Path) -> Command {
     cargo_of(env!("CARGO").as_ref(), dir)
 }
 
-/// Returns this other cargo, likewise.
+/// Returns the same for another cargo.
 pub(crate) fn cargo_of(program: &OsStr, dir: &Path) -> Command {
     let mut cargo = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -68,7 +67,7 @@ fn library(dir: &Path, name: &str) -> PathBuf {
 pub(crate) fn plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        // What is built in two ways is built apart.
+        // Packages that need two builds have separate ones.
         let apart = ["--exclude", "skew", "--exclude", "skew-host"];
         succeed(cargo(&plugins()).args(["build", "--locked", "--workspace"]).args(apart));
     });
@@ -77,7 +76,7 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     file
 }
 
-/// Returns the file of the plugin `ledger`, which is of no workspace and has its own lock.
+/// Returns the file of the plugin `ledger`, which has its own lock and is in no workspace.
 pub(crate) fn ledger() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -86,13 +85,13 @@ pub(crate) fn ledger() -> PathBuf {
     library(&target().join("debug"), "ledger")
 }
 
-/// Returns plugin-api as its package has it, which is what an author gets.
+/// Returns plugin-api as packaged, which is what an author gets.
 pub(crate) fn packaged_api() -> &'static Path {
     static PACKAGED: OnceLock<PathBuf> = OnceLock::new();
     PACKAGED.get_or_init(|| {
         let api = repository().join("plugin-api");
         let mut package = cargo(&api);
-        // Built by those who use it: where it is, and with its own manifest.
+        // Users of the package build it where it is, with its own manifest.
         succeed(package.args(["package", "--locked", "--no-verify", "--allow-dirty", "--quiet"]));
         let name = format!("keystead-plugin-api-{}", keystead::api::manifest::API_VERSION);
         let dir = target().join("package");
@@ -105,7 +104,7 @@ pub(crate) fn packaged_api() -> &'static Path {
     })
 }
 
-/// Which contract something is built with.
+/// Version of the contract for a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contract {
     Today,
@@ -116,7 +115,7 @@ impl Contract {
     pub(crate) const ALL: [Self; 2] = [Self::Today, Self::Next];
 }
 
-/// How something is built.
+/// Cargo profile of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Debug,
@@ -126,7 +125,7 @@ pub(crate) enum Profile {
 impl Profile {
     pub(crate) const ALL: [Self; 2] = [Self::Debug, Self::Release];
 
-    /// Returns the directory where cargo puts it.
+    /// Returns the name of cargo's output directory for this profile.
     fn dir(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -140,7 +139,7 @@ pub(crate) fn skewed(contract: Contract) -> (PathBuf, PathBuf) {
     skewed_in(contract, Profile::Debug)
 }
 
-/// Returns the same, built in this way.
+/// Returns the same, built with this profile.
 pub(crate) fn skewed_in(contract: Contract, profile: Profile) -> (PathBuf, PathBuf) {
     static DEBUG: OnceLock<()> = OnceLock::new();
     static RELEASE: OnceLock<()> = OnceLock::new();
@@ -174,7 +173,7 @@ pub(crate) fn skewed_in(contract: Contract, profile: Profile) -> (PathBuf, PathB
     (library(&dir, "skew"), dir.join("skew-host"))
 }
 
-/// Builds one package and keeps its file: what is built next in another way has its name.
+/// Builds one package and keeps its file: the next build writes to the same path.
 fn build_and_keep(build: &mut Command, package: &str, profile: Profile, dir: &Path) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,10 +189,10 @@ fn build_and_keep(build: &mut Command, package: &str, profile: Profile, dir: &Pa
     fs::rename(&new, &kept).unwrap();
 }
 
-/// One change to a copy of plugin-api: in this file, this text becomes that.
+/// A change to a copy of plugin-api: file, old text, new text.
 pub(crate) type Patch = (&'static str, &'static str, &'static str);
 
-/// Returns the file of this plugin, built against a copy of plugin-api that was changed.
+/// Returns the file of this plugin, built against a changed copy of plugin-api.
 pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[&str]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,8 +219,8 @@ pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[
     file
 }
 
-/// Returns the file of this plugin without the contract's own check of names: the host has
-/// one as well.
+/// Returns the file of this plugin without the contract's own check of names. The host has its own
+/// check.
 pub(crate) fn unchecked(plugin: &str) -> PathBuf {
     let check = "    pub(crate) fn check(text: &str) -> Result<()> {\n";
     let none = "    pub(crate) fn check(text: &str) -> Result<()> {\n        return Ok(());\n        \
@@ -229,7 +228,7 @@ pub(crate) fn unchecked(plugin: &str) -> PathBuf {
     patched(plugin, "unchecked", &[("plugin-api/src/name.rs", check, none)], &[])
 }
 
-/// Copies a directory with all that is in it.
+/// Copies a directory and its contents.
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
     copy_patched(from, to, &[], to);
 }
@@ -256,8 +255,7 @@ pub(crate) fn copy_one(from: &Path, to: &Path) {
     copy_file(from, to, &[], to.parent().unwrap());
 }
 
-/// Copies a file with its patches, and leaves one alone that is as it should be: cargo
-/// goes by times.
+/// Copies a file with its patches. Leaves an up-to-date copy unchanged, as cargo compares times.
 fn copy_file(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
     let mut text = fs::read_to_string(from).unwrap();
     let own = to.strip_prefix(root).unwrap();
@@ -270,7 +268,7 @@ fn copy_file(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
     }
 }
 
-/// Returns a library made of this C file.
+/// Builds a library from this C file.
 pub(crate) fn c_library(name: &str, dir: &Path, options: &[String]) -> PathBuf {
     let file = dir.join(format!("{name}.so"));
     let source = plugins().join("c").join(format!("{name}.c"));
@@ -280,26 +278,26 @@ pub(crate) fn c_library(name: &str, dir: &Path, options: &[String]) -> PathBuf {
     file
 }
 
-/// Returns where C finds the contract.
+/// Returns the compiler option for the contract's headers.
 pub(crate) fn include() -> String {
     format!("-I{}", repository().join("plugin-api/include").display())
 }
 
-/// Returns the file of a plugin of the C ABI that breaks a rule: the one that these macros
-/// say, or whichever it is asked for.
+/// Returns the file of a C ABI plugin that breaks a rule: the one that these macros select, or the
+/// one in a secret's name.
 pub(crate) fn rule_breaker(dir: &Path, macros: &[&str]) -> PathBuf {
     let mut options = vec![include()];
     options.extend(macros.iter().map(|text| format!("-D{text}")));
     c_library("rule_breaker", dir, &options)
 }
 
-/// Returns the file of the plugin that does what these permissions allow. It needs every library
-/// that needs no permission, as one that was built for an older glibc does.
+/// Returns the file of a plugin that uses these permissions. It also links every library that needs
+/// no permission, as a plugin built for an older glibc does.
 pub(crate) fn able(dir: &Path, permissions: &[&str]) -> PathBuf {
     able_with(dir, permissions, "")
 }
 
-/// Returns the same, whose kind of vault requests these as well, as its manifest writes them.
+/// Returns the same; its vault kind also makes these requests, in the manifest's syntax.
 pub(crate) fn able_with(dir: &Path, permissions: &[&str], requests: &str) -> PathBuf {
     let asked: String = permissions.iter().map(|one| format!(",\\\"{one}\\\"")).collect();
     let file = dir.join("able.so");
@@ -311,7 +309,7 @@ pub(crate) fn able_with(dir: &Path, permissions: &[&str], requests: &str) -> Pat
         cc.arg(format!("-l:{name}"));
     }
     if permissions.iter().any(|one| one.starts_with("library:")) {
-        // The name for building with it is in a package of its own.
+        // The library's name for linking is in a separate package.
         let library = ["/lib/x86_64-linux-gnu/libz.so.1", "/usr/lib64/libz.so.1"];
         let library = library.iter().find(|path| Path::new(path).exists()).unwrap();
         cc.args(["-DWITH_LIBRARY", library]);
@@ -327,7 +325,7 @@ fn gnu_c(id: &str) -> Command {
     cc
 }
 
-/// Returns the file of this plugin that is hostile, built with these macros: once, where it uses none.
+/// Returns the file of this hostile plugin. Without any of these macros it is built only once.
 pub(crate) fn hostile(name: &str, dir: &Path, macros: &[String]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, Vec<u8>>>> = Mutex::new(None);
     let file = dir.join(format!("{name}.so"));
@@ -360,8 +358,8 @@ pub(crate) fn c_vault(dir: &Path) -> PathBuf {
     compiled(&dir.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"), &include())
 }
 
-/// Returns the file of the vault in C whose secrets all have metadata of a kind that this host
-/// does not know. It has the secret `a` when it is opened.
+/// Returns the file of the vault in C whose secrets all have metadata of a kind that this host does
+/// not know. A newly opened vault has the secret `a`.
 pub(crate) fn c_vault_of_later(dir: &Path) -> PathBuf {
     let source = fs::read_to_string(plugins().join("c-vault/c_vault.c")).unwrap();
     let known = "    for (size_t at = 0; at < one->count; at++) v->host->metadata(";
@@ -381,7 +379,7 @@ pub(crate) fn c_vault_of_later(dir: &Path) -> PathBuf {
     compiled(&dir.join("later.so"), &changed, &include())
 }
 
-/// Returns the file of this vault in C, built with the headers that an option of the compiler names.
+/// Returns the file of this vault in C, built with the headers of this compiler option.
 pub(crate) fn compiled(file: &Path, source: &Path, include: &str) -> PathBuf {
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-O2", "-shared", "-fPIC", "-s", "-Wall", "-Wextra", "-Werror"]);
@@ -410,13 +408,13 @@ pub(crate) fn go_vault() -> PathBuf {
     file
 }
 
-/// Returns the file of the plugin that says other things of its actions than its manifest, which asks
-/// for these permissions; `target` is the path of somebody else that it goes for.
+/// Returns the file of a plugin whose actions differ from its manifest, which requests these
+/// permissions. `target` is a foreign path that it tries to access.
 pub(crate) fn actor(dir: &Path, permissions: &[&str], target: &Path) -> PathBuf {
     actor_with(dir, permissions, target, None)
 }
 
-/// Returns the same with a path for a parameter, `place`, that has this default.
+/// Returns the same with a path parameter, `place`, that has this default.
 pub(crate) fn actor_with(
     dir: &Path,
     permissions: &[&str],

@@ -1,5 +1,5 @@
-//! Podman, started by root or by another user, and a root directory for its containers that has
-//! a shell, the command and the plugin `files`.
+//! Podman, started by root or another user. Containers get a root directory with a shell, the
+//! command and the plugin `files`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,18 +15,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::cli::sandbox;
 use crate::files::{answer, run, tool};
 
-/// The user of rootless Podman, whom the machine does not know.
+/// User of rootless Podman, whom the machine does not know.
 const USER: u32 = 65_529;
 
-/// The first number of those that this user may use in containers.
+/// First subordinate id that this user may use in containers.
 const SUBORDINATE: u32 = 2_000_000_000;
 
-/// Who starts Podman.
+/// The user that starts Podman.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Root. A user's number is the same in a container as outside.
+    /// Root. A user id is the same in a container as outside.
     Rootful,
-    /// Another user, who is root in a container; other numbers are subordinate ones outside.
+    /// Another user, who is root in a container; other ids are subordinate ids outside.
     Rootless,
 }
 
@@ -34,7 +34,7 @@ impl Mode {
     pub(crate) const BOTH: [Self; 2] = [Self::Rootful, Self::Rootless];
 }
 
-/// Podman with directories of its own, and a root directory for containers.
+/// Podman with its own directories, and a root directory for containers.
 pub(crate) struct Podman {
     mode: Mode,
     root: tempfile::TempDir,
@@ -43,7 +43,7 @@ pub(crate) struct Podman {
 impl Podman {
     pub(crate) fn new(mode: Mode) -> Self {
         let podman = Self { mode, root: tempfile::tempdir().unwrap() };
-        // Containers enter below it under other users.
+        // Containers access directories below as other users.
         fs::set_permissions(podman.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for dir in ["rootfs/bin", "own", "etc"] {
             fs::create_dir_all(podman.path(dir)).unwrap();
@@ -64,7 +64,7 @@ impl Podman {
         self.root.path().join(name)
     }
 
-    /// Gives a file or directory, with all below it, to who starts Podman.
+    /// Gives a file or directory and its contents to the user that starts Podman.
     fn hand_over(&self, path: &Path) {
         if self.mode == Mode::Rootless {
             let owner = format!("{USER}:{USER}");
@@ -72,7 +72,7 @@ impl Podman {
         }
     }
 
-    /// Puts a program into the root directory, with the libraries that it is linked with.
+    /// Copies a program and its linked libraries to the root directory.
     pub(crate) fn fill(&self, name: &str, program: &Path) {
         let root = self.path("rootfs");
         fs::copy(program, root.join(name)).unwrap();
@@ -86,10 +86,10 @@ impl Podman {
         self.hand_over(&root);
     }
 
-    /// Writes what podman reads instead of the system's settings.
+    /// Writes Podman's settings, in place of the system's.
     fn write_settings(&self) {
-        // Limits that a container asks for and this machine may not give are left out. They are
-        // a list in one line, without brackets in it.
+        // Removes resource limits of a container, which this machine may not permit. They are a
+        // list in one line, without brackets in it.
         let runc = tool("KEYSTEAD_TEST_RUNC");
         let script = format!(
             "#!/bin/sh\nlast=\nfor word; do\n  if [ \"$last\" = --bundle ]; then\n    \
@@ -101,11 +101,11 @@ impl Podman {
         fs::write(&runtime, script).unwrap();
         fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).unwrap();
         let settings = format!(
-            // Locks of its own: in memory that all podmen share they would be made by two at once.
+            // Separate file locks: two podmen at once would both create the shared locks in memory.
             "[engine]\nlock_type = \"file\"\nconmon_path = [\"{}\"]\n\
              conmon_env_vars = [\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\", \"LD_LIBRARY_PATH={}\"]\n",
             tool("KEYSTEAD_TEST_CONMON").display(),
-            // What it starts again needs the libraries that podman was unpacked with, too.
+            // A program that conmon starts needs the unpacked libraries of podman as well.
             unpacked("KEYSTEAD_TEST_PODMAN").join("usr/lib/x86_64-linux-gnu").display(),
         );
         fs::write(self.path("containers.conf"), settings).unwrap();
@@ -125,8 +125,8 @@ impl Podman {
         }
     }
 
-    /// Returns the script that starts a program as the user: in a mount namespace where the
-    /// machine knows this user, and nothing is changed outside.
+    /// Returns the script that starts a program as the user. It uses a mount namespace where the
+    /// machine knows this user, and changes nothing outside.
     fn entering(&self) -> String {
         let own = self.path("own").display().to_string();
         let mut script =
@@ -134,15 +134,15 @@ impl Podman {
         for (variable, name) in
             [("KEYSTEAD_TEST_NEWUIDMAP", "newuidmap"), ("KEYSTEAD_TEST_NEWGIDMAP", "newgidmap")]
         {
-            // Of a start script the program itself: it has root's rights here, and nowhere else.
+            // The program itself instead of its start script: only here it has root's rights.
             let tool = PathBuf::from(tool(variable));
             let program = unpacked(variable).join("usr/bin").join(name);
             let program = if program.is_file() { program } else { tool };
             let place = format!("{own}/bin/{name}");
             writeln!(script, "cp '{}' '{place}'\nchmod 4755 '{place}'", program.display()).unwrap();
         }
-        // The user may not pass where the tools are, as below root's home: what is in the way is
-        // hidden by an empty directory that has nothing but the tools, at their place.
+        // The user may lack access to the tools' directory, for example below root's home. An empty
+        // directory with only the tools covers the inaccessible one.
         let tools = ["KEYSTEAD_TEST_PODMAN", "KEYSTEAD_TEST_CONMON", "KEYSTEAD_TEST_RUNC"];
         let dirs = BTreeSet::from(tools.map(unpacked));
         let shut: Vec<_> = dirs.iter().filter_map(|dir| Some((dir, shut_above(dir)?))).collect();
@@ -195,8 +195,8 @@ impl Podman {
         answer(&mut self.command(&["secret", "create", name, "-"]), content);
     }
 
-    /// Returns the option that gives a container a filter of system calls which refuses these and no
-    /// others, and is kept under this name.
+    /// Returns the option for a container's system call filter, stored under this name. The filter
+    /// refuses only these calls.
     pub(crate) fn refusing(&self, name: &str, calls: &[&str]) -> String {
         let path = self.path(name);
         let filter = format!(
@@ -207,13 +207,13 @@ impl Podman {
         format!("--security-opt=seccomp={}", path.display())
     }
 
-    /// Removes what a container left in its root directory.
+    /// Removes the files that a container left in its root directory.
     pub(crate) fn sweep(&self) {
         fs::remove_dir_all(self.path("rootfs/tmp")).unwrap();
         self.make_tmp();
     }
 
-    /// Makes the directory that everybody in a container may write to.
+    /// Makes the directory that every user in a container may write to.
     fn make_tmp(&self) {
         let tmp = self.path("rootfs/tmp");
         fs::create_dir_all(&tmp).unwrap();
@@ -221,15 +221,15 @@ impl Podman {
         self.hand_over(&tmp);
     }
 
-    /// Runs a line of shell in a container with these options.
+    /// Runs a shell line in a container with these options.
     pub(crate) fn run(&self, options: &[&str], line: &str) -> (Option<i32>, Vec<u8>, String) {
         let mut podman = self.command(&["run", "--rm", "--network=none", "--env=HOME=/tmp/home"]);
         podman.args(options).arg("--rootfs").arg(self.path("rootfs"));
         run(podman.args(["/bin/sh", "-c", line]), b"")
     }
 
-    /// Returns the processes that rootless Podman left: one that keeps the user's namespaces, and
-    /// those that clean up behind a container. This directory is in their arguments or environment.
+    /// Returns processes that rootless Podman left: the one that keeps the user's namespaces, and
+    /// those that clean up after a container. Their arguments or environment name this directory.
     fn left(&self) -> Vec<Pid> {
         let root = self.root.path().as_os_str().as_bytes();
         let is_ours = |process: &Path| {
@@ -249,10 +249,10 @@ impl Podman {
 impl Drop for Podman {
     fn drop(&mut self) {
         if self.mode == Mode::Rootful {
-            // All of them end with the command that started them.
+            // These processes end with the command that started them.
             return;
         }
-        // Those that are killed may need a moment to be gone, and may just have started another.
+        // Killed processes may take a moment to disappear, and may have just started another.
         let until = Instant::now() + Duration::from_secs(10);
         while Instant::now() < until {
             let left = self.left();
@@ -260,7 +260,7 @@ impl Drop for Podman {
                 return;
             }
             for process in left {
-                // It may have ended by itself.
+                // The process may have ended by itself.
                 let _ = kill_process(process, Signal::KILL);
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -268,13 +268,13 @@ impl Drop for Podman {
     }
 }
 
-/// Returns the directory that a program of the cache was unpacked into.
+/// Returns the directory with the unpacked files of a cached program.
 fn unpacked(variable: &str) -> PathBuf {
     let tool = PathBuf::from(tool(variable));
     tool.parent().unwrap().parent().unwrap().to_path_buf()
 }
 
-/// Returns the first directory on the way to this one that another user may not pass.
+/// Returns the topmost parent of this directory that another user may not enter.
 fn shut_above(dir: &Path) -> Option<PathBuf> {
     let mut way: Vec<&Path> = dir.ancestors().skip(1).collect();
     way.reverse();

@@ -1,4 +1,4 @@
-//! A host with directories, log and runners of its own.
+//! A host with its own directories, log and runners.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -11,14 +11,14 @@ use keystead::trust::{self, OnIdConflict, TrustDecision};
 use keystead::trust::{InProcess, PluginId};
 use keystead::{FoundSecret, Host, Log, NewRegistration, NonInteractive, Options, SearchScope};
 
-/// One host. Its runners are told from all others by the name they are started under.
+/// A host. The path of its program identifies its runners.
 pub(crate) struct Scene {
     dir: tempfile::TempDir,
     pub(crate) host: Host,
     pub(crate) log: Arc<Lines>,
 }
 
-/// What plugins logged.
+/// Log lines of plugins.
 #[derive(Default)]
 pub(crate) struct Lines(Mutex<Vec<String>>);
 
@@ -27,7 +27,7 @@ impl Lines {
         self.0.lock().unwrap().clone()
     }
 
-    /// Forgets them, for who counts memory.
+    /// Removes all lines, for tests that measure memory.
     pub(crate) fn forget(&self) {
         *self.0.lock().unwrap() = Vec::new();
     }
@@ -40,7 +40,7 @@ impl Log for Lines {
 }
 
 impl Scene {
-    /// Returns a host whose vaults have this long for a call.
+    /// Returns a host with this timeout for calls.
     pub(crate) fn with_timeout(timeout: Duration) -> Self {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = dir.path().to_path_buf();
@@ -52,7 +52,7 @@ impl Scene {
         Self::with_timeout(Duration::from_secs(20))
     }
 
-    /// Returns a host in a directory that another process may have as well.
+    /// Returns a host in a directory that another process may share.
     pub(crate) fn host_in(root: &Path, timeout: Duration) -> (Host, Arc<Lines>) {
         let runner = root.join("keystead");
         if !runner.exists() {
@@ -77,7 +77,7 @@ impl Scene {
         self.dir.path()
     }
 
-    /// Returns a directory where nothing of the host's own is.
+    /// Returns a directory outside of the host's own ones.
     pub(crate) fn apart(&self) -> PathBuf {
         let dir = self.path().join("apart");
         std::fs::create_dir_all(&dir).unwrap();
@@ -94,7 +94,7 @@ impl Scene {
         id
     }
 
-    /// Installs a plugin file and returns the proof that it may be loaded.
+    /// Installs a plugin file and returns the proof that the host may load it.
     pub(crate) fn trusted(&self, file: &Path) -> trust::Trusted {
         let id = PluginId::parse(&self.install(file)).unwrap();
         self.host.plugins().find(&id).unwrap()
@@ -141,7 +141,7 @@ impl Scene {
         }
     }
 
-    /// Returns how many processes this host's runners are.
+    /// Returns the number of this host's runners.
     pub(crate) fn runners(&self) -> usize {
         let own = self.dir.path().join("keystead");
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -152,7 +152,7 @@ impl Scene {
         processes.count()
     }
 
-    /// Ends the host and sees that nothing of it runs on.
+    /// Ends the host and checks that no runner is left.
     pub(crate) fn end(self) {
         self.host.reload();
         let until = Instant::now() + Duration::from_secs(5);
@@ -163,7 +163,7 @@ impl Scene {
     }
 }
 
-/// Returns an error as a program would tell it: its code, and every cause.
+/// Returns an error as text: its code and every cause.
 pub(crate) fn story(error: &keystead::Error) -> String {
     let mut story = error.code().to_owned();
     let mut cause: Option<&dyn std::error::Error> = Some(error);

@@ -1,7 +1,7 @@
-//! What users of PowerShell's SecretManagement and SecretStore count on, line by line: each
-//! line is a test named by its number, for the reference plugin and for one that somebody
-//! else might have made, in both placements. Where we differ on purpose the test asserts
-//! what we do, and says why.
+//! Behaviour that users of PowerShell's SecretManagement and SecretStore rely on, line by line.
+//! Each line is a test named by its number, for the reference plugin and a third-party one, in both
+//! placements. For deliberate differences the test asserts Keystead's behaviour and gives the
+//! reason.
 
 mod command;
 mod line;
@@ -13,11 +13,11 @@ mod unlocking;
 mod value;
 mod world;
 
-/// Makes each line a module of its name, with a test for each plugin and placement, so that
-/// a failure names all three. `both` is the reference plugin, a book of the other one, the local
-/// vault and a directory of a real OpenBao; `most` a directory of files as well, and `all` a slip, too:
-/// these two, `bare`, keep no metadata, hold texts and bytes alone, and are never locked. `store`
-/// is the local vault alone.
+/// Makes each line a module of its name, with a test for each plugin and placement, so that a
+/// failure names all three. `both` is the reference plugin, a `book` of the ledger, the local
+/// vault, and a directory of a real OpenBao. `most` adds a directory of files, `all` also a `slip`.
+/// These two, `bare`, have no metadata, hold only texts and bytes, and are never locked. `store` is
+/// the local vault alone.
 macro_rules! oracle {
     ($($(#[doc = $doc:literal])+ $name:ident for $plugins:ident |$world:ident| $body:block)+) => {
         /// The names of the tests in this file.

@@ -1,11 +1,11 @@
-//! What does not even build.
+//! Plugins that do not compile.
 
 use crate::plugin_files::{cargo, repository};
 
 #[test]
 fn plugin_with_panic_abort_fails_to_compile() {
     let mut build = cargo(&repository().join("tests/plugins"));
-    // As far as the check is enough: that is as far as it gets.
+    // `check` is enough: the build fails at that step.
     build.args(["check", "--locked", "-p", "in-order", "--config", "profile.dev.panic='abort'"]);
     let output = build.output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);

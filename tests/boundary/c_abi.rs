@@ -1,5 +1,5 @@
-//! Plugins of the C ABI that break its rules: each is one clear error of one vault, in
-//! either placement where it can be told, and isolated where it cannot.
+//! Plugins of the C ABI that break its rules. Each fault is one clear error of one vault: in both
+//! placements if the host can detect the fault, otherwise isolated.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ fn dir() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// What is told of a `get` or a `list` from the hostile vault; the sound one beside it goes on.
+/// Returns the error of a `get` or a `list` from the hostile vault; the other vault still works.
 fn told(scene: &Scene, call: &str, what: &str) -> String {
     let odd = keystead::api::VaultName::parse("odd").unwrap();
     let answer = match call {
         "get" => scene.get(&odd, what).map(drop),
-        // A pattern without a wildcard would be looked up and not listed.
+        // A pattern without a wildcard causes a lookup, no listing.
         _ => scene.list(&odd, Some(&format!("{what}*"))).map(drop),
     };
     let told = story(&answer.unwrap_err());
@@ -85,7 +85,7 @@ fn invalid_c_reply_is_misbehaviour_of_that_call() {
             let told = told(&scene, call, what);
             let head = "E12.misbehaved: plugin `hostile` misbehaved in vault `odd`: ";
             assert_eq!(told.to_lowercase(), format!("{head}{fault}").to_lowercase());
-            // One call's fault is not the next one's.
+            // The fault of a call does not affect the next call.
             assert_eq!(scene.get(&odd, "sound").unwrap().secret.value, Value::text("sound"));
         }
         scene.end();

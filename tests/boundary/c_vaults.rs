@@ -1,5 +1,5 @@
-//! Whole vaults of the C ABI, in C and in Go: the same conformance suite as for every other
-//! plugin, in both placements, and what a person sees of them.
+//! Whole vaults of the C ABI, in C and in Go. They pass the same conformance suite as every other
+//! plugin, in both placements; some tests check the user's output.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::home::Home;
 use crate::plugin_files::{c_vault, c_vault_of_later, go_vault, repository};
 use crate::scene::Scene;
 
-/// Runs the suite on an installed plugin and returns which obligations were kept; none may be
+/// Runs the suite on an installed plugin and returns the obligations it keeps. Panics if one is
 /// broken.
 fn kept(scene: &Scene, id: &str, placement: Placement, check: &Check) -> Vec<&'static str> {
     let (mut kept, mut broken) = (Vec::new(), Vec::new());
@@ -29,7 +29,7 @@ fn kept(scene: &Scene, id: &str, placement: Placement, check: &Check) -> Vec<&'s
     kept
 }
 
-/// The suite's obligations of a vault that can be written to.
+/// The suite's obligations for a writable vault.
 const OF_WRITING: [&str; 6] = [
     "get-what-was-set",
     "list-all",
@@ -58,7 +58,7 @@ fn c_vault_keeps_every_obligation() {
     keeps_every_promise(&file, dir.path());
 }
 
-/// Runs the suite on the vault in C, without a password and with one, which is in a file of the directory.
+/// Runs the suite on the vault in C, without a password and with one from a file in `dir`.
 pub(super) fn keeps_every_promise(file: &Path, dir: &Path) {
     let of_metadata = [
         "set-metadata-with-value",
@@ -96,20 +96,20 @@ fn go_vault_keeps_every_obligation_needs_go() {
     let in_file = |scene: &Scene| {
         let mut check = Check::new(scene.apart());
         check.parameters.insert("file".to_owned(), "{vault}.json".to_owned());
-        // Each write makes the whole file anew.
+        // Each write rewrites the whole file.
         check.many = Some(300);
         check
     };
     passes(&go_vault(), "go-vault", in_file, &["own-handle", "open-no-effect", "set-many-kept"]);
 }
 
-/// The pages for authors show code that was tested: in C and Go that of the vaults above, in Rust that of
-/// the plugins of this repository.
+/// The guides for authors show tested code: in C and Go from the vaults above, in Rust from the
+/// plugins of this repository.
 #[test]
 fn author_guides_show_only_tested_code() {
     let read = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
     for (page, language, sources, at_least) in [
-        // The writer's part is compiled and run by a test of its own.
+        // A test of its own compiles and runs the writer's part.
         (
             "docs/guides/writing-a-plugin-in-c.md",
             "```c\n",
@@ -147,7 +147,7 @@ fn c_vault_works_with_get_list_and_doctor() {
     home.installs(&file, "c-vault");
     let shown = home.run(&["plugin", "show", "c-vault"]);
     assert!(shown.contains("\nContract:    1.0.0 (c-1)\n"), "{shown}");
-    // Each command opens it anew, and what it had is gone: so says its description.
+    // Each command opens the vault again and its secrets are lost, as its description states.
     assert_eq!(
         home.run(&["get", "a", "--vault", "odd"]),
         "exit 3\nError: No secret `a` in vault `odd`\nHint: run `keystead list` to see what there is\n\

@@ -1,5 +1,5 @@
-//! What a person reads where a sandbox is in a plugin's way: which permission is missing, what is granted
-//! and how to grant more.
+//! Errors of a plugin that its sandbox blocks: the missing permission, the grants, and how to grant
+//! more.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use snapbox::{assert_data_eq, str};
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::{able, plugin};
 
-/// A home with the vault `work`, whose plugin may read `here/own`, and a file beside that.
+/// Returns a home with a file `beside` and the vault `work`, whose plugin may read `here/own`.
 fn home() -> Sandbox {
     let sandbox = Sandbox::empty();
     fs::create_dir(sandbox.here("own")).unwrap();
@@ -47,7 +47,7 @@ Code: E12.not-granted
     let answer = sandbox.run("get", &[&on(&sandbox, "write", "own/it")]);
     let why = "/here/own/it:rw` is not granted";
     assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
-    // What is granted and not there is what it is.
+    // A granted file that does not exist gives the ordinary error.
     let answer = sandbox.run("get", &[&on(&sandbox, "read", "own/none")]);
     let why = "/here/own/none`: No such file or directory (os error 2)\n";
     assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
@@ -62,7 +62,7 @@ fn system_denial_error_lists_grants() {
     assert!(stderr.contains("\nHint: vault `work` is sandboxed, and grants files:"), "{answer}");
     let json = sandbox.run("get --json", &[&on(&sandbox, "plain", "beside")]);
     assert!(json.ends_with(1).stderr.contains("is sandboxed, and grants files:"), "{json}");
-    // Nothing is granted, and a plugin in C that says what `strerror` does is understood as well.
+    // Nothing is granted. The host also recognises a C plugin that reports the text of `strerror`.
     let file = able(sandbox.root(), &[]);
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
     sandbox.run("vault register bare --plugin able", &[]).succeeds();
@@ -84,7 +84,7 @@ fn system_denial_error_lists_grants() {
             "{answer}"
         );
     }
-    // In the host's own process there is no sandbox to tell of.
+    // In-process there is no sandbox, so no hint about one.
     sandbox.run("plugin trust reaches-out --danger-in-process --yes", &[]).succeeds();
     let register = "vault register free --plugin reaches-out --placement in-process";
     sandbox.run(register, &[]).succeeds();
@@ -152,7 +152,7 @@ fn plugin_test_error_lists_sandbox_grants() {
     assert!(answer.to_string().contains("/here/beside:r` is not granted)\n"), "{answer}");
     assert!(stderr.contains("\nHint: its sandbox grants files:"), "{answer}");
     assert!(stderr.contains("\nHint: add `--grant PERMISSION` to grant more"), "{answer}");
-    // Also of a vault that does not open for want of a file.
+    // Also for a vault that cannot open because a file is missing.
     let missing = "plugin test --param folder=none --param first=none";
     let answer = sandbox.run(missing, &[file.to_str().unwrap()]);
     let stderr = &answer.ends_with(1).stderr;

@@ -1,5 +1,5 @@
-//! A program that a plugin has the host run: what is in its environment, that no terminal is in its
-//! reach, and what a person with `-v` sees of it.
+//! Programs that the host runs for a plugin: their environment, that they cannot reach a terminal,
+//! and the output for a user with `-v`.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::cli::prompt::{at_terminal, end};
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::able;
 
-/// What was in the environment at the start of the shell, one variable a line.
+/// Secret that prints the environment at the start of the shell, one variable a line.
 const ENVIRONMENT: &str = "shell:tr '\\0' '\\n' < /proc/$$/environ | sort";
 
 /// Variables by which interpreters, libraries and loaders run other code.
@@ -31,7 +31,7 @@ const STEERING: [&str; 15] = [
     "RUBYOPT",
 ];
 
-/// Returns a home with a vault of the plugin that asks for this.
+/// Returns a home with a vault of a plugin that requests this permission.
 fn home(permission: &str) -> Sandbox {
     let sandbox = Sandbox::empty();
     let file = able(sandbox.root(), &[permission]);
@@ -54,7 +54,7 @@ fn granted_program_gets_only_path_home_and_granted_variables() {
     let home = sandbox.root().join("home").display().to_string();
     let without = format!("HOME={home}\nPATH=/usr/local/bin:/usr/bin:/bin\n");
     let mut command = get(&sandbox, ENVIRONMENT);
-    // The host's own variables stay with it.
+    // The program does not inherit the host's own variables.
     command.envs(STEERING.iter().filter(|name| !name.starts_with("LD_")).map(|name| (name, "/x")));
     command.env("CLUSTER", "of the host").env("PATH", "/nowhere:/usr/bin");
     let answer = sandbox.answer(command, b"");
@@ -131,7 +131,7 @@ vault `able`: runs `/bin/sh` with `-c` `echo ran`; sets REGION
 #[test]
 fn granted_program_has_no_controlling_terminal() {
     let sandbox = home("exec:/bin/sh");
-    // The host itself has one.
+    // The host itself has a controlling terminal.
     let mut own = Command::new("sh");
     own.args(["-c", "exec 3<> /dev/tty && echo opened"]).env_clear().current_dir(sandbox.root());
     assert_eq!(end(at_terminal(own)), ("opened\n".to_owned(), 0));

@@ -1,5 +1,5 @@
-//! Files that are no plugins: each is refused with one error that says what is wrong with
-//! it, when it is shown and when it is installed, and nothing of it runs.
+//! Files that are not plugins. `plugin show` and `plugin install` reject each with one error that
+//! names the fault, and run no code of the file.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
@@ -11,10 +11,10 @@ use crate::plugin_files::{plugin, succeed};
 
 const SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
-/// A user who is neither root nor anybody who runs these tests.
+/// A user who is neither root nor the user that runs these tests.
 const NOBODY: u32 = 65_534;
 
-/// Installs the file and compares all that is said.
+/// Installs the file and compares the whole output.
 #[track_caller]
 fn refused(home: &Home, file: &Path, expected: &str) {
     let shown = file.to_str().unwrap();
@@ -24,10 +24,10 @@ fn refused(home: &Home, file: &Path, expected: &str) {
     assert!(!home.mark().exists(), "code of {} ran", file.display());
 }
 
-/// Installs a file that can be looked at, and cannot be used.
+/// Installs a file that can be inspected but not used.
 #[track_caller]
 fn no_plugin(home: &Home, file: &Path, cause: &str, code: &str) {
-    // Only what can be read can be shown.
+    // Only a readable file can be shown.
     let hint = match code {
         "E05.other-machine"
         | "E05.other-platform"
@@ -241,8 +241,7 @@ fn world_writable_plugin_file_is_rejected() {
     );
 }
 
-/// Only root can give a file away: any other user is the foreign owner's victim in the
-/// tests of `fs`, which drop to one.
+/// Only root can give a file away. The tests of `fs` cover an ordinary user: they drop to one.
 #[test]
 #[ignore = "needs root"]
 fn plugin_file_or_link_of_other_user_is_rejected_needs_root() {

@@ -1,5 +1,4 @@
-//! A home in which the command is run as a person would run it, and files that are nearly
-//! plugins.
+//! A home in which tests run the command as a user does, and files that are almost plugins.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +20,7 @@ impl Home {
         self.0.path().join(name)
     }
 
-    /// Writes a file that is in order but for its content.
+    /// Writes a file that is correct except for its content.
     pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, bytes).unwrap();
@@ -29,7 +28,7 @@ impl Home {
         path
     }
 
-    /// Writes a copy of a plugin in order, with these bytes wherever those were.
+    /// Writes a copy of a correct plugin, with every occurrence of `old` replaced by `new`.
     pub(crate) fn altered(&self, name: &str, old: &[u8], new: &[u8]) -> PathBuf {
         assert_eq!(old.len(), new.len());
         let mut bytes = fs::read(plugin("in-order")).unwrap();
@@ -42,12 +41,12 @@ impl Home {
         self.file(name, &bytes)
     }
 
-    /// Returns where the constructor of [`Home::fake`] leaves its mark.
+    /// Returns the path where the constructor of [`Home::fake`] leaves its mark.
     pub(crate) fn mark(&self) -> PathBuf {
         self.path("mark")
     }
 
-    /// Builds the library in C that has everything of a plugin but the plugin.
+    /// Builds the C library that has all parts of a plugin except the plugin itself.
     pub(crate) fn fake(&self, name: &str, options: &[&str]) -> PathBuf {
         let mut all = vec![format!("-DMARK=\"{}\"", self.mark().display())];
         all.extend(options.iter().map(|option| (*option).to_owned()));
@@ -56,13 +55,13 @@ impl Home {
         file
     }
 
-    /// Builds the library in C that has nothing to do with us.
+    /// Builds a C library that is unrelated to Keystead.
     pub(crate) fn plain_library(&self, options: &[&str]) -> PathBuf {
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         c_library("plain_library", self.0.path(), &options)
     }
 
-    /// Runs the command and returns its exit code and all that it said.
+    /// Runs the command and returns its exit code and its whole output.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_keystead"))
             .args(arguments)
@@ -86,7 +85,7 @@ impl Home {
         assert!(told.starts_with("exit 0\n"), "{told}");
     }
 
-    /// Puts words in place of this home's path and of hashes.
+    /// Replaces this home's path and hashes by placeholders.
     pub(crate) fn plain(&self, text: &str) -> String {
         let text = text.replace(self.0.path().to_str().unwrap(), "[HOME]");
         let is_hash = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());

@@ -1,6 +1,6 @@
-//! The hostile plugins: plugins that do on purpose what a plugin must not, each asked in a runner and in a
-//! process of the command. A row is a file in tests/plugins/hostile, a constant here, and a line in
-//! docs/internals/sandbox.md; [`page`] sees that these are the same.
+//! The hostile plugins break the rules on purpose. Tests call each in a runner and in-process. A
+//! row is a file in tests/plugins/hostile, a constant here, and a line in
+//! docs/internals/sandbox.md. [`page`] checks that these match.
 
 mod calls;
 mod connections;
@@ -17,59 +17,59 @@ mod run;
 mod special;
 mod users;
 
-/// One plugin that is hostile.
+/// A hostile plugin.
 pub(super) struct Row {
     /// The file's name in tests/plugins/hostile, without its `.c`, and the plugin's id.
     pub(super) name: &'static str,
-    /// What it does, for docs/internals/sandbox.md.
+    /// Behaviour of the plugin, in the words of docs/internals/sandbox.md.
     pub(super) does: &'static str,
-    /// What is tried, each with how it ends in the sandbox and in the host's own process.
+    /// The attempts, each with its end in the sandbox and in-process.
     pub(super) tries: &'static [Try],
-    /// What a plugin in the host's own process can do therefore, for docs/internals/sandbox.md.
+    /// The ability of an in-process plugin that follows, for docs/internals/sandbox.md.
     pub(super) in_process: &'static str,
-    /// How often it can be tried.
+    /// How often a test can repeat the attempts.
     pub(super) pace: Pace,
 }
 
-/// The name of the secret that is asked for, how that ends in the sandbox, and in-process.
+/// Name of the requested secret, end in the sandbox, and end in-process.
 pub(super) type Try = (&'static str, End, End);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// It is tried a thousand times.
+    /// Repeated a thousand times.
     Quick,
-    /// It takes long, or much.
+    /// Takes a long time or many resources.
     Slow,
-    /// The same, and each attempt has a new process, with what the last one left.
+    /// As `Slow`; each attempt has a new process and the files that the last attempt left.
     Anew,
 }
 
-/// How an attempt ends.
+/// The end of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
-    /// The plugin answers one of these words, separated by `|`, and nothing of the place has
-    /// changed.
+    /// The plugin returns one of these words, separated by `|`, and nothing in the test's `Place`
+    /// has changed.
     Says(&'static str),
-    /// The plugin answers `done`, and something of the place has changed.
+    /// The plugin returns `done`, and something in the test's `Place` has changed.
     Changes,
-    /// The plugin answers an error's name, whichever it is.
+    /// The plugin returns the name of an error, no matter which.
     Fails,
-    /// The process ends like that, in words.
+    /// The process ends in this way, in words.
     Dies(&'static str),
-    /// The process is killed at the call's deadline; in-process it has to be killed by hand.
+    /// The host kills the process at the call's deadline; in-process, the test kills it.
     Late,
-    /// The host ends the process, for what it sent.
+    /// The host ends the process because of the data that the process sent.
     Protocol(&'static str),
-    /// The plugin answers, and the process is ended at the next call for what it sent.
+    /// The plugin returns, and the host ends the process at the next call for data it had sent.
     Next(&'static str),
-    /// A test of its own has this.
+    /// A separate test covers this attempt.
     ByHand(&'static str),
-    /// It is not tried.
+    /// No test makes this attempt.
     Untried,
 }
 
 impl End {
-    /// Whether no driver of rows tries it.
+    /// Returns whether no driver of rows makes this attempt.
     fn is_by_hand(self) -> bool {
         matches!(self, Self::ByHand(_) | Self::Untried)
     }
@@ -87,7 +87,7 @@ const ALL: &[&[Row]] = &[
     special::ROWS,
 ];
 
-/// Makes the tests of a module's rows, in either placement.
+/// Defines the tests of a module's rows, for both placements.
 macro_rules! in_both_placements {
     () => {
         #[test]

@@ -1,5 +1,5 @@
-//! A plugin in the host's own process: what the boundary contains, and what it cannot. The
-//! latter takes a process of these tests with it.
+//! An in-process plugin: the faults that the boundary contains, and those that it cannot. The
+//! latter end a separate process of these tests.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn panic_is_error_and_poisons_only_its_vault() {
     );
     assert_eq!(scene.list(&twin, None).unwrap(), 1);
     assert_eq!(scene.get(&other, "a").unwrap().secret.value, Value::text("sound"));
-    // Opened anew, it is as it was at first.
+    // The host opens the vault again, and the vault works as at first.
     scene.host.reload();
     assert_eq!(scene.list(&odd, None).unwrap(), 1);
     assert_eq!(scene.runners(), 0);
@@ -57,8 +57,7 @@ fn host_panic_hook_is_unchanged_by_plugin() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("panics"), Placement::InProcess);
     scene.get(&odd, "a").unwrap_err();
-    // A plugin silences its own panics only: its copy of the standard library has its own
-    // hook.
+    // A plugin silences its own panics only: its copy of the standard library has its own hook.
     let told = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let inner = std::sync::Arc::clone(&told);
     let before = std::panic::take_hook();
@@ -102,7 +101,7 @@ fn hanging_call_blocks_only_its_vault() {
     let other = scene.vault("other", &plugin("in-order"), Placement::InProcess);
     let (host, name) = (scene.host.clone(), SecretName::parse("a").unwrap());
     let (sender, answered) = std::sync::mpsc::channel();
-    // Nothing can end it but the process: a deadline is advice here.
+    // Only the end of the process can stop this call: in-process, a deadline is advice.
     std::thread::spawn(move || {
         let _ = host.get(&name, &SearchScope::Vault(odd), &mut NonInteractive);
         let _ = sender.send(());
@@ -111,7 +110,7 @@ fn hanging_call_blocks_only_its_vault() {
     assert_eq!(scene.get(&other, "a").unwrap().secret.value, Value::text("sound"));
 }
 
-/// Answers everything, and counts.
+/// Replies to every prompt, and counts the challenges.
 struct Patient(usize);
 
 impl Prompter for Patient {
@@ -167,17 +166,17 @@ fn plugin_thread_outliving_vault_can_still_log() {
     let odd = scene.vault("odd", &plugin("thread-stays"), Placement::InProcess);
     scene.get(&odd, "a").unwrap();
     scene.host.reload();
-    // The vault is closed; its context lives as long as the thread has it, and its code is
-    // never unmapped.
+    // The vault is closed. Its context lives as long as the thread uses the context, and its code
+    // is never unmapped.
     let before = scene.log.all().len();
     std::thread::sleep(Duration::from_millis(200));
     assert!(scene.log.all().len() > before);
 }
 
-/// Where it is set, the test is the process that the plugin is to end.
+/// If this variable is set, this process is the one that the plugin ends.
 const INSIDE: &str = "KEYSTEAD_TEST_INSIDE";
 
-/// Makes one call in a process of its own and returns how that ended.
+/// Makes one call in a separate process and returns the exit status of that process.
 fn ended_by(test: &str, scene: &Scene) -> ExitStatus {
     let mut inside = Command::new(std::env::current_exe().unwrap());
     inside.args(["--exact", &format!("boundary::in_process::{test}"), "--nocapture"]);
@@ -209,7 +208,7 @@ fn in_process_plugin_that_ends_the_host_is_not_quarantined() {
     ] {
         let scene = Scene::new();
         scene.vault("odd", &plugin(name), Placement::InProcess);
-        // Three crashes of a runner would be enough.
+        // For a runner, three crashes would be enough.
         for _ in 0..4 {
             let status = ended_by(this, &scene);
             assert_eq!((status.code(), status.signal()), (code, signal), "{name}");
@@ -218,7 +217,7 @@ fn in_process_plugin_that_ends_the_host_is_not_quarantined() {
     }
 }
 
-/// Returns for which signals this process has handlers, as the kernel prints it.
+/// Returns the signals that this process handles, as the kernel prints them.
 fn handled_signals() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

@@ -1,5 +1,5 @@
-//! A plugin in a process of its own: whatever it does there is an error of that vault, the
-//! others go on, and nothing is left running.
+//! An isolated plugin: each of its faults is an error of its vault. The other vaults go on, and no
+//! process is left running.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use keystead::api::Value;
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 
-/// Long enough for what is not late, on a machine with other things to do.
+/// Time limit of calls that must not time out, even on a busy machine.
 const AMPLE: Duration = Duration::from_secs(20);
 
-/// What is late is so after this.
+/// Time limit of calls that must time out.
 const SHORT: Duration = Duration::from_millis(400);
 
 enum Call {
@@ -20,13 +20,13 @@ enum Call {
     List,
 }
 
-/// Has the plugin misbehave beside one that does not, and returns what is told of it.
+/// Makes one plugin misbehave beside a correct one, and returns the error.
 fn misbehave(name: &str, call: &Call, timeout: Duration) -> String {
     let scene = Scene::with_timeout(timeout);
     let odd = scene.vault("odd", &plugin(name), Placement::Isolated);
     let other = scene.vault("other", &plugin("in-order"), Placement::Isolated);
     let sound = || {
-        // The other's process may have to start while the machine is busy.
+        // The other vault's runner may have to start while the machine is busy.
         let until = Instant::now() + AMPLE;
         loop {
             match scene.get(&other, "a") {

@@ -1,6 +1,5 @@
-//! Plugins as they were built with each version of the contract of which a copy is kept
-//! (`cargo xtask contract`): today's host loads them, and they keep what they kept. And their sources
-//! still build with today's contract.
+//! Plugins built with each kept version of the contract (`cargo xtask contract`). The current host
+//! loads them, and they keep their obligations. Their sources build with the current contract.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use crate::plugin_files::{
 };
 use crate::scene::Scene;
 
-/// Returns each version of which there is a copy, and where that is.
+/// Returns each version with a kept copy, and the path of that copy.
 fn versions() -> Vec<(String, PathBuf)> {
     let copies = fs::read_dir(repository().join("tests/fixtures/contract")).unwrap();
     let paths = copies.map(|entry| entry.unwrap().path());
@@ -25,7 +24,7 @@ fn versions() -> Vec<(String, PathBuf)> {
     versions
 }
 
-/// Copies the reference plugin of a copy to where it is built, with this plugin-api, and returns where.
+/// Copies a kept reference plugin and this plugin-api to a build directory, and returns that path.
 fn project(label: &str, copy: &Path, api: &Path) -> PathBuf {
     let root = cache().join("source").join(label);
     copy_dir(api, &root.join("plugin-api"));
@@ -74,7 +73,7 @@ fn sources_of_each_kept_contract_build_with_current_api() {
         compiled(&dir.path().join("kept.so"), &copy.join("c_vault.c"), &include());
         let label = format!("kept-{version}-today");
         let plugin = project(&label, &copy, packaged_api());
-        // Only checked: it is built as the tests of plugins out of the tree build today's.
+        // Only checked: the tests of out-of-tree plugins build today's plugin in the same way.
         let mut check = cargo(&plugin);
         check.env("CARGO_TARGET_DIR", cache().join(&label));
         succeed(check.args(["check", "--locked"]));

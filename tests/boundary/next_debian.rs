@@ -1,5 +1,5 @@
 //! The first-party plugins in their sandboxes on the C library of Debian's next release: other
-//! system calls, another loader. The root directory has nothing but that library.
+//! system calls, another loader. The root directory initially has only that library.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use crate::bao::{Bao, ROOT};
 use crate::cli::sandbox::{files, hashicorp, plugin, store};
 
-/// A system that has the C library, this Keystead and its plugins.
+/// A system with the C library, this Keystead and its plugins.
 struct System {
     root: tempfile::TempDir,
 }
@@ -45,7 +45,7 @@ impl System {
         self.root.path().join(name)
     }
 
-    /// Runs the command inside.
+    /// Runs the command in the system.
     fn run(&self, words: &str, input: &str) -> Output {
         const INSIDE: &str = "root=$1; shift
             mount --rbind /proc \"$root/proc\" && mount --rbind /dev \"$root/dev\" &&
@@ -61,7 +61,7 @@ impl System {
         command.env("BAO_TOKEN", ROOT);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // Who takes no input may be gone before it is written.
+        // A command that reads no input may end before this write.
         let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
         child.wait_with_output().unwrap()
     }
@@ -73,7 +73,7 @@ impl System {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Keeps a secret in a vault, and reads it again.
+    /// Checks that a vault stores, returns, lists and removes a secret.
     fn keeps(&self, vault: &str) {
         self.succeeds(&format!("set a --vault {vault} --stdin"), "canary");
         assert_eq!(self.succeeds(&format!("get a --vault {vault}"), ""), "canary");
@@ -111,7 +111,7 @@ fn needs_next_debian_needs_bao_shipped_plugins_run_sandboxed() {
         system.keeps(vault);
     }
     let report = system.succeeds("doctor --json", "");
-    // A chroot has no namespaces for runners, and nothing else is wrong.
+    // A chroot has no namespaces for runners. The report has no other finding.
     assert!(report.contains("no mount point, as in a `chroot`"), "{report}");
     assert!(report.contains("\"errors\":0,\"warnings\":1,"), "{report}");
 }

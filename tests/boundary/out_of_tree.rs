@@ -1,6 +1,6 @@
-//! A plugin that is built where this repository is not: with a lock of its own, from what
-//! `cargo package` makes of plugin-api, by this compiler and by others, optimised and not,
-//! against today's contract and a later one; and then loaded by hosts of both.
+//! A plugin outside of this repository, with its own lock file and plugin-api from `cargo package`.
+//! Several compilers and profiles build the plugin against today's contract and a later one. Hosts
+//! of both load the result.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -19,20 +19,20 @@ use crate::plugin_files::{
 };
 use crate::scene::Scene;
 
-/// Where what is built stays from run to run.
+/// Returns the directory that keeps build results from run to run.
 pub(super) fn cache() -> PathBuf {
     std::env::var_os("KEYSTEAD_TEST_CACHE").map_or_else(target, PathBuf::from).join("out-of-tree")
 }
 
-/// A directory that is in no workspace, with plugin-api as its package has it and copies of the
-/// reference plugin and of `skew`.
+/// A directory outside of any workspace, with plugin-api as packaged and copies of the reference
+/// plugin and of `skew`.
 struct Project {
     plugin: PathBuf,
     _temporary: Option<tempfile::TempDir>,
 }
 
-/// Returns the project: where there is a cache, in the same place each time, so that only
-/// what has changed is built again.
+/// Returns the project. With a cache its path is the same each time, so that cargo rebuilds only
+/// changed files.
 fn project(compiler: &str) -> Project {
     if std::env::var_os("KEYSTEAD_TEST_CACHE").is_some() {
         let plugin = copied(&cache().join("source").join(compiler));
@@ -55,8 +55,8 @@ fn copied(root: &Path) -> PathBuf {
     plugin
 }
 
-/// Returns a directory with the sources of all that is in the lock: what an old cargo cannot
-/// fetch by itself, as registries do not speak its language any more.
+/// Returns a directory with the sources of all packages in the lock. An old cargo cannot fetch them
+/// itself, as registries no longer support its protocol.
 fn vendored(plugin: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     fs::read(plugin.join("Cargo.lock")).unwrap().hash(&mut hasher);
@@ -64,14 +64,14 @@ fn vendored(plugin: &Path) -> PathBuf {
     if !dir.exists() {
         let new = cache().join(format!("vendor-new-{}", std::process::id()));
         succeed(cargo(plugin).args(["vendor", "--locked", "--versioned-dirs"]).arg(&new));
-        // Whole or not at all; somebody else's is as good.
+        // The rename is atomic; a copy that another process made is as good.
         let _ = fs::rename(&new, &dir);
         let _ = fs::remove_dir_all(&new);
     }
     dir
 }
 
-/// Builds the plugins with this contract and returns their files.
+/// Builds the plugins with this contract and returns their paths.
 pub(super) fn build(
     mut cargo: Command,
     compiler: &str,
@@ -88,7 +88,7 @@ pub(super) fn build(
     (dir.join("liboutside.so"), dir.join("examples/libskew.so"))
 }
 
-/// Builds the plugins in each way with both contracts, and has hosts of both use them.
+/// Builds the plugins with each profile and both contracts, and loads them in hosts of both.
 fn matrix(compiler: &str, profiles: &[&str], command: impl Fn() -> Command) {
     for profile in profiles {
         for plugin in [Contract::Today, Contract::Next] {
@@ -102,7 +102,7 @@ fn matrix(compiler: &str, profiles: &[&str], command: impl Fn() -> Command) {
     }
 }
 
-/// Installs the file and uses it, in both placements.
+/// Installs the file and uses the plugin, in both placements.
 pub(super) fn use_it(file: &Path) {
     let scene = Scene::new();
     let id = scene.install(file);
@@ -138,7 +138,7 @@ fn out_of_tree_plugin_with_current_rust_works() {
     matrix("this", &["dev", "release", "small"], || cargo(&project.plugin));
 }
 
-/// Builds with another compiler, by what `cargo xtask test` says of where it is.
+/// Builds with another compiler, whose path `cargo xtask test` provides.
 fn with_another(name: &str, profiles: &[&str], vendor: bool) {
     let tool = |kind: &str| std::env::var_os(format!("KEYSTEAD_TEST_{kind}_{name}"));
     let (Some(rustc), Some(other_cargo)) = (tool("RUSTC"), tool("CARGO")) else {

@@ -1,5 +1,5 @@
-//! Who owns a file, as a plugin in a user namespace learns it: from the host, which sees it from
-//! outside.
+//! The owner of a file. A plugin in a user namespace gets this from the host, which sees the file
+//! from outside.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -9,11 +9,11 @@ use std::process::{Command, Output};
 
 use crate::cli::sandbox;
 
-/// A user without rights, and another one.
+/// A user without rights, and another user.
 const USER: u32 = 64_321;
 const OTHER: u32 = 64_322;
 
-/// A place that a user without rights reaches, with a copy of keystead.
+/// A directory that a user without rights can reach, with a copy of keystead.
 struct Place {
     root: tempfile::TempDir,
 }
@@ -44,7 +44,7 @@ impl Place {
         chown(self.path(name), Some(user), Some(user)).unwrap();
     }
 
-    /// Makes a directory of a user's with a file of a user's, both to be read by everybody.
+    /// Makes a directory and a file in it, each owned by a given user and readable by all users.
     fn secret(&self, vault: &str, of: u32, file_of: u32) {
         fs::create_dir(self.path(vault)).unwrap();
         mode(&self.path(vault), 0o755);
@@ -61,7 +61,7 @@ impl Place {
         command.uid(USER).gid(USER).current_dir("/").output().unwrap()
     }
 
-    /// Reads the secret of a directory, as the user, by a plugin in a runner.
+    /// Reads the secret of a directory as the user, through a plugin in a runner.
     fn read(&self, vault: &str) -> (Option<i32>, String) {
         let path = self.path(vault).display().to_string();
         let register = format!(
@@ -97,7 +97,7 @@ fn files_plugin_rejects_files_of_other_user_needs_root() {
         place.secret(vault, of, file_of);
         let (code, said) = place.read(vault);
         assert_eq!(code, Some(1), "{vault}: {said}");
-        // By its own number: not that of every user who is unknown in a namespace.
+        // The user's own number, not the one that stands for all unknown users in a namespace.
         let words = format!("belongs to another user (number {OTHER}), who may write there");
         assert!(said.contains(&words), "{vault}: {said}");
     }

@@ -1,5 +1,5 @@
-//! Files that look like plugins until they are used: nothing of them runs before that, and
-//! then it runs where it does no harm.
+//! Files that look like plugins until use. None of their code runs before that, and then the code
+//! runs where it does no harm.
 
 use std::fs;
 

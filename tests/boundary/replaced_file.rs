@@ -1,5 +1,5 @@
-//! A vault in a single file that the host replaces for its plugin, in both placements: what a home
-//! directory has in it is out of its plugin's reach, and no change of another program is lost.
+//! A vault in a single file that the host replaces for its plugin, in both placements. The plugin
+//! cannot reach the rest of the home directory. No change of another program is lost.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -15,7 +15,7 @@ use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::{able, plugin};
 use crate::scene::Scene;
 
-/// A home with the vault `safe` in `~/safe.db`.
+/// Returns a home with the vault `safe` in `~/safe.db`.
 fn home(placement: &str) -> Sandbox {
     let sandbox = Sandbox::empty();
     let file = plugin("one-file");
@@ -94,7 +94,7 @@ fn user_link_to_file_is_followed_plugin_link_is_rejected() {
     sandbox.feed("one", "set a --stdin").succeeds();
     assert!(fs::symlink_metadata(sandbox.here("link")).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(sandbox.here("real/it")).unwrap(), "61 6f6e65\n");
-    // Another plugin puts the link where it may write: to the vault's own file, or to anything.
+    // Another plugin creates the link where it may write: to the vault's own file, or elsewhere.
     let other = able(sandbox.root(), &[]);
     sandbox.run("plugin install --yes", &[other.to_str().unwrap()]).succeeds();
     sandbox.run("vault register other --plugin able --param folder=shared", &[]).succeeds();
@@ -125,7 +125,7 @@ Code: E12.unavailable
 "#]]
     );
     fs::remove_file(sandbox.here("second")).unwrap();
-    // Nothing else is a mount point's only name: it is no second one either.
+    // The file is a mount point, has a second path by a mount, or is on a read-only mount.
     for (mounts, why) in [
         ("cp $1 $1.other; mount --bind $1.other $1; rm $1.other; touch $1", "it is a mount point"),
         (
@@ -162,7 +162,7 @@ fn temporary_file_of_killed_command_is_removed_by_next() {
         names.filter(|name| name.starts_with(".keystead-replace-")).collect::<Vec<_>>()
     };
     assert!(entries().is_empty());
-    // As it is called is seen while a command is at it.
+    // The temporary file's name is visible while a command writes.
     let mut left = None;
     for _ in 0..200 {
         let mut child = sandbox.command("set a --stdin", &[]);
@@ -225,7 +225,7 @@ fn c_plugin_replacing_changed_file_gets_conflict() {
             }
         };
         assert_eq!(does("file", ""), "first");
-        // It has no other way to it.
+        // The plugin has no other access to the file.
         if placement == Placement::Isolated {
             assert!(matches!(&*does("read", ""), "EACCES" | "ENOENT"), "{}", does("read", ""));
         }

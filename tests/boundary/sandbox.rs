@@ -1,5 +1,5 @@
-//! What each permission lets a sandboxed plugin do, with real files, servers and programs; and that it
-//! does not without. What nobody may do is the hostile plugins.
+//! The effect of each permission on a sandboxed plugin, with real files, servers and programs. The
+//! hostile plugins test actions that no permission allows.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::able;
 use crate::scene::Scene;
 
-/// A sandboxed vault of the plugin that does what it is asked.
+/// A sandboxed vault of the plugin `able`, which performs the requested action.
 pub(super) struct Able {
     pub(super) scene: Scene,
     pub(super) vault: VaultName,
@@ -26,7 +26,7 @@ pub(super) struct Able {
 }
 
 impl Able {
-    /// Returns one that asks for these permissions, all of which are granted, and for its directory.
+    /// Returns a vault whose plugin requests these permissions and its directory, all granted.
     pub(super) fn with(permissions: &[&str]) -> Self {
         let scene = Scene::new();
         let dir = scene.path().join("own");
@@ -35,7 +35,7 @@ impl Able {
         let vault = VaultName::parse("sandboxed").unwrap();
         let mut new = NewRegistration::new(vault.clone(), &id, PathBuf::from("/"));
         new.placement = Some(Placement::Isolated);
-        // What it climbs back from is not granted, and need not be there for the plugin.
+        // The `elsewhere` in this path is not granted, and need not exist for the plugin.
         let written = scene.path().join("elsewhere/../own");
         new.parameters.insert("folder".to_owned(), written.display().to_string());
         let plan = scene.host.plan_registration(new).unwrap();
@@ -44,7 +44,7 @@ impl Able {
         Self { scene, vault, dir }
     }
 
-    /// Returns what came of asking for this.
+    /// Returns the result of this action.
     pub(super) fn does(&self, what: &str) -> String {
         match self.scene.get(&self.vault, what).unwrap().secret.value {
             Value::Text(text) => text.expose().to_owned(),
@@ -57,13 +57,13 @@ impl Able {
     }
 }
 
-/// Whether an answer is landlock's refusal, or that of a root directory that has no such name or can
-/// only be read: which of them comes first depends on what the machine has.
+/// Returns whether a result is landlock's refusal, or that of a root directory which is read-only
+/// or lacks the name. The machine decides which comes first.
 fn is_refusal(answer: &str) -> bool {
     matches!(answer, "EACCES" | "ENOENT" | "EROFS")
 }
 
-/// Returns a directory, with its path as the kernel has it.
+/// Returns a directory and its canonical path.
 pub(super) fn elsewhere() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = dir.path().canonicalize().unwrap();
@@ -140,7 +140,7 @@ fn granted_file_stays_readable_after_replacement() {
         fs::rename(&fresh, &token).unwrap();
         assert_eq!(able.on("read", &token), text, "round {round}");
     }
-    // As Kubernetes does it: the name stays, and the directory behind a link is another.
+    // As Kubernetes does: the name stays, and the link leads to another directory.
     fs::remove_file(&token).unwrap();
     for generation in ["one", "two"] {
         fs::create_dir(other.join(generation)).unwrap();
@@ -160,11 +160,11 @@ fn only_root_owned_plugin_is_mapped_from_its_file() {
     let able = Able::with(&[]);
     let id = PluginId::parse("able").unwrap();
     let file = able.scene.host.plugins().find(&id).unwrap().path().to_owned();
-    // Below a root directory that is mounted elsewhere, the kernel says where.
+    // With a root directory mounted elsewhere, the kernel's path of the file has a prefix.
     let mapped = able.does("mapped");
     assert!(mapped.ends_with(file.to_str().unwrap()), "{mapped}");
     assert!(is_refusal(&able.on("write", &file)));
-    // What root's group can write is root's all the same, but not root's alone.
+    // A file of root that root's group can write is not writable by root alone.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
     able.scene.host.reload();
     assert_eq!(able.does("mapped"), "/memfd:keystead (deleted)");
@@ -184,7 +184,7 @@ fn network_grant_allows_tcp_and_denies_udp() {
     });
     let able = Able::with(&["network"]);
     assert_eq!(able.does(&format!("connect:{port}")), "welcome");
-    // Whoever has such a socket hears from strangers.
+    // A process with such a socket could receive data from strangers.
     assert_eq!(able.does(&format!("ask:{asked}")), "EPERM");
     able.scene.end();
     let able = Able::with(&[]);
@@ -216,11 +216,11 @@ fn granted_system_library_is_loaded() {
     able.scene.end();
 }
 
-/// A bus of this test's own.
+/// A D-Bus daemon that belongs to this test.
 struct Bus(Child);
 
 impl Bus {
-    /// Returns a bus that listens at this path.
+    /// Starts a bus that listens at this path.
     fn at(path: &Path) -> Self {
         let program = std::env::var_os("KEYSTEAD_TEST_DBUS_DAEMON")
             .expect("KEYSTEAD_TEST_DBUS_DAEMON names dbus-daemon");
@@ -260,7 +260,7 @@ fn session_bus_is_reached_only_with_grant_needs_dbus() {
         get.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", path.display()));
         let answer = sandbox.answer(get, b"");
         let told = String::from_utf8_lossy(answer.succeeds()).into_owned();
-        // `OK` and the bus's number.
+        // `OK` and the id of the bus.
         assert_eq!(told.starts_with("OK "), greeted, "{told}");
     }
 }

@@ -1,6 +1,6 @@
-//! Plugins and hosts of different versions. The feature `next` of plugin-api has something new of each
-//! kind: a call, a service, a field of a request and of an answer, a variant of each enumeration. With
-//! it a plugin is newer than today's host, without it older than tomorrow's.
+//! Plugins and hosts of different versions. The feature `next` of plugin-api adds an item of each
+//! kind: a call, a service, fields of a request and a reply, enumeration variants. With `next` a
+//! plugin is newer than today's host, without `next` older than tomorrow's.
 
 mod header;
 pub(super) mod matrix;
@@ -16,12 +16,12 @@ use crate::plugin_files::{
 };
 use crate::scene::Scene;
 
-/// Has a host of this contract load the plugin, and returns all that it says.
+/// Makes a host of this contract load the plugin, and returns its output.
 pub(super) fn told(host: Contract, plugin: &Path) -> String {
     told_in(host, Profile::Debug, plugin, &[])
 }
 
-/// Has a host of this contract, built in this way, load the plugin, and returns all that it says.
+/// Makes a host of this contract and profile load the plugin, and returns its output.
 fn told_in(host: Contract, profile: Profile, plugin: &Path, abi: &[&str]) -> String {
     let output = succeed(Command::new(skewed_in(host, profile).1).arg(plugin).args(abi));
     String::from_utf8(output.stdout).unwrap()
@@ -60,7 +60,7 @@ read back: works
 
 #[test]
 fn current_plugin_in_newer_host_gets_no_unknown_calls() {
-    // There is no line in the log about what it refuses: the plugin's code did not see it.
+    // The log has no line about the refused calls: they did not reach the plugin's code.
     assert_eq!(
         told(Contract::Next, &skewed(Contract::Today).0),
         "\
@@ -114,7 +114,7 @@ fn newer_manifest_lists_items_unknown_to_current_host() {
     );
 }
 
-/// The sources of the contract, without what authors' tests use.
+/// Collects the sources of the contract, without the parts for authors' tests.
 fn sources(dir: &Path, all: &mut Vec<String>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -165,7 +165,7 @@ fn plugin_of_other_major_version_is_rejected() {
     );
 }
 
-/// A reply with a field more.
+/// A reply with an additional field.
 const GROWN: [Patch; 2] = [
     (TABLE, "pub struct AbiReply {\n", "pub struct AbiReply {\n    extra: u64,\n"),
     (TABLE, "        Self { bytes, owner", "        Self { extra: 0, bytes, owner"),

@@ -1,5 +1,5 @@
-//! `socket:PATH` with real listeners: an isolated plugin connects to that one as any program does, and
-//! to no other, whatever it tries.
+//! `socket:PATH` with real listeners. An isolated plugin connects to the granted socket as any
+//! program does, and cannot connect to any other.
 
 use std::fs;
 use std::io::Write;
@@ -22,18 +22,18 @@ use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::{able, able_with};
 use crate::scene::{Scene, story};
 
-/// What the administrator may demand of the sandbox: all of it, what the machine has, no namespaces.
+/// Sandbox policies of the administrator: full, best effort, no namespaces.
 const LEVELS: [&str; 3] =
     ["sandbox = \"full\"\nnamespaces = \"required\"", "", "namespaces = \"off\""];
 
-/// Listens, greets each with this word, and counts them.
+/// Listens, sends this word on each connection, and counts the connections.
 fn greets(listener: UnixListener, word: &'static str) -> Arc<AtomicUsize> {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     thread::spawn(move || {
         for connection in listener.incoming() {
             counted.fetch_add(1, Ordering::SeqCst);
-            // Who has gone again is not greeted.
+            // A client may have closed the connection already.
             let _ = connection.unwrap().write_all(word.as_bytes());
         }
     });
@@ -44,7 +44,7 @@ fn greets_at(path: &Path, word: &'static str) -> Arc<AtomicUsize> {
     greets(UnixListener::bind(path).unwrap(), word)
 }
 
-/// A directory with a socket that is granted, and others.
+/// A directory with a granted socket and others.
 struct Sockets {
     _dir: tempfile::TempDir,
     at: PathBuf,
@@ -76,7 +76,7 @@ impl Sockets {
         format!("socket:{}", self.path("granted").display())
     }
 
-    /// Checks that nobody but the granted one has heard of the plugin.
+    /// Checks that no other listener received anything from the plugin.
     fn is_quiet(&self) {
         for other in &self.others {
             assert_eq!(other.load(Ordering::SeqCst), 0);
@@ -101,7 +101,7 @@ fn granted_socket_connects() {
         for what in ["stream", "nonblocking", "nonblocking-later", "exhaust"] {
             assert_eq!(able.on(what, &granted), "granted", "{what} {level}");
         }
-        // Programs look whether it is there.
+        // Programs check whether the socket exists.
         assert_eq!(able.on("seen", &granted), "done", "{level}");
         assert_eq!(able.does("hold"), "none", "{level}");
     }
@@ -112,7 +112,7 @@ fn granted_socket_connects() {
 #[test]
 fn ungranted_sockets_are_unreachable() {
     let sockets = Sockets::new();
-    // A directory that may be read, with the other sockets in it.
+    // A readable directory that contains the other sockets.
     let dir = format!("files:{}/:r", sockets.at.display());
     let able = Able::with(&[&sockets.permission(), &dir]);
     let own_root = format!("/proc/self/root{}", sockets.path("other").display());
@@ -208,12 +208,12 @@ fn granted_socket_path_is_resolved_anew_on_connect() {
     let able = Able::with(&[&sockets.permission()]);
     let granted = sockets.path("granted");
     assert_eq!(able.on("stream", &granted), "granted");
-    // The user's own link is followed, as for each grant, by the next process.
+    // As for every grant, the next process follows the user's own link.
     fs::rename(&granted, sockets.path("moved")).unwrap();
     symlink("moved", &granted).unwrap();
     assert_eq!(able.on("stream", &granted), "granted");
     assert_eq!(able.on("stream", &sockets.path("moved")), "granted");
-    // Nobody listens, and nothing is there.
+    // First the socket is missing, then it has no listener.
     fs::remove_file(&granted).unwrap();
     assert_eq!(able.on("stream", &granted), "ENOENT");
     drop(UnixListener::bind(&granted).unwrap());
@@ -221,7 +221,7 @@ fn granted_socket_path_is_resolved_anew_on_connect() {
     fs::remove_file(&granted).unwrap();
     greets_at(&granted, "again");
     assert_eq!(able.on("stream", &granted), "again");
-    // Something else.
+    // The path is a file instead of a socket.
     fs::remove_file(&granted).unwrap();
     fs::write(&granted, "text").unwrap();
     let error = able.scene.get(&able.vault, "hold").unwrap_err();
@@ -229,7 +229,7 @@ fn granted_socket_path_is_resolved_anew_on_connect() {
     able.scene.end();
 }
 
-/// Returns why a vault with this permission cannot be registered, or nothing.
+/// Returns why a vault with this permission cannot be registered, or `None`.
 fn refusal(scene: &Scene, id: &str) -> Option<String> {
     let mut new = NewRegistration::new(VaultName::parse(id).unwrap(), id, PathBuf::from("/"));
     new.placement = Some(Placement::Isolated);

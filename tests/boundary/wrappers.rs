@@ -1,5 +1,5 @@
-//! What wraps a vault hands on every call of the contract: one that it forgets is answered by the
-//! trait's default, as if the vault could not do it.
+//! The wrappers of a vault forward every call of the contract. Otherwise the trait's default
+//! replies, as if the vault did not support the call.
 
 use crate::plugin_files::repository;
 
@@ -25,7 +25,7 @@ fn vault_wrappers_forward_every_call() {
         ("host/lib/src/plugin/c_abi/vault.rs", "impl Vault for CVault {"),
     ] {
         let handed_on = functions(&read(path), from);
-        // What a later contract might have is not in C.
+        // The C ABI lacks calls of a later contract.
         let missing = calls.iter().filter(|call| *call != "health" && !handed_on.contains(call));
         assert_eq!(missing.collect::<Vec<_>>(), [""; 0], "{path}");
     }

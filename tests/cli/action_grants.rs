@@ -1,5 +1,5 @@
-//! What an action opens to an isolated plugin: what a person typed, for a path that the pinned manifest
-//! names, and nothing that the running plugin says of its actions.
+//! The grants of an action to an isolated plugin: only a path that the user typed, for a parameter
+//! that the pinned manifest names. The running plugin's own list of actions grants nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::Sandbox;
 use crate::plugin_files::actor;
 
-/// Returns a home with the vault `actor`, whose manifest asks for these, and a file of somebody else's
-/// that the plugin goes for.
+/// Returns a home with the vault `actor`, whose manifest requests these permissions, and a foreign
+/// file that the plugin tries to access.
 fn home(permissions: &[&str]) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::empty();
     let target = sandbox.here("private/key");
@@ -21,7 +21,7 @@ fn home(permissions: &[&str]) -> (Sandbox, PathBuf) {
     (sandbox, target)
 }
 
-/// Reading, writing and making were refused: by landlock, or there is no such name in its root.
+/// Checks that reads, writes and new files were refused: by landlock, or by the runner's root.
 fn refused(answer: &[u8]) {
     let answer = String::from_utf8_lossy(answer);
     let all = ["EACCES EACCES EACCES", "ENOENT ENOENT ENOENT"];
@@ -35,7 +35,7 @@ fn untouched(target: &Path) {
 
 #[test]
 fn action_default_path_of_plugin_grants_nothing() {
-    // With and without an entry in the manifest: nobody typed it.
+    // With and without a request in the manifest: the user typed no path.
     for permissions in [&[][..], &["files:{keep.to}:rw"]] {
         let (sandbox, target) = home(permissions);
         for action in ["preset", "keep"] {
@@ -92,7 +92,7 @@ For this action the plugin of vault `actor`:
     );
     assert_eq!(std::fs::read_to_string(sandbox.here("kept")).unwrap(), "by the plugin");
     assert!(!sandbox.here("kept.beside").exists());
-    // The next action has it no more.
+    // The next action no longer has the grant.
     let answer = sandbox.run("vault do actor preset --param", &[&typed.replace("to=", "file=")]);
     refused(answer.succeeds());
     untouched(&target);
@@ -100,7 +100,7 @@ For this action the plugin of vault `actor`:
 
 #[test]
 fn action_path_covering_runnable_program_is_rejected() {
-    // The plugin could write the program, and have the host run it outside of the sandbox.
+    // Otherwise the plugin could write a program that the host then runs outside of the sandbox.
     let root = Sandbox::empty();
     let tools = root.here("tools");
     std::fs::create_dir(&tools).unwrap();
@@ -119,7 +119,7 @@ fn action_path_covering_runnable_program_is_rejected() {
         );
     }
     assert!(!tools.join("tool").exists());
-    // One that is run for a reference of any vault is no other.
+    // The same applies to a program that a reference of any vault runs.
     let (sandbox, _) = home(&["files:{keep.to}:rw"]);
     let answer = format!("password=command:[\"{}/tool\"]", sandbox.here("tools").display());
     std::fs::create_dir(sandbox.here("tools")).unwrap();
@@ -131,7 +131,7 @@ fn action_path_covering_runnable_program_is_rejected() {
 
 #[test]
 fn action_path_through_link_requires_confirmation() {
-    // The plugin may have put the link there when an earlier action opened the directory to it.
+    // The plugin may have created the link when an earlier action granted the directory.
     let (sandbox, target) = home(&["files:{keep.to}:rw"]);
     std::os::unix::fs::symlink(&target, sandbox.here("out")).unwrap();
     let answer = sandbox.run("vault do actor keep --dry-run --param to=out", &[]);

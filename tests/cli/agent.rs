@@ -1,5 +1,5 @@
-//! Vaults that stay unlocked for a while: one question, then none, then one again; and
-//! nothing that a session opens but what it was made for.
+//! Vaults that stay unlocked for a limited time: one prompt, then none, then a prompt again. A
+//! session unlocks only the vault it was made for.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use snapbox::{assert_data_eq, str};
 use super::prompt::{at_terminal, end};
 use super::sandbox::{CANARY, Sandbox, plugin};
 
-/// How long something may take that takes no time: a machine that builds besides is slow.
+/// Time limit for steps that normally take no time: a machine with other builds is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) const SAFE: &str = "vault register safe --plugin memory --param file=safe.secrets \
                     --param locked=file:pass.given --no-default";
 
-/// A home with a vault `safe` that asks for a password, and an agent that is ended with it.
+/// A home with a vault `safe` that needs a password, and an agent that ends with the home.
 pub(super) struct Home(pub(super) Sandbox);
 
 impl Home {
@@ -32,7 +32,7 @@ impl Home {
         at_terminal(self.0.command(words, &[]))
     }
 
-    /// Unlocks the vault with the right password, and returns what was said after it.
+    /// Unlocks the vault with the right password, and returns the output after the password.
     pub(super) fn unlock(&self, words: &str) -> String {
         let mut session = self.terminal(words);
         session.exp_string("Password: ").unwrap();
@@ -42,8 +42,8 @@ impl Home {
         rest
     }
 
-    /// Returns the exit code of a `get` that cannot ask: 3 where the vault is unlocked, since
-    /// there is no such secret, and 4 where it is locked.
+    /// Returns the exit code of a `get` that cannot prompt: 4 for a locked vault. An unlocked vault
+    /// gives 3, since the secret does not exist.
     pub(super) fn get(&self) -> i32 {
         self.0.run("get nothing -V safe --no-input", &[]).status
     }
@@ -59,7 +59,7 @@ impl Home {
         kill_process(self.agent().unwrap(), signal).unwrap();
     }
 
-    /// Returns what the agent keeps, without what differs from run to run.
+    /// Returns the agent's unlocked vaults, without values that differ from run to run.
     pub(super) fn kept(&self) -> String {
         let status = self.0.run("agent status", &[]);
         let status = String::from_utf8(status.succeeds().to_vec()).unwrap();
@@ -71,7 +71,7 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Whatever is wrong, no agent stays behind.
+            // Leaves no agent behind, whatever failed.
             self.0.command("agent stop", &[]).output().unwrap();
         } else if let Some(agent) = self.agent() {
             kill_process(agent, Signal::TERM).unwrap();
@@ -102,7 +102,7 @@ fn unlocks_for_a_while(placement: &str) {
         assert_eq!((rest.trim_end(), code), (CANARY, 0), "it asks");
     }
 
-    // Said for how long, it is asked anew; and then it ends by itself.
+    // `vault unlock` with `--for` prompts again; then the session ends by itself.
     home.unlock("vault unlock safe --for 1s");
     until("it stays unlocked", || home.get() == 4);
     let mut session = home.terminal("get nothing -V safe");
@@ -129,7 +129,7 @@ fn idle_session_expires_early() {
     let said = "Vault `safe` is unlocked for 15 minutes.";
     assert!(told.contains(said), "the plugin's own limit: {told}");
     home.unlock("vault unlock safe --idle 1s");
-    // Each look is a use: so rarely that it ends between two of them.
+    // Each `get` is a use. The uses are so rare that the session ends between two of them.
     until("it stays unlocked", || {
         std::thread::sleep(Duration::from_millis(1_200));
         home.get() == 4
@@ -366,11 +366,11 @@ Code: E12.locked
     session.exp_string("Password: ").unwrap();
     session.send_line(CANARY).unwrap();
     assert_eq!(end(session).1, 3);
-    // Nobody types for an agent that would take nothing.
+    // An agent that does not reply causes no prompt.
     let (rest, code) = end(home.terminal("vault unlock safe"));
     assert!(rest.contains("Code: E14.late") && !rest.contains("Password"), "{rest}");
     assert_eq!(code, 1);
-    // Stopping it does not depend on its answer.
+    // Stopping the agent does not depend on its reply.
     home.0.run("agent stop", &[]).succeeds();
     until("it lives", || home.agent().is_none());
 }
@@ -381,11 +381,11 @@ fn session_is_bound_to_parameters_placement_and_plugin_hash() {
     home.unlock("vault unlock safe");
     assert_eq!(home.get(), 3);
     let changed = [
-        // Another file, and so another vault.
+        // Another file, and therefore another vault.
         SAFE.replace("safe.secrets", "other.secrets") + " --placement in-process",
-        // Another place for its code.
+        // Another placement.
         SAFE.to_owned() + " --placement isolated",
-        // The password from elsewhere.
+        // The password from another reference.
         SAFE.replace("pass.given", "same.given") + " --placement in-process",
     ];
     std::fs::copy(home.0.here("pass.given"), home.0.here("same.given")).unwrap();
@@ -399,7 +399,7 @@ fn session_is_bound_to_parameters_placement_and_plugin_hash() {
     home.0.run(&format!("{original} --description changed"), &[]).succeeds();
     assert_eq!(home.get(), 3, "a description opens nothing");
 
-    // A plugin of another hash; what follows the image changes nothing else.
+    // A plugin of another hash; the byte after the image changes nothing else.
     let mut bytes = std::fs::read(plugin()).unwrap();
     bytes.push(0);
     let other = home.0.here("other.so");
@@ -416,7 +416,7 @@ fn session_is_bound_to_parameters_placement_and_plugin_hash() {
 fn session_is_not_used_after_referenced_password_change() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
-    // The password changes behind the reference: the session was made for the old one.
+    // The password behind the reference changes: the session is for the old one.
     std::fs::write(home.0.here("pass.given"), format!("new {CANARY}")).unwrap();
     assert_eq!(home.get(), 4);
     assert_eq!(home.kept(), "safe (15 minutes)");
@@ -431,7 +431,7 @@ fn vaults_with_same_login_unlock_and_lock_together() {
     home.0
         .run(&SAFE.replace("register safe", "register other").replace("safe.s", "o.s"), &[])
         .succeeds();
-    // The twin says nothing of where its code runs, so that it has another key.
+    // The twin has no explicit placement, and therefore another key.
     home.unlock("vault unlock safe");
     home.0.run("get nothing -V twin --no-input", &[]).ends_with(4);
     let twin = SAFE.replace("register safe", "register twin") + " --placement isolated --replace";
@@ -469,7 +469,7 @@ fn parallel_unlocks_prompt_once() {
     for other in &mut others {
         other.exp_string("Waiting: another command is prompting for vault `safe`").unwrap();
     }
-    // Whoever may not ask does not wait either.
+    // A non-interactive command does not wait either.
     assert_eq!(home.get(), 4);
     first.send_line(CANARY).unwrap();
     let (rest, code) = end(first);
@@ -485,7 +485,7 @@ fn parallel_unlocks_prompt_once() {
 #[test]
 fn cancelled_prompt_passes_to_waiting_command() {
     let home = Home::new("isolated");
-    // No agent has been there yet, nor its directory.
+    // Neither the agent nor its directory exists yet.
     let mut first = home.terminal("get nothing -V safe");
     first.exp_string("Password: ").unwrap();
     let mut second = home.terminal("get nothing -V safe");

@@ -1,5 +1,5 @@
-//! The agent as a process: what it has of its starter, who can look into it or speak to it,
-//! where its socket may lie, and what its memory costs.
+//! The agent as a process: inherited state, access by other processes, directories of its socket,
+//! and locked memory.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
@@ -12,13 +12,13 @@ use super::agent::{Home, SAFE, until};
 use super::prompt::{at_terminal, end};
 use super::sandbox::{Answer, CANARY};
 
-/// The user that owns nothing.
+/// A user that owns nothing.
 const NOBODY: u32 = 65_534;
 
 #[test]
 fn agent_inherits_nothing_from_starting_command() {
     let home = Home::new("isolated");
-    // With a standing answer no terminal is needed; and this waits until nobody holds the
+    // An unlock reference makes a terminal unnecessary. This call waits until no process holds the
     // other end of its standard streams.
     answers_itself(&home);
     let given = home.0.here("pass.given");
@@ -42,7 +42,7 @@ fn agent_inherits_nothing_from_starting_command() {
     let limits = String::from_utf8(of("limits").unwrap()).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{limits}");
-    // Not dumpable: what tells most of it is root's.
+    // The agent is not dumpable: most of its files in /proc belong to root.
     if is_root() {
         assert_eq!(of("environ").unwrap(), b"");
         let at = |name: &str| std::fs::read_link(format!("/proc/{agent}/{name}")).unwrap();
@@ -59,7 +59,7 @@ fn agent_inherits_nothing_from_starting_command() {
     }
 }
 
-/// The least that must be locked: room for all sessions (64 of 16 KiB) and a frame each way.
+/// Minimum locked memory in KiB: all sessions (64 of 16 KiB) and a frame in each direction.
 const BLOCK_KIB: u64 = 1_024 + 2 * 17;
 
 #[test]
@@ -69,7 +69,7 @@ fn agent_with_low_memlock_limit_only_warns() {
     let some = BLOCK_KIB..=u64::MAX;
     let none = 0..=0;
     for (limit, locked, kib) in [
-        // For whoever may lock what he likes.
+        // For a process that may lock any amount.
         (None, "whole", &some),
         (Some(4096), "sessions", &some),
         (Some(64), "no", &none),
@@ -82,7 +82,7 @@ fn agent_with_low_memlock_limit_only_warns() {
             Some(kib) => {
                 let memlock = format!("--memlock={}", kib * 1024);
                 let less = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-all"];
-                // Whoever is root without this has no limit.
+                // Root with this capability has no limit.
                 let less = if is_root() { &less[..] } else { &[] };
                 let words = [KEYSTEAD, "vault", "unlock", "safe", "--for", "5m"];
                 like(&keystead, "prlimit", &[&[&*memlock], less, &words].concat())
@@ -102,7 +102,7 @@ fn agent_with_low_memlock_limit_only_warns() {
     }
 }
 
-/// Returns whether no limit on locked memory is one for this process.
+/// Returns whether this process may exceed the limit on locked memory.
 fn may_lock() -> bool {
     const IPC_LOCK: u32 = 14;
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -110,7 +110,7 @@ fn may_lock() -> bool {
     u64::from_str_radix(may.trim(), 16).unwrap() >> IPC_LOCK & 1 == 1
 }
 
-/// Returns how much of the agent's memory the kernel keeps out of swap.
+/// Returns how many KiB of the agent's memory the kernel keeps out of swap.
 fn locked_kib(home: &Home) -> u64 {
     let agent = home.agent().unwrap().as_raw_nonzero().get();
     let status = std::fs::read_to_string(format!("/proc/{agent}/status")).unwrap();
@@ -126,7 +126,7 @@ fn agent_rejects_other_user_needs_root() {
     let dir = home.0.root().join("home/.local/share/keystead");
     let status = |words: &str| {
         let mut command = home.0.command(words, &[]);
-        // The agent of the runtime directory is the one whose socket is there.
+        // The socket in the runtime directory decides which agent replies.
         command.env("XDG_RUNTIME_DIR", home.0.root().join("run")).uid(NOBODY).gid(NOBODY);
         command.output().unwrap()
     };
@@ -148,7 +148,7 @@ fn agent_memory_is_unreadable_by_same_user() {
     let home = Home::new("in-process");
     answers_itself(&home);
     if is_root() {
-        // Root may look at everything: this is about a user.
+        // Root may read everything: this test is about an ordinary user.
         give_to_nobody(home.0.root());
     }
     as_user(&home, home.0.command("vault unlock safe", &[])).succeeds();
@@ -162,7 +162,7 @@ fn agent_memory_is_unreadable_by_same_user() {
     }
     let mut other = other.stdin(Stdio::null()).spawn().unwrap();
     let plain = other.id().to_string();
-    // Whoever may read its memory may attach to it as well: the kernel asks the same.
+    // Reading its memory and attaching to it need the same permission in the kernel.
     let looks = [
         "head -c 1 /proc/$0/environ",
         "head -c 1 /proc/$0/maps",
@@ -175,8 +175,8 @@ fn agent_memory_is_unreadable_by_same_user() {
             as_user(&home, like(&home.0.command("", &[]), "sh", &["-c", look, number])).status
         };
         assert_ne!(at(number), 0, "{look}");
-        // Else this would be the same where nobody may look at anything. A program that has
-        // not begun yet may not be looked at either.
+        // Otherwise the test would also pass where no process may read another. A process that has
+        // not started its program yet is not readable either.
         until(look, || at(&plain) == 0);
     }
     other.kill().unwrap();
@@ -187,7 +187,7 @@ fn agent_memory_is_unreadable_by_same_user() {
 #[test]
 fn prompting_command_memory_is_unreadable() {
     let home = Home::new("in-process");
-    // Root without this right may look at what is root's as any user at his own.
+    // Without this capability, root has only the rights of an ordinary user here.
     let less: &[&str] = match is_root() {
         true => &["--bounding-set=-sys_ptrace", "--inh-caps=-all"],
         false => &[],
@@ -281,7 +281,7 @@ fn agent_socket_dir_open_to_other_users_is_rejected() {
         open(0o700);
         chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
         refuses("another user's directory", "E02.owner");
-        // As in /tmp, where everybody makes links and directories.
+        // As in /tmp, where every user can make links and directories.
         std::fs::remove_dir(&dir).unwrap();
         std::fs::create_dir(&elsewhere).unwrap();
         std::fs::set_permissions(&elsewhere, PermissionsExt::from_mode(0o700)).unwrap();
@@ -294,7 +294,7 @@ fn agent_socket_dir_open_to_other_users_is_rejected() {
     } else {
         std::fs::remove_dir(&dir).unwrap();
     }
-    // And where nothing is, it makes one of its own.
+    // If the directory is missing, the agent makes its own.
     unlock().succeeds();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(&dir.join("agent"))), (0o700, 0o600));
@@ -309,14 +309,14 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Registers the vault anew with a standing answer: it is unlocked without a terminal.
+/// Registers the vault again with an unlock reference, so that it unlocks without a terminal.
 fn answers_itself(home: &Home) {
     let words =
         format!("{SAFE} --unlock password=file:pass.given --placement in-process --replace");
     home.0.run(&words, &["-q"]).succeeds();
 }
 
-/// Returns another command in the surroundings of one of the sandbox.
+/// Returns another command with the environment and directory of a command of the sandbox.
 fn like(command: &Command, program: &str, arguments: &[&str]) -> Command {
     let mut other = Command::new(program);
     other.args(arguments).env_clear().current_dir(command.get_current_dir().unwrap());
@@ -324,7 +324,7 @@ fn like(command: &Command, program: &str, arguments: &[&str]) -> Command {
     other
 }
 
-/// Runs a command as the user that owns nothing, where this one is root.
+/// Runs a command as the user that owns nothing, if this process is root.
 fn as_user(home: &Home, mut command: Command) -> Answer {
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
@@ -332,7 +332,7 @@ fn as_user(home: &Home, mut command: Command) -> Answer {
     home.0.answer(command, b"")
 }
 
-/// Makes a directory and all that is in it the property of the user that owns nothing.
+/// Gives a directory and its contents to the user that owns nothing.
 fn give_to_nobody(dir: &Path) {
     chown(dir, Some(NOBODY), Some(NOBODY)).unwrap();
     for entry in std::fs::read_dir(dir).unwrap() {

@@ -1,5 +1,5 @@
-//! What Tab completes, in the shells themselves: names as they are, quoted as each shell
-//! wants, from what is open and from nothing else.
+//! Completion with Tab, in the shells themselves: exact names, quoted as each shell needs, and only
+//! from vaults that open without a prompt.
 
 mod shell;
 
@@ -11,7 +11,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox};
 use crate::plugin_files;
 
-/// Names that some shell would take for something else.
+/// Names with characters that some shell interprets.
 const NAMES: [&str; 12] = [
     "$HOME", "-lead", "a b", "db:prod", "db:test", "grün", "it's", "q\"uote", "star*", "sub/key",
     "tick`s", "~home",
@@ -28,13 +28,12 @@ fn with_names() -> Sandbox {
     sandbox
 }
 
-/// Returns what bash's script is told for this line.
+/// Returns the input of bash's script for this line.
 fn tab(sandbox: &Sandbox, line: &str) -> super::sandbox::Answer {
     sandbox.answer(patient(sandbox, "__complete bash", &[line, BREAKS]), b"")
 }
 
-/// Returns a command that completes with all the time that it takes: the 200 ms that a
-/// person gives it are none of a test's business.
+/// Returns a completion command without the usual limit of 200 ms.
 fn patient(sandbox: &Sandbox, words: &str, more: &[&str]) -> Command {
     let mut command = sandbox.command(words, more);
     command.env("KEYSTEAD_NAMES_TIMEOUT", "60s");
@@ -58,7 +57,7 @@ only-there
 
 "#]]
     );
-    // A search does not come to it, a listing does; a write goes to the default vault.
+    // A search skips this vault, a listing does not; a write goes to the default vault.
     assert_data_eq!(
         tab(&sandbox, "keystead get only"),
         str![[r#"
@@ -329,7 +328,7 @@ Register-ArgumentCompleter -Native -CommandName keystead -ScriptBlock {
 
 "#]]
     );
-    // The whole of it follows the command tree: its beginning, and that nothing is left out.
+    // The script follows the command tree: compares its beginning, and checks completeness.
     let script = sandbox.run("completions nushell", &[]);
     let script = String::from_utf8(script.succeeds().to_vec()).unwrap();
     let beginning: String = script.split_inclusive('\n').take(11).collect();
@@ -360,7 +359,7 @@ module completions {
 fn completion_with_faults_prints_and_prompts_nothing() {
     let sandbox = with_names();
     std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
-    // One that is locked and has a standing answer, one that needs a program, a broken one.
+    // A locked vault with an unlock reference, one that needs a program, and a broken one.
     let ran = sandbox.here("ran");
     for (name, locked) in [
         ("locked", "file:pass.given".to_owned()),
@@ -486,7 +485,7 @@ fn hanging_vault_does_not_block_completion() {
     }
     let tab = |line: &str| {
         let mut command = sandbox.command("__complete bash", &[line, BREAKS]);
-        // Long enough for the sound vault on a busy machine; the calls' own deadline is longer.
+        // Enough time for the other vault on a busy machine; the calls' own deadline is later.
         command.env("KEYSTEAD_NAMES_TIMEOUT", "6s");
         let started = Instant::now();
         let answer = sandbox.answer(command, b"");
@@ -515,6 +514,6 @@ words
 "#]]
     );
     assert!(took < Duration::from_secs(60), "{took:?}");
-    // Nothing of it is counted as a crash.
+    // No crash is counted.
     sandbox.run("doctor", &[]).succeeds();
 }

@@ -528,7 +528,7 @@ Moved `db/password` to `db/pass` in vault `work`.
     let shown = sandbox.run("show db/copy --json", &[]);
     assert!(String::from_utf8_lossy(shown.succeeds()).contains("\"env\":\"dev\""), "{shown}");
     sandbox.feed("another", "set db/copy --stdin").succeeds();
-    // What is there stays, whichever way it is said.
+    // An existing destination stays unchanged, however the command names it.
     for words in
         ["mv db/pass db/copy", "cp db/pass db/copy", "mv db/* one", "mv token other --as x"]
     {

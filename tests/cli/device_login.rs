@@ -1,4 +1,4 @@
-//! A vault that a person logs in to elsewhere: with a code, in a browser, at a real OpenID provider.
+//! A vault with a login by code in a browser, at a real OpenID provider.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,14 +14,14 @@ use super::sandbox::Sandbox;
 use crate::plugin_files;
 use crate::scene::Scene;
 
-/// A provider, which ends with the test.
+/// An OpenID provider that ends with the test.
 struct Provider {
     port: u16,
     child: Child,
 }
 
 impl Provider {
-    /// Starts one whose codes live this long.
+    /// Starts a provider whose codes are valid for `life` seconds.
     fn new(life: u32) -> Self {
         let dir = std::env::var_os("KEYSTEAD_TEST_OIDC");
         let dir = dir.expect("`KEYSTEAD_TEST_OIDC` is a directory with oidc-provider");
@@ -35,12 +35,12 @@ impl Provider {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // What else it prints is a warning.
+        // All other lines are warnings.
         let port = lines.find_map(|line| line.unwrap().parse().ok()).expect("it prints its port");
         Self { port, child }
     }
 
-    /// Does what a person does in a browser.
+    /// Approves or refuses a code, as a user does in a browser.
     fn decide(&self, user_code: &str, how: &str) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let path = format!("/_test/decide?user_code={user_code}&as={how}");
@@ -69,13 +69,13 @@ fn sandbox(provider: &Provider) -> Sandbox {
     sandbox
 }
 
-/// Returns the code that a sentence has.
+/// Returns the code in a text.
 fn code_in(text: &str) -> String {
     let (_, rest) = text.split_once("enter the code ").unwrap();
     rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
 }
 
-/// Starts a `get` at a terminal, and returns it with the code that it shows.
+/// Starts a `get` at a terminal, and returns the session and the code it shows.
 fn started(sandbox: &Sandbox) -> (rexpect::session::PtySession, String) {
     let mut session = at_terminal(sandbox.command("get who -V login -v", &[]));
     session.exp_string("Vault `login` is locked.").unwrap();
@@ -145,7 +145,7 @@ fn needs_oidc_non_interactive_login_error_has_code_and_url() {
     let shown = answer.to_string();
     assert!(shown.contains("enter the code"), "{shown}");
     assert!(shown.contains("open https://127.0.0.1"), "{shown}");
-    // A search has the same to say.
+    // A search reports the same.
     sandbox.run("vault default login", &[]).succeeds();
     let shown = sandbox.run("get who --no-input", &[]).to_string();
     assert!(shown.contains("open https://127.0.0.1"), "{shown}");
@@ -166,7 +166,7 @@ fn needs_oidc_pending_login_does_not_block_other_commands() {
     assert_eq!(end(first).1, 0);
 }
 
-/// A person who does what is shown at once.
+/// A user who follows the shown instructions at once.
 struct Obedient<'p> {
     provider: &'p Provider,
     shown: usize,

@@ -1,4 +1,4 @@
-//! `doctor`: one broken home per finding, and that what it suggests fixes it.
+//! `doctor`: one broken home per finding, and checks that the suggested fix works.
 
 mod kernel;
 mod plugin;
@@ -23,13 +23,12 @@ impl Sandbox {
         self.run("doctor", &[])
     }
 
-    /// Runs a suggestion of the first finding as a shell does, and sees that nothing is left
-    /// to be found.
+    /// Runs a suggestion of the first finding in a shell, and checks that no finding is left.
     fn fixes(&self, nth: usize) {
         let report = self.run("doctor --json", &[]);
         let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
         let command = report["findings"][0]["fixes"][nth]["command"].as_str().unwrap().to_owned();
-        // Nobody is there to be asked.
+        // The shell is non-interactive.
         let asks = ["keystead plugin", "keystead vault grant"];
         let asks = asks.iter().any(|start| command.starts_with(start));
         let yes = if asks { " --yes" } else { "" };
@@ -483,7 +482,7 @@ Error: `[ROOT]/home/.config/keystead/config.toml`, line 2, column 1: unknown key
 #[test]
 fn doctor_reports_leftover_temporary_file() {
     let sandbox = Sandbox::with_work();
-    // No process has this number: it is above the most that Linux gives.
+    // No process has this number: it is above the limit of Linux.
     let file = sandbox.config("vaults/.work.toml.4194305-0.tmp");
     std::fs::write(&file, "plugin").unwrap();
     let running = sandbox.config(&format!("vaults/.work.toml.{}-0.tmp", std::process::id()));
@@ -533,7 +532,7 @@ Error: the default vault of the user layer, `nosuch`, is not registered
 #[test]
 fn doctor_changes_nothing() {
     let sandbox = Sandbox::with_work();
-    // Whatever was found out about the plugin before is not needed, and not kept.
+    // Cached results about the plugin are not needed, and `doctor` writes none.
     std::fs::remove_dir_all(sandbox.root().join("home/.cache")).ok();
     let before = tree(&sandbox);
     sandbox.doctor().succeeds();
@@ -543,7 +542,7 @@ fn doctor_changes_nothing() {
     assert!(!sandbox.data("").exists());
 }
 
-/// Returns every file with its time of change.
+/// Returns every file and directory with its modification time.
 fn tree(sandbox: &Sandbox) -> Vec<(PathBuf, std::time::SystemTime)> {
     let mut files = Vec::new();
     let mut dirs = vec![sandbox.root().to_path_buf()];

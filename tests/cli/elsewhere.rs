@@ -1,4 +1,4 @@
-//! A secret that is in another vault than the one that was asked.
+//! A secret in another vault than the one the command uses.
 
 use snapbox::{assert_data_eq, str};
 
@@ -46,7 +46,7 @@ Code: E12.no-such-secret
     refused.ends_with(3);
     assert!(refused.stderr.contains("vault `secure` has it: add `--from secure`"), "{refused}");
     assert_eq!(sandbox.run("get token", &[]).succeeds(), CANARY.as_bytes());
-    // A name that no vault has.
+    // A name that is in no vault.
     let refused = sandbox.run("rm nosuch", &[]);
     assert!(refused.stderr.contains("Hint: run `keystead list`"), "{refused}");
 }
@@ -66,7 +66,7 @@ Code: E12.no-such-secret
 "#]]
     );
     sandbox.run("get token -V work", &[]).ends_with(3);
-    // Where the vault is named it is meant, and what no vault has is new.
+    // A named vault gets the field. A name that is in no vault makes a new secret.
     sandbox.feed(CANARY, "set token --field user --stdin -V work").succeeds();
     sandbox.feed(CANARY, "set new --field user --stdin").succeeds();
 }

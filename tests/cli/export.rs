@@ -133,7 +133,7 @@ fn failed_or_killed_export_leaves_no_file() {
     let sandbox = two_vaults();
     sandbox.feed(vec![b'x'; 300_000], "set large -V work --stdin").succeeds();
     std::fs::create_dir(sandbox.here("small")).unwrap();
-    // In a namespace of its own, where a small disk can be mounted without rights.
+    // In a separate namespace, where a small disk can be mounted without privileges.
     let script = "mount -t tmpfs -o size=64k small small
         \"$@\" --output small/x.given --yes || echo \"exit code $?\"
         ls -A small";
@@ -166,7 +166,7 @@ Code: E13.unwritable
     assert_eq!(names(&sandbox), ["small"]);
 }
 
-/// Returns a program that is given a command to run.
+/// Returns `program` with `command` as its arguments.
 fn as_arguments(mut program: Command, command: &Command) -> Command {
     program.arg(command.get_program()).args(command.get_args()).env_clear();
     program.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -244,7 +244,7 @@ Exported 2 secrets to `x.given`.
     sandbox.run("export --keys upper --yes", &[]).ends_with(2);
 }
 
-/// Values that quoting may spoil.
+/// Values that wrong quoting would change.
 const VALUES: [&str; 12] = [
     "plain",
     "",
@@ -322,8 +322,8 @@ fn export_to_closed_pipe_ends_quietly() {
     assert!(output.stderr.is_empty());
 }
 
-/// Returns a vault's file as the plugin `memory` writes it: setting so many one after the
-/// other would be most of the test.
+/// Returns a vault's file as the plugin `memory` writes it: separate `set` commands would take most
+/// of the test's time.
 fn vault_file(secrets: impl Iterator<Item = (String, String)>) -> String {
     let hex = |text: &[u8]| text.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut file = format!("keystead-memory 2 {:016x}\n", 1);
@@ -353,7 +353,7 @@ fn export_of_100_000_secrets_uses_under_32_mib() {
     let most = most_memory(sandbox.command("export --output y.given --yes --timeout 60s", &[]));
     let written = std::fs::read_to_string(sandbox.here("y.given")).unwrap();
     assert_eq!(written.lines().count(), SECRETS);
-    // A page of 1,000 names and a batch of values: the program itself has most of it.
+    // A page of 1,000 names and a batch of values; the program itself uses most of this.
     assert!(most < 32 * 1024, "{most} KiB for {} KiB", written.len() / 1024);
 }
 

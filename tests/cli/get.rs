@@ -145,7 +145,7 @@ exit code 0
 
 "#]]
     );
-    // Compared here: snapshots take a backslash for a path's.
+    // Compared here: snapshots treat a backslash as part of a path.
     let json = sandbox.run("get c --json", &[]);
     assert_eq!(
         std::str::from_utf8(json.succeeds()).unwrap(),

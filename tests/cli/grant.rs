@@ -1,11 +1,11 @@
-//! What is granted is shown, kept, and asked for again when a plugin or a parameter wants more.
+//! Grants are shown and stored. A new prompt follows if a plugin or parameter needs more.
 
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::Sandbox;
 use crate::plugin_files::{able, able_with, actor_with};
 
-/// Returns a home with the vault `able`, whose plugin asks for its directory alone.
+/// Returns a home with the vault `able`, whose plugin requests only its directory.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::empty();
     install(&sandbox, "install", &[]);
@@ -13,7 +13,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Puts in the plugin that asks for these as well.
+/// Installs or trusts the plugin with these additional permissions.
 fn install(sandbox: &Sandbox, verb: &str, permissions: &[&str]) {
     let file = able(sandbox.root(), permissions);
     sandbox.run(&format!("plugin {verb} --yes"), &[file.to_str().unwrap()]).succeeds();
@@ -82,7 +82,7 @@ Vault `able` grants all that its plugin asks for.
 
 "#]]
     );
-    // What it no longer asks for it is no longer granted.
+    // The new grant drops a permission that the plugin no longer requests.
     install(&sandbox, "trust", &[]);
     sandbox.run("vault grant able", &[]).succeeds();
     assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"none");
@@ -117,13 +117,13 @@ Vault `able` grants what its plugin asks for.
     assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"nothing");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("# moved") && text.contains("/here/other/:rw"), "{text}");
-    // A part of what is granted is granted.
+    // A grant covers the parts of a granted directory.
     let within = text.replace("/here/other\"", "/here/other/within\"");
     std::fs::write(&file, within).unwrap();
     std::fs::create_dir(other.join("within")).unwrap();
     let list = format!("list:{}", other.join("within").display());
     assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"nothing");
-    // And is all that the plugin has.
+    // The plugin gets only that part.
     let list = format!("list:{}", other.display());
     assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"EACCES");
 }
@@ -227,7 +227,7 @@ fn default_path_outside_plugin_data_requires_confirmation() {
     }
 }
 
-/// What the kind of vault of this test requests: one that it needs, two that it does not.
+/// Permissions that this test's vault kind requests: one required, the others optional.
 const REQUESTS: &str = r#""env:PATH",{"permission":"env:HOME","optional":true,"why":"greets you"},{"permission":"files:{folder}/near:r","optional":true},{"permission":"levitate:high","optional":true,"why":"later"}"#;
 
 #[test]
@@ -263,7 +263,7 @@ It is the default vault.
 
 "#]]
     );
-    // It opens without them.
+    // The vault opens without the optional permissions.
     assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"/usr/bin:/bin");
     assert_eq!(sandbox.run("get variable:HOME", &[]).succeeds(), b"none");
     let answer = sandbox.run("vault grant able env:HOME", &[]);
@@ -271,7 +271,7 @@ It is the default vault.
     sandbox.run("vault grant able env:HOME --yes", &[]).succeeds();
     let home = sandbox.root().join("home").display().to_string();
     assert_eq!(sandbox.run("get variable:HOME", &[]).succeeds(), home.as_bytes());
-    // It stays granted, and is typed as the manifest has it where it is registered anew.
+    // The grant stays. A new registration takes it as written in the manifest.
     sandbox.run("vault grant able", &[]).succeeds();
     assert_eq!(sandbox.run("get variable:HOME", &[]).succeeds(), home.as_bytes());
     let register = "vault register able --plugin able --param folder=own --replace --grant";
@@ -281,7 +281,7 @@ It is the default vault.
     let (granted, not) = text.split_once("Not granted:").unwrap();
     assert!(granted.contains("here/own/near:r") && !granted.contains("env:HOME"), "{text}");
     assert!(not.contains("  env:HOME (optional, not granted): "), "{text}");
-    // Registered anew as doctor says, it grants the same.
+    // The registration that doctor suggests has the same grants.
     let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("folder = ", "colour = \"teal\"\nfolder = ")).unwrap();

@@ -9,12 +9,12 @@ use super::prompt::{at_terminal, end};
 use super::sandbox::{Answer, CANARY, Sandbox};
 use crate::plugin_files;
 
-/// Returns a line of JSON Lines; each value has the canary.
+/// Returns a line of JSON Lines whose value contains the canary.
 fn line(name: &str, value: &str) -> String {
     format!("{{\"schema\":1,\"name\":\"{name}\",\"value\":{{\"text\":\"{CANARY} {value}\"}}}}\n")
 }
 
-/// Puts a file where commands run, and imports it.
+/// Writes a file to the commands' directory, and imports it.
 fn import(sandbox: &Sandbox, content: impl AsRef<[u8]>, words: &str) -> Answer {
     std::fs::write(sandbox.here("x.given"), content).unwrap();
     sandbox.run(&format!("import x.given {words}"), &[])
@@ -113,7 +113,7 @@ fn import_source_changed_during_prompt_is_rejected() {
     assert!(rest.contains("Code: E13.changed"), "{rest}");
     sandbox.run("get b599", &[]).ends_with(3);
 
-    // Rows that are gone or came anew are a change as well.
+    // Removed or added rows are changes as well.
     for changed in [rows[..599].concat(), rows.concat() + &line("more", "")] {
         std::fs::write(sandbox.here("x.given"), rows.concat()).unwrap();
         let mut session = at_terminal(sandbox.command("import x.given --prefix p/", &[]));
@@ -173,7 +173,7 @@ Would import into vault `work`: 0 new and 1 replaced (1 text), 1 there already; 
     assert_eq!(get(&sandbox, "a"), format!("{CANARY} old"));
     import(&sandbox, &content, "--replace --yes").succeeds();
     assert_eq!(get(&sandbox, "a"), format!("{CANARY} new"));
-    // A row without metadata leaves what there is.
+    // A row without metadata keeps the existing metadata.
     let listed = sandbox.run("list -q", &[]).succeeds().to_vec();
     assert_eq!(
         String::from_utf8(listed).unwrap(),
@@ -220,7 +220,7 @@ fn last_row_of_a_name_counts_far_behind_the_first_and_from_a_pipe() {
     assert_eq!(get(&sandbox, "f/a0"), format!("{CANARY} two"));
     sandbox.feed(&content, "import - --from jsonl --yes --prefix p/").succeeds();
     assert_eq!(get(&sandbox, "p/a0"), format!("{CANARY} two"));
-    // What the vault had before stays.
+    // A secret from before the import stays unchanged.
     sandbox.feed(format!("{CANARY} own"), "set h/a0 --stdin").succeeds();
     import(&sandbox, &content, "--yes --prefix h/").ends_with(5);
     assert_eq!(get(&sandbox, "h/a0"), format!("{CANARY} own"));
@@ -397,7 +397,7 @@ fn parallel_imports_of_same_file_lose_nothing() {
     assert_eq!(String::from_utf8(listed).unwrap().lines().count(), ROWS);
 }
 
-/// Runs a command to its end, and returns the most memory that it had, in KiB.
+/// Runs a command to its end, and returns its peak memory in KiB.
 pub(super) fn most_memory(mut command: Command) -> u64 {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let path = format!("/proc/{}/status", child.id());
@@ -419,15 +419,15 @@ pub(super) fn most_memory(mut command: Command) -> u64 {
 fn import_of_100_000_rows_uses_under_40_mib() {
     const ROWS: usize = 100_000;
     let sandbox = Sandbox::installed();
-    // Without a file: what is measured is this process, and the vault is another one's.
+    // Without a file: the runner's memory, where the vault is, is not part of the measurement.
     sandbox.run("vault register work --plugin memory", &[]).succeeds();
     let rows: Vec<String> =
         (0..ROWS).map(|at| line(&format!("service/{at}/password"), "")).collect();
     let content = rows.concat();
     std::fs::write(sandbox.here("x.given"), &content).unwrap();
     let most = most_memory(sandbox.command("import x.given --yes", &[]));
-    // What each row leaves: a print (16 bytes) and the name's (16) with its line (40), twice
-    // while a table grows: 15 MiB. The program itself and a batch have less than 25 MiB.
+    // Each row keeps a fingerprint (16 bytes) and the name's (16) with its line (40), twice while a
+    // table grows: 15 MiB. The program itself and a batch take less than 25 MiB.
     assert!(most < 40 * 1024, "{most} KiB for {} KiB", content.len() / 1024);
     sandbox.check_files();
 }

@@ -1,4 +1,4 @@
-//! `import` of what other programs export: each form whole, as a user meets it.
+//! `import` of files from other programs: each format as a whole, as a user sees it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -70,7 +70,7 @@ Work/Servers/Alarm code	work	text	category=note created=2022-03-04T05:06:07.08Z 
     );
     assert_eq!(get(&sandbox, "Work/GitHub", ""), format!("{CANARY}-github \u{e4}\"\\"));
     assert_eq!(get(&sandbox, "Bank", "--field PIN"), format!("{CANARY}-0815"));
-    // The same names are found again.
+    // The second import finds the same names.
     assert_data_eq!(
         import(&sandbox, BITWARDEN, "--yes"),
         str![[r#"
@@ -190,7 +190,7 @@ Metadata:
 
 "#]]
     );
-    // A pipe: a zip is read from its end, and so taken in whole.
+    // A pipe: the reader needs the end of a zip first, so the command reads the whole input.
     let answer = sandbox.feed(&bytes, "import - --from 1pux --yes --prefix old/");
     assert_data_eq!(
         answer,
@@ -321,7 +321,7 @@ fn gpg(keys: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 #[ignore = "needs gpg"]
 fn import_of_pass_dir_warns_of_undecryptable_files_needs_gpg() {
     let sandbox = Sandbox::with_work();
-    // Its agent's socket has a path of 108 bytes at most.
+    // The path of the gpg agent's socket is limited to 108 bytes.
     let keys = tempfile::tempdir().unwrap();
     std::fs::set_permissions(keys.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     let who = "bob@example.com";
@@ -390,7 +390,7 @@ fn passphrase_that_may_not_be_asked_for_is_exit_code_4_needs_gpg() {
         let mut end = Command::new("gpgconf");
         end.arg("--homedir").arg(keys.path()).args(["--kill", "gpg-agent"]).status().unwrap();
     };
-    // It remembers the passphrase otherwise.
+    // Otherwise the gpg agent remembers the passphrase.
     end_agent();
     std::fs::write(store.join("locked.gpg"), locked).unwrap();
     let mut command = sandbox.command("import store --yes --no-input", &[]);

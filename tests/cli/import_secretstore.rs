@@ -1,4 +1,4 @@
-//! `import` of PowerShell's SecretStore: stores that it wrote itself, and broken ones.
+//! `import` of PowerShell's SecretStore: stores that SecretStore wrote, and broken stores.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::sandbox::{Answer, CANARY, Sandbox};
 #[path = "../../host/exchange/src/secretstore/written.rs"]
 mod written;
 
-/// Puts a store that SecretStore wrote, as the account `root`, into `here/store`.
+/// Copies a store that SecretStore wrote, as the account `root`, to `here/store`.
 fn golden(sandbox: &Sandbox, kind: &str) {
     let from =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/secretstore").join(kind);
@@ -21,7 +21,7 @@ fn golden(sandbox: &Sandbox, kind: &str) {
     }
 }
 
-/// A store of `bob`, whose password has the canary.
+/// Returns a store of `bob`, whose password contains the canary.
 fn locked() -> Written {
     Written::new("BOB", Some(CANARY)).text("token", CANARY)
 }
@@ -41,7 +41,7 @@ fn import_of_secretstore_keeps_types_and_metadata() {
     for (kind, unlock) in [("no-password", ""), ("with-password", "--unlock password=env:GOLDEN")] {
         let sandbox = Sandbox::with_work();
         golden(&sandbox, kind);
-        // Without `--from`: the directory is known by its files.
+        // Without `--from`: the command recognises the directory by its files.
         assert_data_eq!(
             answer(&sandbox, &format!("import store --user root --dry-run {unlock}")),
             str![[r#"
@@ -131,7 +131,7 @@ fn import_of_secretstore_skips_broken_entries_with_warning() {
             "{\"expires\":\"\\/Date(4102444800000+0100)\\/\",\"n\":null}",
         )
         .write(&sandbox.here("store"));
-    // The canary is in the store, but nobody sees it there.
+    // The canary is in the store, but not in readable form.
     sandbox.check_files();
     assert_data_eq!(
         answer(&sandbox, "import store --user bob --prefix old/ --yes"),
@@ -234,7 +234,7 @@ exit code 4
 
 "#]]
     );
-    // And with a terminal.
+    // The same at a terminal.
     let mut session = at_terminal(sandbox.command("import store --user bob --no-input --yes", &[]));
     session.exp_string("Error: This is locked with a password").unwrap();
     assert_eq!(end(session).1, 4);

@@ -1,10 +1,10 @@
-//! `import --from vaultinfo`: what stands here for the vaults that SecretManagement knows.
+//! `import --from vaultinfo`: proposes registrations for the vaults of SecretManagement.
 
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox};
 
-/// Writes a registry and a directory of SecretStore, where SecretManagement has them.
+/// Writes a registry and a directory of SecretStore to the paths that SecretManagement uses.
 fn there() -> Sandbox {
     let sandbox = Sandbox::with_work();
     let text = r#"{
@@ -29,7 +29,7 @@ fn there() -> Sandbox {
     let shared = sandbox.root().join("home/.secretmanagement");
     std::fs::create_dir_all(shared.join("secretvaultregistry")).unwrap();
     std::fs::create_dir_all(shared.join("localstore")).unwrap();
-    // The registry itself has no canary: only files of tests may, and it must have its name.
+    // The registry itself has no canary: only `*.given` files may, and its file name is fixed.
     std::fs::write(shared.join("secretvaultregistry/vaultinfo"), text).unwrap();
     std::fs::write(sandbox.here("vaults.given"), text.replace("CANARY", CANARY)).unwrap();
     sandbox
@@ -82,7 +82,7 @@ exit code 5
 
 "#]]
     );
-    // A copy of the file, with secrets to look for: the answer is the same.
+    // A copy of the file with secrets in it gives the same output.
     let whole = sandbox.run("import --from vaultinfo", &[shared]).to_string();
     assert_eq!(sandbox.run("import vaults.given --from vaultinfo", &[]).to_string(), whole);
     assert_data_eq!(

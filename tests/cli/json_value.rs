@@ -5,7 +5,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox, hashicorp};
 use crate::bao::{Bao, ROOT, unique};
 
-/// A secret as others keep it: of every type that JSON has.
+/// A secret as other programs store it: with values of every JSON type.
 const FIELDS: &str = r#"{"port": 5432, "ratio": 1.50e2, "hosts": ["a", {"name": "b", "no": null}], "on": true, "none": null, "password": "hunter2", "tls": {"ca": "x", "depth": 3}}"#;
 
 fn with_map() -> Sandbox {
@@ -144,7 +144,7 @@ Caused by: no field has that name, and in a JSON pointer `~` is written `~0`
 "#]]
     );
     sandbox.run("get keystead://work/m#/hosts/1/no", &[]).ends_with(3);
-    // A secret that is null as a whole has that value.
+    // A secret can be null as a whole.
     sandbox.feed("null", "set j --kind json --stdin").succeeds();
     assert_eq!(sandbox.run("get j", &[]).succeeds(), b"null");
 }
@@ -282,7 +282,7 @@ Exported 0 secrets to standard output.
     );
 }
 
-/// Runs against the real server: what others wrote there keeps its types.
+/// Runs against the real server: values that other programs wrote keep their types.
 #[test]
 #[ignore = "needs bao"]
 fn needs_bao_set_field_on_server_keeps_other_fields() {

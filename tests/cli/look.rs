@@ -1,5 +1,4 @@
-//! How it looks: colours and their absence, 80 columns, and what was meant by a name that is
-//! not there.
+//! Layout of the output: with and without colours, in 80 columns, and suggestions for a wrong name.
 
 use std::process::Command;
 
@@ -8,7 +7,7 @@ use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox};
 
-/// Runs a command at a terminal of 80 columns and returns all that is shown.
+/// Runs a command at a terminal of 80 columns and returns its whole output.
 fn shown(sandbox: &Sandbox, command: &Command) -> String {
     let mut shell = Command::new("sh");
     shell.args(["-c", "stty cols 80 -echo && exec \"$0\" \"$@\""]).env_clear();
@@ -38,7 +37,7 @@ fn terminal_output_is_coloured_unless_disabled() {
     let missing = "vault show nosuch";
     let coloured = at_terminal(&sandbox, missing, &[]);
     assert!(coloured.contains("\x1b["), "{coloured:?}");
-    // Nothing is said by colour alone.
+    // The text carries all information that the colours carry.
     assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
     for no in [("NO_COLOR", "1"), ("CLICOLOR", "0"), ("TERM", "dumb")] {
         assert_eq!(at_terminal(&sandbox, missing, &[no]), plain, "{no:?}");
@@ -61,7 +60,7 @@ fn piped_output_is_plain_unless_colour_is_forced() {
     assert!(piped("vault show nosuch --color always", &[]).contains("\x1b["));
     assert!(piped(missing, &[("CLICOLOR_FORCE", "1")]).contains("\x1b["));
     assert!(!piped(missing, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\x1b'));
-    // What is wrong with the command line itself, and help.
+    // Errors of the command line itself, and help.
     assert!(!piped("gte", &[]).contains('\x1b'));
     assert!(piped("gte --color always", &[]).contains("\x1b["));
     assert!(!piped("gte --color=never", &[("CLICOLOR_FORCE", "1")]).contains('\x1b'));
@@ -92,15 +91,15 @@ a-long-name/with-parts  work   text  note=nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn...
 
 "#]]
     );
-    // A program gets all of it.
+    // A pipe gets the whole text.
     let listed = sandbox.run("list", &[]);
     assert!(String::from_utf8_lossy(listed.succeeds()).contains(&note));
     let listed = sandbox.run("list --json", &[]);
     assert!(String::from_utf8_lossy(listed.succeeds()).contains(&note));
 }
 
-/// Of each kind one: C1 and C0 (in metadata: no name has them), DEL, direction of writing, line
-/// breaks of Unicode, and what is not seen.
+/// One of each kind: C1 and C0 (only in metadata: names have none), DEL, writing direction, Unicode
+/// line break, and invisible.
 const HARMFUL: [char; 8] =
     ['\u{9b}', '\u{1b}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{200b}', '\u{e0041}'];
 
@@ -113,7 +112,7 @@ fn foreign_text_is_escaped_on_terminal_and_kept_in_pipe() {
     set.arg(format!("note={note}")).arg(name);
     sandbox.answer(set, format!("{CANARY}{note}").as_bytes()).succeeds();
 
-    // A program gets the name as it is, and one line of four columns.
+    // A pipe gets the unchanged name, and one line of four columns.
     let listed = sandbox.run("list", &[]);
     let listed = std::str::from_utf8(listed.succeeds()).unwrap();
     let columns: Vec<&str> = listed.strip_suffix('\n').unwrap().split('\t').collect();
@@ -121,7 +120,7 @@ fn foreign_text_is_escaped_on_terminal_and_kept_in_pipe() {
     assert!(columns[3].starts_with("note=a\\nb\\t\\u{9b}\\u{1b}\\u{7f}"), "{listed:?}");
     assert_eq!((columns.len(), listed.lines().count()), (4, 1));
 
-    // A terminal gets nothing of it raw, in any form; and JSON stands for the same texts.
+    // A terminal gets no raw harmful character in any format; JSON still means the same texts.
     for words in ["list", "list --json", "show", "show --json", "get --json", "get"] {
         let mut command = sandbox.command(words, &[]);
         command.env("TERM", "xterm").env("NO_COLOR", "1");
@@ -147,7 +146,7 @@ fn foreign_text_is_escaped_on_terminal_and_kept_in_pipe() {
             );
         }
     }
-    // An export, and what is not there.
+    // An export, and names that do not exist.
     let export = sandbox.run("export --output - --yes", &[]);
     let export = std::str::from_utf8(export.succeeds()).unwrap();
     let json: serde_json::Value = serde_json::from_str(export).unwrap();
@@ -207,7 +206,7 @@ Code: E12.no-such-secret
 
 "#]]
     );
-    // A program is not kept waiting for it.
+    // For a pipe, the command does not search for suggestions.
     assert_data_eq!(
         sandbox.run("get db/pasword", &[]),
         str![[r#"
@@ -302,7 +301,7 @@ fn command_without_arguments_prints_first_steps() {
     let sandbox = Sandbox::empty();
     let alone = sandbox.run("", &[]);
     alone.ends_with(2);
-    // The commands between are the concern of `--help`, which is compared as a whole.
+    // `--help` lists the commands in between; another test compares the whole help.
     assert!(
         alone.stderr.starts_with("Get and set secrets in any vault through plugins\n\nUsage: "),
         "{alone}"

@@ -1,5 +1,5 @@
-//! Many commands at once that each change a part of one secret: what one of them was told is done
-//! stays done.
+//! Many commands at once that each change a part of one secret: a change that a command reported as
+//! done is not lost.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::sandbox::{Sandbox, files, hashicorp, plugin, store};
 use crate::bao::{Bao, ROOT, unique};
 use crate::plugin_files::ledger;
 
-/// How many commands run at once.
+/// Number of commands that run at once.
 const WRITERS: usize = 24;
 
 /// Runs commands at the same time, one for each number.
@@ -26,9 +26,9 @@ fn at_once(command: impl Fn(usize) + Sync) {
     });
 }
 
-/// Runs a command among others: which files they have at that moment is not looked at.
+/// Runs a command among others, without a check of the files that it has at that moment.
 fn run(sandbox: &Sandbox, words: &str, input: &str) -> Output {
-    // Each waits for all that came before it, however busy the machine is.
+    // Each command waits for all earlier ones, however busy the machine is.
     let mut command = sandbox.command(words, &["--timeout", "10m"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -46,7 +46,7 @@ fn answer(sandbox: &Sandbox, words: &str) -> Json {
     serde_json::from_slice(sandbox.run(words, &[]).succeeds()).unwrap()
 }
 
-/// Changes one field each, and expects all of them.
+/// Changes one field with each command, and expects all fields in the end.
 fn fields_are_kept(sandbox: &Sandbox) {
     at_once(|number| {
         succeed(
@@ -63,7 +63,7 @@ fn fields_are_kept(sandbox: &Sandbox) {
     }
 }
 
-/// Sets one key of metadata each, and expects all of them.
+/// Sets one metadata key with each command, and expects all keys in the end.
 fn metadata_is_kept(sandbox: &Sandbox) {
     sandbox.feed("x", "set described --stdin").succeeds();
     at_once(|number| {
@@ -75,8 +75,8 @@ fn metadata_is_kept(sandbox: &Sandbox) {
     assert_eq!(ours, WRITERS, "{metadata:?}");
 }
 
-/// Moves many secrets to one name of another vault, at once: one arrives, and every other one stays
-/// where it was.
+/// Moves many secrets to one name of another vault at once. One arrives, and all other secrets stay
+/// in their vault.
 fn moved_secrets_are_kept(sandbox: &Sandbox) {
     for number in 0..WRITERS {
         sandbox.feed(format!("value {number}"), &format!("set m{number} --stdin")).succeeds();
@@ -96,8 +96,8 @@ fn moved_secrets_are_kept(sandbox: &Sandbox) {
     assert!(!left.contains(&String::from_utf8(arrived).unwrap()), "{left:?}");
 }
 
-/// Writes to a secret again and again while it is moved: the last value is where it was written, or
-/// went along.
+/// Writes to a secret repeatedly while other commands move it. The last value is in one of the two
+/// vaults.
 fn last_written_value_outlives_a_move(sandbox: &Sandbox) {
     for round in 0..2 {
         sandbox.feed("first", "set tracked --stdin").succeeds();
@@ -123,8 +123,8 @@ fn last_written_value_outlives_a_move(sandbox: &Sandbox) {
     }
 }
 
-/// Copies many secrets over one whose fields are changed meanwhile. The vault ends with the fields of
-/// one copy, as in some order of all commands, and no command fails.
+/// Copies many secrets over one whose fields other commands change. In the end the secret has the
+/// fields of one copy, as in some order of all commands, and no command fails.
 fn copies_and_fields_are_kept(sandbox: &Sandbox) {
     for number in 0..WRITERS {
         let copied = format!("{{\"origin\":\"c{number}\",\"c{number}\":\"copied\"}}");
@@ -147,7 +147,7 @@ fn copies_and_fields_are_kept(sandbox: &Sandbox) {
     assert_eq!(fields["origin"]["text"], *copies[0].0);
 }
 
-/// Returns a sandbox in which the vault `work` is of this plugin.
+/// Returns a sandbox with the vault `work` of this plugin.
 fn work(plugin: &Path, id: &str, parameters: &str) -> Sandbox {
     let sandbox = Sandbox::installed();
     std::fs::write(sandbox.here("token.given"), ROOT).unwrap();
@@ -210,7 +210,7 @@ fn needs_bao_kv_2_loses_no_update() {
     copies_and_fields_are_kept(&sandbox);
 }
 
-/// The server cannot check a version here: the processes of one user take a lock.
+/// The server cannot check a version here: the processes of one user share a lock.
 #[test]
 #[ignore = "needs bao"]
 fn needs_bao_kv_1_loses_no_update_of_same_user() {
@@ -220,7 +220,7 @@ fn needs_bao_kv_1_loses_no_update_of_same_user() {
     last_written_value_outlives_a_move(&sandbox);
     copies_and_fields_are_kept(&sandbox);
     one_of_many_creates(&sandbox);
-    // The other way: it is the server that many create one secret in.
+    // In reverse: many commands create one secret on the server.
     for number in 0..WRITERS {
         let words = format!("set a{number} --stdin -V away");
         sandbox.feed(format!("value {number}"), &words).succeeds();
@@ -234,7 +234,7 @@ fn needs_bao_kv_1_loses_no_update_of_same_user() {
     assert_eq!(left, WRITERS - 1);
 }
 
-/// While another process has the locks, no command writes or removes, and each says why.
+/// While another process holds the locks, commands that write or remove fail with the reason.
 #[test]
 fn every_write_waits_for_secret_lock() {
     let sandbox = Sandbox::installed();
@@ -277,7 +277,7 @@ fn every_write_waits_for_secret_lock() {
     sandbox.feed("after", "set there --stdin").succeeds();
 }
 
-/// Creates one secret with many commands: one of them succeeds, and its value is there.
+/// Creates one secret with many commands: one of them succeeds, and the vault has its value.
 fn one_of_many_creates(sandbox: &Sandbox) {
     let created = Mutex::new(Vec::new());
     at_once(|number| {

@@ -1,4 +1,4 @@
-//! `meta set` and `meta unset`, and what `show`, `list` and `get` make of known keys.
+//! `meta set` and `meta unset`, and the output of `show`, `list` and `get` for known keys.
 
 use keystead::api::{Metadata, MetadataValue, SecretName, VaultName};
 use keystead::metadata::{Change, MetadataEdit};
@@ -9,9 +9,9 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox};
 use crate::plugin_files;
 
-/// Returns a moment this many days from now, as it is typed.
+/// Returns a moment this many days from now, as a user types it.
 fn days(number: i64) -> String {
-    // In the middle of a day, so that no second more or less changes the number of days.
+    // In the middle of a day, so that a few seconds do not change the number of days.
     let hours = jiff::SignedDuration::from_hours(number * 24 + 12);
     (jiff::Timestamp::now() + hours).to_string()
 }
@@ -22,7 +22,7 @@ fn with_token() -> Sandbox {
     sandbox
 }
 
-/// Writes metadata as another program does that knows nothing of our keys.
+/// Writes metadata as another program does that ignores the known keys.
 fn write_odd(sandbox: &Sandbox, name: &str, entries: &[(&str, MetadataValue)]) {
     let home = sandbox.root().join("home");
     let paths = Paths {

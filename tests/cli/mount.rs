@@ -1,5 +1,5 @@
-//! Grants where one directory has two paths, because it is mounted twice or in layers: what is granted is
-//! decided on the directory. Each command runs in a mount namespace of its own, as root.
+//! Grants for a directory with two paths, because it is mounted twice or in an overlay. The
+//! directory decides, not the path. Each command runs as root in its own mount namespace.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::sandbox::{Answer, Sandbox};
 use crate::plugin_files::{able, actor};
 
-/// Runs a command after these lines of a shell have mounted something; `$ROOT` is the sandbox.
+/// Runs a command after shell lines that mount directories; `$ROOT` is the sandbox.
 fn mounted(sandbox: &Sandbox, mounts: &str, words: &str, more: &[&str]) -> Answer {
     let inner = sandbox.command(words, more);
     let mut outer = Command::new("unshare");
@@ -42,19 +42,19 @@ fn bind_mount_of_keystead_dirs_is_not_granted() {
     std::fs::create_dir(sandbox.here("second")).unwrap();
     std::fs::create_dir_all(sandbox.root().join("data/settings")).unwrap();
     for (mounts, dir) in [
-        // What is above it, it, and a part of it, under another path.
+        // Another path to a parent of a Keystead directory, to that directory, or to a part of it.
         ("mount --bind $ROOT/home $ROOT/here/second", "second"),
         ("mount --bind $ROOT/home/.config $ROOT/here/second", "second"),
         ("mount --bind $ROOT/home/.config $ROOT/here/second", "second/keystead/vaults/new"),
         ("mount --bind $ROOT/home/.config/keystead/vaults $ROOT/here/second", "second"),
         ("mount --bind $ROOT/home/.local/share/keystead/pins.d $ROOT/here/second", "second/x"),
-        // It is a second path itself, and the first one is asked for.
+        // The Keystead directory is the second path, and the parameter names the first one.
         (
             "cp -a $ROOT/home/.config/. $ROOT/data/settings
              mount --bind $ROOT/data/settings $ROOT/home/.config",
             "../data",
         ),
-        // Something of it is mounted below, or it has something mounted in it.
+        // A Keystead directory is mounted below, or has a part that is mounted from elsewhere.
         ("mkdir second/deep; mount --bind $ROOT/home/.config $ROOT/here/second/deep", "second"),
         ("mount --bind $ROOT/home/.config/keystead/vaults $ROOT/here/second/deep", "second"),
         (
@@ -62,7 +62,7 @@ fn bind_mount_of_keystead_dirs_is_not_granted() {
              mount --bind $ROOT/data/vaults $ROOT/home/.config/keystead/vaults",
             "../data",
         ),
-        // What is written to a layer goes into it.
+        // A write to the overlay goes into the Keystead directory.
         (
             "mount -t tmpfs t $ROOT/here/second; cd $ROOT/here/second; mkdir w m u
              cp -a $ROOT/home/.config/keystead/. u; mount --bind u $ROOT/home/.config/keystead
@@ -76,11 +76,11 @@ fn bind_mount_of_keystead_dirs_is_not_granted() {
         let answer = mounted(&sandbox, mounts, words, &[&parameter]);
         assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{mounts}: {answer}");
     }
-    // The same mount somewhere else is granted.
+    // The same mount of another directory is granted.
     let mounts = "mount --bind $ROOT/here/own $ROOT/here/second";
     let words = "vault register other --plugin able --param folder=second";
     mounted(&sandbox, mounts, words, &[]).succeeds();
-    // Registered while it led elsewhere.
+    // The registration was made while the path led to another directory.
     let get = [lists(&sandbox.here("second"))];
     let get: Vec<&str> = get.iter().map(String::as_str).collect();
     let answer = mounted(&sandbox, mounts, "get --vault other", &get);
@@ -113,7 +113,7 @@ fn link_in_bind_mounted_plugin_writable_dir_is_rejected() {
     let words = "vault register other --plugin able --param folder=second/link";
     let answer = mounted(&sandbox, mounts, words, &[]);
     assert!(answer.ends_with(1).stderr.contains("E07.link"), "{answer}");
-    // It is mounted into the directory that the plugin writes.
+    // The directory is mounted into the one that the plugin writes.
     std::fs::create_dir(sandbox.here("third")).unwrap();
     std::os::unix::fs::symlink("../secret", sandbox.here("third/link")).unwrap();
     let words = "vault register other --plugin able --param folder=third/link";
@@ -181,7 +181,7 @@ fn home_behind_link_has_same_grants_under_both_paths() {
     assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
 }
 
-/// A command as it was prepared, by value.
+/// A prepared command, by value.
 trait Take {
     fn take(&mut self) -> Command;
 }

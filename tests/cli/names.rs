@@ -1,4 +1,4 @@
-//! Which names are one secret is the open vault's answer: in imports, in copies, in listings.
+//! The open vault decides which names are one secret: in imports, copies and listings.
 
 use super::sandbox::{Sandbox, files, store};
 use crate::plugin_files::ledger;
@@ -71,8 +71,8 @@ fn list_is_sorted_by_name_equality_rule_of_vault() {
     assert_eq!(names(&sandbox, "exact"), ["A", "C", "a2", "b"]);
 }
 
-/// Returns a sandbox with a vault `slip` that ignores case and does not say so, and one `exact`, in
-/// memory.
+/// Returns a sandbox with a vault `slip` that ignores case and does not report this, and one
+/// `exact`, in memory.
 fn slip() -> Sandbox {
     let sandbox = Sandbox::installed();
     sandbox.run("plugin install --yes", &[ledger().to_str().unwrap()]).succeeds();
@@ -82,7 +82,7 @@ fn slip() -> Sandbox {
     sandbox
 }
 
-/// Each case: what the vault has at first, the rows, and how the import is called.
+/// Each case: the vault's first secret, the names of the rows, and the import option.
 #[test]
 fn import_with_unknown_name_rule_rejects_second_spelling() {
     for (there, names, more) in [
@@ -95,7 +95,7 @@ fn import_with_unknown_name_rule_rejects_second_spelling() {
     ] {
         let sandbox = slip();
         if let Some(there) = there {
-            // `one` has the value of the first row already: nothing is to be done for that.
+            // `one` already has the value of the first row, so that this row needs no write.
             let value = if there == "one" { "one" } else { "old" };
             sandbox.feed(value, &format!("set {there} -V slip --stdin")).succeeds();
         }
@@ -158,7 +158,7 @@ fn export_of_missing_secret_exits_3() {
     }
     sandbox.run("export TOKEN -V folded --yes", &[]).succeeds();
     sandbox.run("export NOSUCH* -V folded --yes", &[]).succeeds();
-    // A vault that cannot answer may have it.
+    // A vault that cannot answer may have the secret.
     std::fs::write(sandbox.here("bad.secrets"), "no vault").unwrap();
     sandbox.run("vault register bad --plugin memory --param file=bad.secrets", &[]);
     sandbox.run("export NOSUCH --yes", &[]).ends_with(5);
@@ -183,7 +183,7 @@ fn copy_and_move_keep_spelling_of_source() {
     sandbox.feed("x", "set DB2 -V folded --stdin").succeeds();
     sandbox.run("copy COPIED --from folded --to exact", &[]).succeeds();
     sandbox.run("move moved --from folded --to exact", &[]).succeeds();
-    // A name that the pattern is, by the vault's rule, is the only one meant.
+    // A pattern that equals a name, by the vault's rule, selects only that secret.
     sandbox.run("copy --from folded --to exact", &["DB*"]).succeeds();
     assert_eq!(names(&sandbox, "exact"), ["Copied", "Moved", "db*"]);
     let slip = slip();
@@ -205,7 +205,7 @@ fn move_to_other_spelling_renames_secret() {
         assert_eq!(sandbox.run("get -q token -V folded", &[]).succeeds(), b"x", "{answer}");
     };
     move_("token", "--as TOKEN");
-    // Without what it has beside its value it is a copy, which would replace itself.
+    // Without its metadata, the move is a copy that replaces itself.
     move_("TOKEN", "--as Token --without-metadata");
     assert_eq!(names(&sandbox, "folded"), ["TOKEN"]);
 }

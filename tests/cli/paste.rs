@@ -1,18 +1,18 @@
-//! What is typed or pasted at a hidden question: it is taken as one line or refused whole, and none of
-//! it reaches the shell.
+//! Text that a user types or pastes at a hidden prompt. The command accepts one line or rejects the
+//! whole text. No part reaches the shell.
 
 use rexpect::session::PtySession;
 
 use super::prompt::{at_terminal, end, locked, script};
 use super::sandbox::{CANARY, Sandbox};
 
-/// Runs a command, says how it ended, and shows the next line that the shell would have run.
+/// Runs a command, prints its exit code, and prints the next line that the shell reads.
 fn before_a_shell(sandbox: &Sandbox, words: &str) -> PtySession {
     let words = format!("keystead {words}; echo code $?.; read line; echo \"next <$line>\"");
     script(sandbox, &words)
 }
 
-/// Returns what was shown until the command ended, its exit code, and what the shell was given.
+/// Returns the output until the command ended, its exit code, and the line that the shell read.
 fn next_line(mut session: PtySession) -> (String, String, String) {
     let shown = session.exp_string("code ").unwrap();
     let code = session.exp_string(".").unwrap();
@@ -61,7 +61,7 @@ fn bracketed_paste_of_one_line_is_accepted() {
         let mut command = sandbox.command("set a --color never", &[]);
         command.env("TERM", "xterm");
         let mut session = at_terminal(command);
-        // From here on the terminal marks a paste.
+        // From this point the terminal marks a paste.
         session.exp_string("\u{1b}[?2004hValue of `a`: ").unwrap();
         session
     };

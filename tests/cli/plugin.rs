@@ -12,7 +12,7 @@ fn file() -> &'static str {
     plugin().to_str().unwrap()
 }
 
-/// Puts a copy of the plugin into the current directory.
+/// Copies the plugin to the current directory.
 fn copy(sandbox: &Sandbox, name: &str) {
     std::fs::copy(plugin(), sandbox.here(name)).unwrap();
 }

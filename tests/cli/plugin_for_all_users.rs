@@ -1,15 +1,15 @@
-//! `plugin install`, `upgrade`, `trust` and `remove` with `--system`: as root, on a machine of its own
-//! (mounts that nothing else sees), and what an ordinary user then has of it.
+//! `plugin install`, `upgrade`, `trust` and `remove` with `--system`: as root, with private mounts
+//! over the system's directories. Also the result for an ordinary user.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// An ordinary user there.
+/// An ordinary user.
 const USER: u32 = 12_345;
 
-/// Runs a script as root in a machine of its own, and returns what it printed, both ways in one.
+/// Runs a script as root with private mounts. Returns its standard output and error as one text.
 fn session(script: &str) -> String {
     assert!(rustix::process::geteuid().is_root(), "this test mounts directories: run it as root");
     let dir = tempfile::tempdir().unwrap();
@@ -27,8 +27,8 @@ fn session(script: &str) -> String {
     let keystead = env!("CARGO_BIN_EXE_keystead");
     for (from, name) in [(Path::new(keystead), "keystead"), (super::sandbox::plugin(), "memory.so")]
     {
-        // By a process of its own: a test beside this one that starts a program would hold the copy
-        // open for writing, and then it cannot be run.
+        // A separate process copies: a test that starts a program at this moment would inherit the
+        // open file, and then the copy cannot be run.
         assert!(Command::new("cp").arg(from).arg(root.join(name)).status().unwrap().success());
     }
     let mut other = fs::read(root.join("memory.so")).unwrap();

@@ -1,4 +1,4 @@
-//! Projects of `plugin new`, as the command writes them and as their authors build and test them.
+//! Projects of `plugin new`, as the command writes them and as authors build and test them.
 
 use std::path::Path;
 use std::process::Command;
@@ -78,7 +78,7 @@ fn slow_vault_keeps_deadline_obligation() {
     let text = std::fs::read_to_string(&source).unwrap();
     let get = "    if (request->present & KEYSTEAD_WITH_VERSION) return KEYSTEAD_UNSUPPORTED;";
     assert!(text.contains(get));
-    // Four times what the host waits for an ordinary call.
+    // Four times the host's wait for an ordinary call.
     let late = format!(
         "    if (request->deadline_millis < 100) nanosleep(&(struct timespec){{.tv_nsec = 200000000}}, 0);\n{get}"
     );

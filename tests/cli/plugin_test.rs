@@ -1,4 +1,4 @@
-//! What `plugin test` lets a plugin do that nobody has installed, and what it leaves behind.
+//! Permissions of a plugin that is not installed in `plugin test`, and what the test leaves behind.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -78,7 +78,7 @@ fn plugin_test_shows_progress_only_on_terminal() {
 fn plugin_test_of_slow_vault_reports_untried_and_exits_5() {
     let sandbox = Sandbox::empty();
     let slow = plugin("slow");
-    // Ten calls are over after ten seconds at the earliest, and there are more obligations than that.
+    // Ten calls take at least ten seconds, and there are more than ten obligations.
     let words = "plugin test --param wait=1000";
     let answer = sandbox.run(words, &[slow.to_str().unwrap(), "--json"]);
     let json = String::from_utf8_lossy(&answer.ends_with(5).stdout);
@@ -101,7 +101,7 @@ fn plugin_test_rejects_invalid_grant_and_keystead_dirs() {
     assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
 }
 
-/// Whether a process has a handler for this signal.
+/// Returns whether a process has a handler for this signal.
 fn catches(pid: u32, signal: rustix::process::Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
@@ -109,8 +109,7 @@ fn catches(pid: u32, signal: rustix::process::Signal) -> bool {
     caught & 1 << (signal.as_raw() - 1) != 0
 }
 
-/// Returns this command as an interactive shell starts it, also where whoever runs the tests ignores
-/// signals.
+/// Returns this command with default signal handling, as an interactive shell starts it.
 fn as_by_a_shell(command: &Command) -> Command {
     let mut with_signals = Command::new("/usr/bin/env");
     with_signals.arg("--default-signal").arg(command.get_program()).args(command.get_args());
@@ -129,7 +128,7 @@ fn interrupted_plugin_test_removes_its_secrets() {
     let mut command = as_by_a_shell(&sandbox.command("plugin test --many 100000", &words));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    // The file has names in hexadecimal digits.
+    // The file contains the names in hexadecimal digits.
     let prefix: String =
         keystead::api::testing::NAME_PREFIX.bytes().map(|byte| format!("{byte:02x}")).collect();
     let ours = || std::fs::read_to_string(&kept).unwrap_or_default().matches(&prefix).count();
@@ -144,7 +143,7 @@ fn interrupted_plugin_test_removes_its_secrets() {
     assert_eq!(ended.status.signal(), Some(rustix::process::Signal::INT.as_raw()));
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(!said.contains("Stopped."), "the check has not ended: {said}");
-    // What is not removed in time on a busy machine is reported.
+    // The command reports secrets that it cannot remove in time on a busy machine.
     let reported = said.contains(" secrets whose names begin with");
     assert!(ours() == 0 || reported, "{said}");
     assert_eq!(entries(&sandbox, "tmp"), 0);
@@ -155,7 +154,7 @@ fn interrupted_plugin_test_removes_temporary_dir() {
     let sandbox = Sandbox::empty();
     let hangs = plugin("hangs");
     let [int, term] = [rustix::process::Signal::INT, rustix::process::Signal::TERM];
-    // Two that differ: of the same one the second may come before the first was taken.
+    // Two different signals: two equal ones may arrive as one.
     for [first, second] in [[term, int], [int, term]] {
         let mut command =
             as_by_a_shell(&sandbox.command("plugin test", &[hangs.to_str().unwrap()]));
@@ -171,7 +170,7 @@ fn interrupted_plugin_test_removes_temporary_dir() {
             assert!(Instant::now() < until, "nothing catches the signal");
             std::thread::sleep(Duration::from_millis(5));
         }
-        // The vault hangs: the check may not end, and the second signal ends it.
+        // The vault hangs, so the check may not end; the second signal ends it.
         for signal in [first, second] {
             rustix::process::kill_process(pid, signal).unwrap();
         }

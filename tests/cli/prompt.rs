@@ -1,4 +1,4 @@
-//! What happens at a terminal: questions, hidden input, and a terminal left as it was.
+//! Behaviour at a terminal: prompts, hidden input, and the terminal's state afterwards.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,13 +9,13 @@ use rexpect::session::{PtySession, spawn_command};
 
 use super::sandbox::{CANARY, Sandbox, plugin};
 
-/// How long a prompt may take: a machine that builds besides is slow.
+/// Time limit of a prompt in milliseconds: a machine with other builds is slow.
 const PATIENCE: Option<u64> = Some(30_000);
 
-/// Starts a command at a terminal that shows what is typed, as people's terminals do.
+/// Starts a command at a terminal that echoes input, as usual.
 pub(crate) fn at_terminal(command: Command) -> PtySession {
     let mut shell = Command::new("sh");
-    // Who starts the tests in the background has Ctrl-C ignored for all that they start.
+    // Tests that run in the background may inherit an ignored Ctrl-C.
     shell.args(["-c", "stty echo && exec env --default-signal=INT \"$0\" \"$@\""]).env_clear();
     shell.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -25,8 +25,8 @@ pub(crate) fn at_terminal(command: Command) -> PtySession {
     spawn_command(shell, PATIENCE).unwrap()
 }
 
-/// Waits for the end and returns the rest of what was shown, and the exit code as a shell
-/// has it: beyond 128 for a signal.
+/// Waits for the end and returns the rest of the output, and the exit code as in a shell: above 128
+/// for a signal.
 pub(crate) fn end(mut session: PtySession) -> (String, i32) {
     let rest = session.exp_eof().unwrap();
     match session.process().wait().unwrap() {
@@ -102,7 +102,7 @@ fn typed_password_appears_in_no_command_line() {
     let mut session = at_terminal(sandbox.command("list", &[]));
     session.exp_string("Vault `safe` is locked.").unwrap();
     session.exp_string("Password: ").unwrap();
-    // While it waits: neither the command nor its runner has the secret where others can read.
+    // During the prompt, neither the command line of `keystead` nor of its runner has the secret.
     for entry in std::fs::read_dir("/proc").unwrap() {
         if let Ok(line) = std::fs::read(entry.unwrap().path().join("cmdline")) {
             assert!(!String::from_utf8_lossy(&line).contains(CANARY));
@@ -161,7 +161,7 @@ fn prompt_uses_terminal_with_redirected_streams() {
     assert_eq!(std::fs::read(sandbox.here("out.given")).unwrap(), CANARY.as_bytes());
 }
 
-/// Starts a shell script at a terminal, in the surroundings of the sandbox.
+/// Starts a shell script at a terminal, in the sandbox's environment.
 pub(super) fn script(sandbox: &Sandbox, script: &str) -> PtySession {
     let mut command = Command::new("sh");
     let script = script.replace("keystead", env!("CARGO_BIN_EXE_keystead"));
@@ -172,7 +172,7 @@ pub(super) fn script(sandbox: &Sandbox, script: &str) -> PtySession {
     at_terminal(command)
 }
 
-/// Says how the command ended, and whether the terminal is as it was before.
+/// Prints the command's exit code, and whether the terminal's settings are unchanged.
 const COMPARED: &str = "before=$(stty -g); sh -c 'echo pid $$.; exec keystead get a -V safe'; \
                         echo code $?; test \"$before\" = \"$(stty -g)\" && echo the same";
 
@@ -187,7 +187,7 @@ fn cancelled_prompt_restores_terminal() {
     assert!(rest.contains("code 1\n"), "{rest}");
     assert!(rest.contains("the same"), "{rest}");
 
-    // Its shell is interrupted as well, and must live to tell.
+    // The shell gets the interrupt as well, and must survive to print the result.
     let mut session = script(&sandbox, &format!("trap : INT; {COMPARED}"));
     session.exp_string("Password: ").unwrap();
     session.send("canary").unwrap();
@@ -201,7 +201,7 @@ fn cancelled_prompt_restores_terminal() {
 #[test]
 fn ctrl_c_at_prompt_ends_shell_loop() {
     let sandbox = locked();
-    // A shell that was started with this signal ignored, as in the background, never heeds it.
+    // A shell that starts with this signal ignored, as in the background, never reacts to it.
     for shell in ["sh", "bash"] {
         for more in ["", "set -m; "] {
             let words = format!(
@@ -237,7 +237,7 @@ fn interrupted_prompt_ends_command_without_output() {
 #[test]
 fn interrupted_prompt_counts_no_crash() {
     let sandbox = locked();
-    // Three crashes are a quarantine.
+    // Three crashes would quarantine the plugin.
     for signal in ["INT", "HUP", "TERM", "key"] {
         let mut session = script(&sandbox, COMPARED);
         session.exp_string("pid ").unwrap();
@@ -265,7 +265,7 @@ fn signal_during_prompt_restores_terminal() {
         session.exp_string("pid ").unwrap();
         let pid = session.exp_string(".").unwrap();
         session.exp_string("Password: ").unwrap();
-        // Something is typed already.
+        // The user has typed a part already.
         session.send("canary").unwrap();
         session.flush().unwrap();
         let kill = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
@@ -300,7 +300,7 @@ fn suspended_prompt_restores_terminal_and_prompts_again() {
 #[test]
 fn prompt_ends_when_terminal_is_gone() {
     let sandbox = locked();
-    // `script` makes a terminal inside of ours, and takes it along when it is killed.
+    // `script` makes an inner terminal, which disappears when `script` is killed.
     let words = "echo outer $$.; exec script -q -c \
                  'echo inner $$.; exec keystead get a -V safe' /dev/null";
     let mut session = script(&sandbox, words);
@@ -319,7 +319,7 @@ fn prompt_ends_when_terminal_is_gone() {
     }
 }
 
-/// Ended, and waiting for whoever adopted it, is ended.
+/// Returns whether the process runs; a zombie does not.
 fn is_running(process: &Path) -> bool {
     match std::fs::read_to_string(process.join("stat")) {
         Ok(stat) => !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'),

@@ -1,13 +1,13 @@
-//! Metadata that a vault reports of itself: shown with a mark, never written, copied or exported;
-//! and lists of texts, through each command that reads or writes metadata.
+//! Metadata that a vault itself reports: shown with a mark, never written, copied or exported.
+//! Lists of texts, in each command that reads or writes metadata.
 
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox, hashicorp};
 use crate::bao::{Bao, ROOT, unique};
 
-/// Returns a sandbox with two vaults that stamp each secret with their name, `one` and `two`,
-/// and one that stamps nothing, `work`.
+/// Returns a sandbox with two vaults that stamp each secret with their name, `one` and `two`, and a
+/// vault without stamps, `work`.
 fn stamped() -> Sandbox {
     let sandbox = Sandbox::with_work();
     let ledger = crate::plugin_files::ledger();
@@ -83,7 +83,7 @@ Code: E12.invalid
         let told = refused.to_string();
         assert!(told.contains("the metadata `stamp` is read-only"), "{told}");
     }
-    // Of a secret that is not there the vault alone knows.
+    // For a new secret, only the vault itself knows that the key is read-only.
     let refused = sandbox.feed(CANARY, "set new -V one --stdin --meta stamp=mine");
     refused.ends_with(1);
     assert!(refused.to_string().contains("only the book stamps"));
@@ -141,12 +141,12 @@ fn copy_ignores_read_only_metadata() {
         let told = sandbox.run(&copy, &[]).to_string();
         assert!(told.contains(&format!("is in vault `{to}` already")), "{from} {to}: {told}");
     }
-    // A key of that name that can be written is another's, and the book does not take it.
+    // A writable key of that name is ordinary metadata, and the `book` vault rejects it.
     sandbox.run("meta set token -V work stamp=mine", &[]).succeeds();
     let refused = sandbox.run("copy token --replace --yes --from work --to two", &[]);
     assert!(refused.to_string().contains("only the book stamps"), "{refused}");
     sandbox.run("meta unset token -V work stamp", &[]).succeeds();
-    // A vault that keeps no metadata loses nothing.
+    // A move to a vault without metadata loses no metadata here.
     sandbox.run("meta unset token -V one --all", &[]).succeeds();
     let slip = "vault register slip --plugin ledger:slip --param ledger=slip.secrets";
     sandbox.run(slip, &[]).succeeds();
@@ -162,7 +162,7 @@ fn export_and_import_omit_read_only_metadata() {
     assert!(line.contains(r#""metadata":{"env":"dev"},"#), "{line}");
     std::fs::remove_file(sandbox.here("out.given")).unwrap();
 
-    // What `get --json` prints is a line as well, with the vault's own metadata and its mark.
+    // The output of `get --json` is also a valid line, with the vault's own metadata and mark.
     let got = sandbox.run("get token -V one --json", &[]);
     for vault in ["two", "work"] {
         let got = got.succeeds().to_vec();

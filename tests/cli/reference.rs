@@ -1,5 +1,5 @@
-//! References, one grammar everywhere: in `get`, in a vault's parameters, in its standing
-//! answers; and what they may not do.
+//! References have one grammar: in `get`, in a vault's parameters, in unlock references. Some uses
+//! are not allowed.
 
 use std::process::Command;
 
@@ -7,12 +7,12 @@ use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox};
 
-/// Writes a file that a test gives, with a secret and a newline in it.
+/// Writes a `*.given` file with a secret and a newline.
 fn given(sandbox: &Sandbox, name: &str) {
     std::fs::write(sandbox.here(name), format!("{CANARY}-{name}\n")).unwrap();
 }
 
-/// Returns the command as a shell runs it that opens a file for it.
+/// Returns the command with a shell's redirection.
 fn with_open(sandbox: &Sandbox, redirection: &str, words: &str) -> Command {
     let command = sandbox.command(words, &[]);
     let mut shell = Command::new("/bin/sh");
@@ -37,11 +37,11 @@ fn get_resolves_every_reference_kind() {
     env.env("TOKEN", format!("{CANARY}-env"));
     assert_eq!(sandbox.answer(env, b"").succeeds(), format!("{CANARY}-env").as_bytes());
 
-    // A relative path stands on the directory the command is run in, `~` on the home.
+    // A relative path starts at the current directory, `~` at the home directory.
     assert_eq!(sandbox.run("get file:a.given", &[]).succeeds(), of_file);
     assert_eq!(sandbox.run("get file:~/../here/a.given", &[]).succeeds(), of_file);
 
-    // No shell: `$HOME` and `;` are letters like others.
+    // No shell: `$HOME` and `;` are ordinary characters.
     let command = sandbox.run("get", &[r#"command:["printf","%s|","a b","$HOME;id"]"#]);
     assert_eq!(command.succeeds(), b"a b|$HOME;id|");
 
@@ -243,7 +243,7 @@ fn parameters_and_unlock_references_use_same_grammar() {
     let references =
         ["keystead://work/password", "env:PASSWORD", "file:password.given", command.as_str()];
     for (index, parameter) in references.iter().enumerate() {
-        // Each as a parameter, the next one as the answer.
+        // Each reference as a parameter, the next one as the unlock reference.
         let answer = references[(index + 1) % references.len()];
         let name = format!("v{index}");
         let more = [
@@ -263,7 +263,7 @@ fn parameters_and_unlock_references_use_same_grammar() {
         let get = sandbox.answer(with(&format!("get x -V {name} --no-input")), b"");
         assert_eq!(get.succeeds(), CANARY.as_bytes(), "{parameter} and {answer}");
     }
-    // A descriptor is of one command line, not of a registration.
+    // A descriptor belongs to one command line, not to a registration.
     assert_data_eq!(
         sandbox.run("vault register fd --plugin memory --param locked=fd:3", &[]),
         str![[r#"
@@ -319,7 +319,7 @@ Code: E01.cycle
 "#]]
     );
 
-    // A circle that was made with an editor ends as well.
+    // A cycle that a user made with an editor ends as well.
     sandbox.run("vault register c --plugin memory --param", &["locked=keystead://d/p"]).succeeds();
     let file = sandbox.root().join("home/.config/keystead/vaults/c.toml");
     let text = std::fs::read_to_string(&file).unwrap();

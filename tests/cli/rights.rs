@@ -1,5 +1,5 @@
-//! Programs that run with more rights than their user has, and users without a number: real copies of
-//! the command, which only root can make.
+//! Programs with more privileges than their user, and users without a number: real copies of the
+//! command, which only root can make.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -14,17 +14,17 @@ use keystead::trust::{self, OnIdConflict, PluginStore, Privilege, TrustDecision}
 use rustix::fs::{StatVfsMountFlags, XattrFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-/// Whose copies they are.
+/// Owner of the set-ID copies.
 const OWNER: u32 = 23_456;
 
-/// Who starts them.
+/// User that starts the copies.
 const USER: u32 = 12_345;
 
-/// What a refused command says, all of it.
+/// Complete output of a refused command.
 const REFUSED: &str = "Error: The real, effective and saved IDs of this process differ, as in a \
                        set-user-ID program: Keystead does not run in it\nCode: E07.set-id\n";
 
-/// A directory that every user can enter, with a home of the user who starts the copies.
+/// A directory that every user can enter, with a home of the user that starts the copies.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -37,15 +37,15 @@ impl Place {
         Self(dir)
     }
 
-    /// Returns a copy of the command with this mode; it is the owner's where that is set-ID.
+    /// Returns a copy of the command with this mode; set-ID copies belong to `OWNER`.
     fn copy(&self, name: &str, mode: u32) -> PathBuf {
         self.copy_of(Path::new(env!("CARGO_BIN_EXE_keystead")), name, mode)
     }
 
     fn copy_of(&self, program: &Path, name: &str, mode: u32) -> PathBuf {
         let copy = self.0.path().join(name);
-        // By a process of its own: a test beside this one that starts a program would hold the copy
-        // open for writing, and then it cannot be run.
+        // A separate process copies: a test that starts a program at this moment would inherit the
+        // open file, and then the copy cannot be run.
         assert!(Command::new("cp").arg(program).arg(&copy).status().unwrap().success());
         let owner = if mode & 0o6000 == 0 { 0 } else { OWNER };
         chown(&copy, Some(owner), Some(owner)).unwrap();
@@ -58,7 +58,7 @@ impl Place {
         copy
     }
 
-    /// Returns a copy whose file has the capability to use raw sockets, in effect at once or not.
+    /// Returns a copy with the capability for raw sockets, which is effective at once or not.
     fn capable(&self, name: &str, in_effect: bool) -> PathBuf {
         const NET_RAW: u32 = 1 << 13;
         let copy = self.copy(name, 0o755);
@@ -118,7 +118,7 @@ fn set_id_copy_of_command_does_nothing_needs_root() {
         }
     }
     assert!(!marker.exists() && !agent.exists());
-    // The same without rights of anybody else's works.
+    // The same command works without the privileges of another user.
     let copy = place.copy("plain", 0o755);
     assert_eq!(place.run(&copy, &["get", &mark]).status.code(), Some(0));
     assert!(marker.exists());
@@ -141,7 +141,7 @@ fn set_id_program_using_library_is_rejected_needs_root() {
         assert_eq!(output.status.code(), Some(code), "{name} {told}");
         let refused = "the real, effective and saved IDs of this process differ";
         assert_eq!(told.starts_with(refused), code == 1, "{name} {told}");
-        // Its hidden argument is a runner's, which says the same.
+        // With the hidden argument the program is a runner, which fails with the same error.
         let runner = place.run(&copy, &["__runner"]);
         assert_eq!(runner.status.code(), Some(if code == 1 { 1 } else { 2 }), "{name}");
         assert_eq!(errors(&runner).contains("E07.set-id"), code == 1, "{name}");
@@ -221,7 +221,7 @@ fn runner_serves_only_its_own_user_needs_root() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Whoever serves answers what is no greeting by ending, with another code.
+        // A runner that serves ends with another code if the input is no greeting.
         let sent = rustix::net::send(ours.as_fd(), b"x", rustix::net::SendFlags::NOSIGNAL);
         drop(ours);
         let code = child.wait().unwrap().code();
@@ -291,7 +291,7 @@ fn system_vault_of_capable_copy_opens_in_runner_needs_root() {
     for name in ["passwd", "group"] {
         fs::copy(Path::new("/etc").join(name), root.join("etc").join(name)).unwrap();
     }
-    // A machine of its own: what the administrator installs there is nowhere else.
+    // Private mounts: the administrator's installation exists only in this namespace.
     let script = "
         set -e
         mount --bind lib /usr/local/lib

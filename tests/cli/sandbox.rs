@@ -1,5 +1,5 @@
-//! A home of its own for each test, and a look at every run: the secrets of a test are
-//! where the test says, and nowhere else.
+//! A separate home for each test. Each run checks that the test's secrets are only in the files and
+//! output that the test names.
 
 use std::fmt;
 use std::io::Write;
@@ -9,16 +9,16 @@ use std::sync::OnceLock;
 
 use snapbox::{Data, IntoData};
 
-/// What every secret of these tests has in it.
+/// Text in every secret of these tests.
 pub(crate) const CANARY: &str = "canary-5d1f";
 
-/// A home, and the command in it.
+/// A home directory in which tests run the command.
 pub(crate) struct Sandbox {
     root: tempfile::TempDir,
 }
 
 impl Sandbox {
-    /// Returns a home with nothing in it.
+    /// Returns an empty home.
     pub(crate) fn empty() -> Self {
         let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for dir in ["home", "tmp", "here"] {
@@ -43,17 +43,17 @@ impl Sandbox {
         sandbox
     }
 
-    /// Returns the directory that all is in.
+    /// Returns the root directory of the sandbox.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    /// Returns a path in the directory that commands are run in.
+    /// Returns a path in the directory where commands run.
     pub(crate) fn here(&self, name: &str) -> PathBuf {
         self.root().join("here").join(name)
     }
 
-    /// Returns the command with these words, then these arguments as they are.
+    /// Returns the command with these words, followed by these unchanged arguments.
     pub(crate) fn command(&self, words: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
         command.args(words.split_whitespace()).args(more);
@@ -71,7 +71,7 @@ impl Sandbox {
         command
     }
 
-    /// Runs the command with nothing on its standard input.
+    /// Runs the command with an empty standard input.
     pub(crate) fn run(&self, words: &str, more: &[&str]) -> Answer {
         self.answer(self.command(words, more), b"")
     }
@@ -81,7 +81,7 @@ impl Sandbox {
         self.answer(self.command(words, &[]), input.as_ref())
     }
 
-    /// Runs a command and looks at all that it left behind.
+    /// Runs a command and checks its standard error and files for secrets.
     pub(crate) fn answer(&self, mut command: Command, input: &[u8]) -> Answer {
         let mut child = command
             .stdin(Stdio::piped())
@@ -89,7 +89,7 @@ impl Sandbox {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A command that takes no input may be gone before it is written.
+        // A command that reads no input may end before this write.
         let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
         let answer = Answer {
@@ -103,8 +103,8 @@ impl Sandbox {
         answer
     }
 
-    /// Looks for secrets in all files but the vaults' own (`*.secrets`) and those a test
-    /// gave (`*.given`).
+    /// Checks all files for secrets, except the vaults' own (`*.secrets`) and those of a test
+    /// (`*.given`).
     pub(crate) fn check_files(&self) {
         fn look(dir: &Path) {
             for entry in std::fs::read_dir(dir).unwrap() {
@@ -115,7 +115,7 @@ impl Sandbox {
                 } else if path.is_file() && !name.ends_with(".secrets") && !name.ends_with(".given")
                 {
                     let bytes = std::fs::read(&path).unwrap();
-                    // The standard library's search is optimised, whatever this is.
+                    // The standard library's search is optimised, even in a debug build.
                     let found = String::from_utf8_lossy(&bytes).contains(CANARY);
                     assert!(!found, "a secret in {}", path.display());
                 }
@@ -125,7 +125,7 @@ impl Sandbox {
     }
 }
 
-/// What a run of the command came to.
+/// Result of a run of the command.
 pub(crate) struct Answer {
     root: String,
     pub(crate) status: i32,
@@ -134,7 +134,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Asserts that all went well, and returns standard output.
+    /// Asserts exit code 0, and returns standard output.
     #[track_caller]
     pub(crate) fn succeeds(&self) -> &[u8] {
         assert_eq!(self.status, 0, "{self}");
@@ -167,12 +167,12 @@ impl fmt::Display for Answer {
 
 impl IntoData for Answer {
     fn into_data(self) -> Data {
-        // A secret on standard output is for a test to compare, not for a snapshot.
+        // Tests compare a secret on standard output themselves, without a snapshot.
         self.to_string().into_data()
     }
 }
 
-/// Puts words in place of what differs from run to run.
+/// Replaces parts that differ from run to run.
 fn plain(text: &str, root: &str) -> String {
     let text = text.replace(root, "[ROOT]").replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
     let text = text.replace(plugin().to_str().unwrap(), "[PLUGIN]");
@@ -188,7 +188,7 @@ fn plain(text: &str, root: &str) -> String {
     out
 }
 
-/// Returns a directory where nothing waits for a disk, if there is one.
+/// Returns a directory in memory, if there is one.
 pub(crate) fn fast() -> &'static Path {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) }

@@ -1,11 +1,11 @@
-//! Which vault is meant and which names: `KEYSTEAD_VAULT`, vaults out of searches, equal
-//! names in several vaults, names that differ by case or look like patterns.
+//! Selection of vaults and names: `KEYSTEAD_VAULT`, vaults outside of searches, equal names in
+//! several vaults, names that differ by case or look like patterns.
 
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{Answer, CANARY, Sandbox};
 
-/// Returns a home with the vaults `home`, the default one, and `work`.
+/// Returns a home with the vaults `home`, the default vault, and `work`.
 fn two_vaults() -> Sandbox {
     let sandbox = Sandbox::installed();
     for vault in ["home", "work"] {
@@ -15,7 +15,7 @@ fn two_vaults() -> Sandbox {
     sandbox
 }
 
-/// Sets a secret whose value says where it is.
+/// Sets a secret whose value names its vault.
 fn set(sandbox: &Sandbox, vault: &str, name: &str) {
     let mut command = sandbox.command("set --stdin -V", &[vault, "--", name]);
     command.stdin(std::process::Stdio::piped());
@@ -26,7 +26,7 @@ fn value(vault: &str, name: &str) -> String {
     format!("{CANARY} {vault} {name}")
 }
 
-/// Runs a command with `KEYSTEAD_VAULT` set to this.
+/// Runs a command with `KEYSTEAD_VAULT` set to this vault.
 fn with_vault(sandbox: &Sandbox, vault: &str, words: &str, input: &str) -> Answer {
     let mut command = sandbox.command(words, &[]);
     command.env("KEYSTEAD_VAULT", vault);
@@ -43,7 +43,7 @@ fn keystead_vault_variable_sets_default_vault() {
     assert_eq!(get("work"), value("work", "token").into_bytes());
     assert_eq!(get("WORK"), value("work", "token").into_bytes());
     assert_eq!(get("home"), value("home", "token").into_bytes());
-    // One that is empty counts as not set.
+    // An empty variable counts as not set.
     assert_eq!(get(""), value("home", "token").into_bytes());
     with_vault(&sandbox, "work", "-q set new --stdin", CANARY).succeeds();
     assert_data_eq!(
@@ -55,7 +55,7 @@ new	work	text
 
 "#]]
     );
-    // An option goes before it.
+    // An option overrides the variable.
     let named = with_vault(&sandbox, "work", "-q get token -V home", "");
     assert_eq!(named.succeeds(), value("home", "token").as_bytes());
 }
@@ -291,7 +291,7 @@ a	home	text
 
 "#]]
     );
-    // What is removed is one name, never what it matches.
+    // `remove` removes one name, never the matches of a pattern.
     sandbox.run("-q remove", &["*"]).succeeds();
     sandbox.run("-q remove", &["a*"]).succeeds();
     assert_data_eq!(

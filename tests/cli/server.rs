@@ -1,5 +1,5 @@
-//! A vault behind a server, as a person uses it: unlocked once, used for a while, locked; and two
-//! of them with two accounts.
+//! A vault on a server, as a user uses it: unlocked once, used for a while, locked. Also two such
+//! vaults with two accounts.
 
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,11 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Makes an account that may use a directory of its own name alone, below a login mount of that
-/// name, and registers a vault of it.
+/// Makes an account and a login mount of one name, and registers a vault for it. The account may
+/// use only the directory of that name.
 fn account(sandbox: &Sandbox, vault: &str, placement: &str) -> String {
     let (server, user) = (Bao::shared(), unique("person"));
-    // A token of it is not needed, its policy is.
+    // This creates the policy; the token itself is not needed.
     server.token_for("secret", &user);
     server.must("POST", &format!("sys/auth/{user}"), &json!({ "type": "userpass" }));
     let policy = format!("secret-{user}");
@@ -44,7 +44,7 @@ fn needs_bao_unlocked_vault_stays_open_until_lock_or_revoke() {
     let user = account(&sandbox, "team", "isolated");
     let unlock = "vault unlock team --unlock password=file:pass.given --for 8h";
     let value = format!("{CANARY} kept");
-    // The token is good for less than was asked for, and so is the session.
+    // The token is valid for less than the requested time, and so is the session.
     let told = sandbox.run(unlock, &[]);
     told.succeeds();
     let shown = told.to_string();
@@ -67,7 +67,7 @@ fn needs_bao_unlocked_vault_stays_open_until_lock_or_revoke() {
         "a session that the server does not take stays: {kept}"
     );
     sandbox.run("agent stop", &[]).succeeds();
-    // What can be undone is.
+    // A vault action can undo the removal.
     let answer = "--unlock password=file:pass.given";
     sandbox.run(&format!("remove db/token {answer}"), &[]).succeeds();
     sandbox.run(&format!("get db/token {answer}"), &[]).ends_with(3);
@@ -95,7 +95,7 @@ fn needs_bao_vaults_with_different_accounts_stay_separate() {
             let (_, kept) = Bao::shared().ask("GET", &path, Some(ROOT), &Json::Null);
             assert_eq!(kept["data"]["data"]["value"], format!("{CANARY} of {vault}"));
         }
-        // Both at once, in one process.
+        // A copy uses both vaults in one process.
         let [mine, yours] = &vaults;
         let copy = format!("copy token --from {mine} --to {yours} --as copied {answer}");
         sandbox.run(&copy, &[]).succeeds();
@@ -105,8 +105,8 @@ fn needs_bao_vaults_with_different_accounts_stay_separate() {
     }
 }
 
-/// Makes a role of AppRole that may use a directory of this name, and returns its role id. Its secret
-/// id, which is good for so many logins, is written to `ID.given`.
+/// Makes an AppRole that may use only the directory of this name, and returns the role id. Writes
+/// the secret id, valid for `uses` logins, to `{name}.given`.
 fn role(sandbox: &Sandbox, name: &str, uses: u32) -> String {
     let server = Bao::shared();
     server.token_for("secret", name);
@@ -123,7 +123,7 @@ fn role(sandbox: &Sandbox, name: &str, uses: u32) -> String {
     id["data"]["role_id"].as_str().unwrap().to_owned()
 }
 
-/// Registers a vault of such a role.
+/// Registers a vault with such a role.
 fn machine(sandbox: &Sandbox, vault: &str, name: &str, role: &str, more: &str) {
     let words = format!(
         "vault register {vault} --plugin hashicorp --param login=approle --param role={role} \
@@ -134,7 +134,7 @@ fn machine(sandbox: &Sandbox, vault: &str, name: &str, role: &str, more: &str) {
     sandbox.run(&words, &[]).succeeds();
 }
 
-/// Returns how many tokens the server has given out at a login mount.
+/// Returns how many tokens the server has issued at a login mount.
 fn logins(name: &str) -> usize {
     let server = Bao::shared();
     let list = server.must("LIST", "auth/token/accessors", &Json::Null);
@@ -158,7 +158,7 @@ fn needs_bao_100_processes_with_keep_login_log_in_once() {
     let sandbox = sandbox();
     let name = unique("hundred");
     let value = format!("{CANARY} of all");
-    // The server takes the secret id once: a second login would fail.
+    // The server accepts the secret id once: a second login would fail.
     let id = role(&sandbox, &name, 1);
     machine(&sandbox, "ci", &name, &id, "--keep-login");
     put(&name, &value);
@@ -215,7 +215,7 @@ fn two_approles(placement: &str) {
         machine(&sandbox, vault, name, &id, &more);
         put(name, &format!("{CANARY} of {vault}"));
     }
-    // Both, each twice: the second time with the session that is kept.
+    // Both vaults, each twice: the second time with the kept session.
     for _ in 0..2 {
         for vault in ["mine", "yours"] {
             let got = sandbox.run(&format!("-q get token -V {vault}"), &[]);
@@ -223,7 +223,7 @@ fn two_approles(placement: &str) {
         }
     }
     assert_eq!((logins(&mine), logins(&yours)), (1, 1));
-    // Another secret id behind the same reference is another account: its login is its own.
+    // Another secret id behind the same reference is another account, with its own login.
     std::fs::copy(sandbox.here(&format!("{mine}.given")), sandbox.here("kept.given")).unwrap();
     std::fs::write(sandbox.here(&format!("{mine}.given")), "no secret id").unwrap();
     sandbox.run("get token -V mine", &[]).ends_with(1);
@@ -246,7 +246,7 @@ fn needs_bao_get_without_keep_login_keeps_no_session() {
     assert_eq!(logins(&name), 2);
     let status = sandbox.run("agent status", &[]).to_string();
     assert!(status.contains("The agent is not running."), "{status}");
-    // A person may have it kept for a while.
+    // A user can unlock the vault for a limited time.
     let told = sandbox.run("vault unlock ci --for 5m", &[]).to_string();
     assert!(told.contains("Vault `ci` is unlocked for 5 minutes."), "{told}");
     sandbox.run("get token -V ci", &[]).succeeds();
@@ -267,7 +267,7 @@ fn needs_bao_renewed_token_stays_unlocked_until_requested_end() {
     let sleep_until = |seconds| {
         std::thread::sleep(Duration::from_secs(seconds).saturating_sub(began.elapsed()));
     };
-    // Less than a third of the token's time is left: this process renews it, and hands it over.
+    // Less than a third of the token's time is left: this process renews and hands over the token.
     sleep_until(11);
     sandbox.run("get nothing -V team --no-input", &[]).ends_with(3);
     sleep_until(17);

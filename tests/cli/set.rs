@@ -97,7 +97,7 @@ fn empty_value_is_refused_unless_it_is_meant() {
         sandbox.feed(input, &format!("set b {options} --allow-empty")).succeeds();
     }
     assert_eq!(sandbox.run("get b", &[]).succeeds(), b"");
-    // A field may be empty, as those of other programs are; and a line's end may be meant.
+    // A field may be empty, as in other programs; with `--exact`, a newline is kept.
     sandbox.feed("{\"a\":\"1\"}", "set m --kind map --stdin").succeeds();
     sandbox.feed("", "set m --field a --stdin").succeeds();
     assert_eq!(sandbox.run("get m --field a", &[]).succeeds(), b"");

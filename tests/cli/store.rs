@@ -1,5 +1,5 @@
-//! The local vault through the command line: how it is made, what opens it, and what only it can
-//! do. Its own rules are tested beside the plugin.
+//! The local vault through the command line: how it is made, what unlocks it, and its own actions.
+//! The plugin's tests cover its own rules.
 
 mod making;
 mod opening;
@@ -25,8 +25,8 @@ impl Home {
         Self(sandbox)
     }
 
-    /// Returns a home with a vault `safe` whose password is the canary, and a secret in it. It
-    /// is in the host's process, where it is by default once it is installed with its host.
+    /// Returns a home with a vault `safe` whose password is the canary, and a secret in it. The
+    /// vault is in-process, the default for a plugin installed with its host.
     fn with_password() -> Self {
         let home = Self::new();
         let register = "vault register safe --plugin store --placement in-process";
@@ -36,8 +36,8 @@ impl Home {
         home
     }
 
-    /// Returns a home with a vault `safe` that the file `here/work.key` opens, and a secret. It is
-    /// in a process of its own.
+    /// Returns a home with an isolated vault `safe` that the file `here/work.key` unlocks, and a
+    /// secret in it.
     fn with_key_file() -> Self {
         let home = Self::new();
         let register = "vault register safe --plugin store --param key-file=work.key";
@@ -46,7 +46,7 @@ impl Home {
         home
     }
 
-    /// Runs a command with these variables and nothing to read.
+    /// Runs a command with these variables and an empty standard input.
     fn run_with(&self, variables: &[(&str, &str)], words: &str) -> Answer {
         let mut command = self.0.command(words, &[]);
         command.envs(variables.iter().copied());
@@ -62,13 +62,13 @@ impl Home {
         at_terminal(self.0.command(words, &[]))
     }
 
-    /// Returns the directory that a vault has by default.
+    /// Returns the default directory of a vault.
     fn dir(&self, vault: &str) -> PathBuf {
         self.0.root().join("home/.local/share/keystead/store").join(vault)
     }
 }
 
-/// Answers one question.
+/// Answers one prompt.
 #[track_caller]
 fn answer(session: &mut PtySession, question: &str, line: &str) {
     session.exp_string(question).unwrap();

@@ -1,4 +1,4 @@
-//! What the command finds around it: directories, variables, a reader that has gone.
+//! The command's environment: directories, variables, a reader that has closed the pipe.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -145,7 +145,7 @@ fn full_disk_on_stdout_is_error() {
 fn files_in_current_dir_are_not_configuration() {
     let sandbox = Sandbox::empty();
     let registration = "plugin = \"memory\"\ngrants = []\n";
-    // As many places as somebody could hope for.
+    // All directories that a program might search for configuration.
     for dir in ["", ".keystead/", "keystead/", ".config/keystead/", "etc/keystead/"] {
         for (name, text) in [
             ("vaults/trap.toml", registration),
@@ -169,7 +169,7 @@ fn files_in_current_dir_are_not_configuration() {
     assert!(String::from_utf8_lossy(report.succeeds()).contains("\"sound\":true"), "{report}");
 }
 
-/// Returns the command as a shell runs it with these redirections.
+/// Returns the command with a shell's redirections.
 fn redirected(sandbox: &Sandbox, words: &str, redirections: &str) -> Command {
     let command = sandbox.command(words, &[]);
     let mut shell = Command::new("/bin/sh");
@@ -203,7 +203,7 @@ fn closed_standard_stream_is_an_error_and_null_is_none() {
         assert!(closed.stderr.contains("Cannot read the value from standard input"), "{closed}");
     }
     assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
-    // What answers nothing needs no standard output.
+    // A command without output needs no standard output.
     sandbox.answer(redirected(&sandbox, "meta set a k=v", ">&-"), b"").succeeds();
 }
 
@@ -247,7 +247,7 @@ fn unreadable_layer_is_not_reported_as_missing() {
         assert!(lost.stderr.contains("`KEYSTEAD_CONFIG_DIR` is"), "{words}: {lost}");
     }
     sandbox.run("doctor --config-dir typo", &[]).ends_with(1);
-    // What needs no registration does not mind.
+    // A command that needs no registration still works.
     let mut command = sandbox.command("get env:TOKEN", &[]);
     command.env_remove("HOME").env("TOKEN", "t");
     assert_eq!(sandbox.answer(command, b"").succeeds(), b"t");

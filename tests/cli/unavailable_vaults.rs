@@ -1,5 +1,5 @@
-//! Vaults in between that are locked, broken, late, crash or lie: a search does not pass
-//! over them in silence, and a listing loses nothing but them.
+//! Vaults that are locked, broken, time out, crash or misbehave, between two other vaults. A search
+//! reports such a vault, and a listing omits only that vault.
 
 use std::path::PathBuf;
 
@@ -8,8 +8,8 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox};
 use crate::plugin_files::plugin;
 
-/// Returns a home with the vaults `early`, which is the default, and `late`, both of the
-/// reference plugin; what is between them by name is a test's to register.
+/// Returns a home with the vaults `early`, the default, and `late`, both of the reference plugin.
+/// Each test registers the vault in between.
 fn home() -> Sandbox {
     let sandbox = Sandbox::installed();
     for vault in ["early", "late"] {
@@ -29,19 +29,19 @@ fn with(file: PathBuf, id: &str) -> Sandbox {
     sandbox
 }
 
-/// Tells what comes of each command, as a terminal would show it.
+/// Returns the terminal output of each command.
 fn told(sandbox: &Sandbox, lines: &[&str]) -> String {
     let mut all = String::new();
     for line in lines {
         let answer = sandbox.run(line, &[]);
-        // A value is for the test to compare.
+        // The tests compare values themselves.
         let answer = answer.to_string().replace(CANARY, "[VALUE]");
         all += &format!("$ keystead {line}\n{answer}");
     }
     without_times(&all)
 }
 
-/// How long it took is not the same twice.
+/// Replaces durations, which differ from run to run.
 fn without_times(told: &str) -> String {
     let mut words: Vec<&str> = told.split(' ').collect();
     for at in 1..words.len() {
@@ -52,7 +52,7 @@ fn without_times(told: &str) -> String {
     words.join(" ")
 }
 
-/// What everybody does: the vault before `fishy`, through it, whatever it takes, and all.
+/// Commands of all tests: the vault before `fishy`, past `fishy`, with `--any`, and all vaults.
 const ALL: [&str; 5] =
     ["-q get first", "-q get last", "-q get last --any", "-q show last", "-q list"];
 

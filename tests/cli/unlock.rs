@@ -1,5 +1,5 @@
-//! `--unlock`: answers to locked vaults that a command line names, and what is said where
-//! some are missing, wrong or not asked for.
+//! `--unlock`: answers to unlock prompts in the command line, and the output for missing, wrong or
+//! unused answers.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox};
 
-/// Returns a sandbox with a vault that has a password, which is in the file `pass.given`, and
-/// a secret in it.
+/// Returns a sandbox with a vault and a secret in it. The password of the vault is in the file
+/// `pass.given`.
 fn safe() -> Sandbox {
     let sandbox = Sandbox::installed();
     std::fs::write(sandbox.here("pass.given"), format!("{CANARY}\n")).unwrap();
@@ -21,7 +21,7 @@ fn safe() -> Sandbox {
     sandbox
 }
 
-/// Returns a sandbox with a vault that asks for user and password, then for a code.
+/// Returns a sandbox with a vault that prompts for user and password, then for a code.
 fn two_steps(unlock: &[&str]) -> Sandbox {
     let sandbox = Sandbox::empty();
     let file = crate::plugin_files::plugin("user-and-code");

@@ -113,7 +113,7 @@ fn cli_reference_page_matches_command_tree() {
     let sandbox = Sandbox::empty();
     let answer = sandbox.run("man --markdown", &[]);
     let page = String::from_utf8(answer.succeeds().to_vec()).unwrap();
-    // Written anew by `SNAPSHOTS=overwrite`, as all that tests compare with.
+    // `SNAPSHOTS=overwrite` writes this page, as all expected texts.
     assert_data_eq!(page, file!["../../docs/reference/cli.md"].raw());
 }
 
@@ -154,7 +154,7 @@ fn word_of_another_program_is_answered_with_the_command_for_it() {
         refused.ends_with(2);
         assert!(refused.stderr.contains(&format!("tip: run `{command}`\n")), "{refused}");
     }
-    // A typing error is one all the same.
+    // A typing error still gets its suggestion.
     let refused = sandbox.run("lsit", &[]);
     assert!(refused.stderr.contains("'list'") || refused.stderr.contains("'ls'"), "{refused}");
 }

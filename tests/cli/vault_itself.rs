@@ -1,4 +1,4 @@
-//! What a vault itself does: its test, its actions, its lock.
+//! Operations of a vault itself: test, actions, lock.
 
 use snapbox::{assert_data_eq, str};
 
@@ -238,14 +238,14 @@ Code: E12.locked
 
 "#]]
     );
-    // An answer is for the one that is named, or the default one.
+    // An answer applies only to the named vault, or to the default vault.
     let answer = "--unlock password=file:pass.given";
     assert_eq!(sandbox.run(&format!("vault test safe -q {answer}"), &[]).succeeds(), b"safe: ok\n");
     sandbox.run(&format!("vault test -q {answer}"), &[]).ends_with(5);
     sandbox.run("vault default safe", &[]).succeeds();
     sandbox.run(&format!("vault test -q {answer}"), &[]).succeeds();
 
-    // A standing answer that is wrong is found out.
+    // The test detects a wrong unlock reference.
     std::fs::write(sandbox.here("wrong.given"), "wrong").unwrap();
     let wrong = "--replace -q --unlock password=file:wrong.given";
     sandbox.run(&format!("{words} {wrong}"), &[]).succeeds();

@@ -1,5 +1,5 @@
-//! Who uses it, and where: many at once, without a home, as `nobody`, with the umask and the
-//! links that machines have.
+//! Users and environments: many at once, without a home, as `nobody`, with unusual umasks and
+//! symbolic links.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Child, Command, Stdio};
@@ -30,7 +30,7 @@ fn parallel_registrations_lose_nothing() {
     assert_eq!(names, expected);
 }
 
-/// From nothing to a secret that is read, with a plugin in a process of its own.
+/// From an empty home to a stored secret, with an isolated plugin.
 const TOUR: [&str; 8] = [
     "plugin install --yes --quiet memory.so",
     "vault register work --plugin memory --param file=work.secrets",

@@ -1,5 +1,5 @@
-//! Files that are no plugins, or not for this machine, looked at with `plugin show`, and
-//! what an ordinary user may install. That each is refused is in `boundary/file.rs`.
+//! `plugin show` of files that are not plugins, or for another machine, and the plugins that an
+//! ordinary user may install. `boundary/file.rs` tests that each is rejected.
 
 use std::fs::File;
 use std::os::unix::fs::chown;
@@ -10,7 +10,7 @@ use super::{STRANGER, chmod, give_to_ordinary, must_be_root, ordinary, session, 
 use crate::cli::sandbox::{Sandbox, plugin as memory};
 use crate::plugin_files::c_library;
 
-/// Returns a home with the plugin `memory` as a file where commands are run.
+/// Returns a home with the plugin `memory` as a file in the commands' directory.
 fn with_memory() -> Sandbox {
     let sandbox = Sandbox::empty();
     std::fs::copy(memory(), sandbox.here("memory.so")).unwrap();
@@ -75,7 +75,7 @@ fn plugin_show_of_invalid_file_names_reason() {
     let sandbox = Sandbox::empty();
     c_library("plain_library", &sandbox.here(""), &[]);
     std::fs::write(sandbox.here("empty.so"), "").unwrap();
-    // What is read here is not looked into by the sandbox: only its length counts.
+    // The name keeps the sandbox from reading this file for secrets: only its length counts.
     File::create(sandbox.here("huge.given")).unwrap().set_len(2 << 30).unwrap();
     let lines = [
         "plugin show plain_library.so",

@@ -1,5 +1,5 @@
-//! Eight processes at once on one vault's file: what was acknowledged is there, whole, and
-//! nothing else is.
+//! Eight processes at once on one vault's file. Every acknowledged secret is in the vault and
+//! complete, and no other.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -9,11 +9,11 @@ use crate::cli::sandbox::{CANARY, Sandbox};
 
 const PROCESSES: usize = 8;
 
-/// How many commands each process's place runs, one after another.
+/// Number of commands that each of the eight processes runs, one after another.
 const ROUNDS: usize = 12;
 
-/// Runs eight lines of commands at the same time; each command is fed a value and has to
-/// end as `expected` says. Returns the exit codes of each line.
+/// Runs eight lines of commands at the same time, each command with an input value. Returns the
+/// exit codes of each line.
 fn at_once(command: impl Fn(usize, usize) -> (Command, String) + Sync) -> Vec<Vec<i32>> {
     let line = |process: usize| {
         let rounds = (0..ROUNDS).map(|round| {
@@ -39,7 +39,7 @@ fn at_once(command: impl Fn(usize, usize) -> (Command, String) + Sync) -> Vec<Ve
     })
 }
 
-/// Returns what the vault `work` has.
+/// Returns all secrets of the vault `work`.
 fn all(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let listed = String::from_utf8(sandbox.run("list", &[]).succeeds().to_vec()).unwrap();
     let names = listed.lines().map(|line| line.split('\t').next().unwrap().to_owned());
@@ -56,7 +56,7 @@ fn parallel_sets_lose_nothing() {
     let sandbox = Sandbox::with_work();
     let value = |process: usize, round: usize| format!("{CANARY}-{process}-{round}");
     let codes = at_once(|process, round| {
-        // Their own names, and one that all of them write.
+        // Separate names, and one shared name.
         let name = if round % 3 == 2 { "shared".to_owned() } else { format!("n{process}-{round}") };
         (sandbox.command("set --stdin --quiet --timeout 5m", &[&name]), value(process, round))
     });
@@ -127,7 +127,7 @@ fn two_vaults(names: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// Returns whether the vault has the secret, and sees that it has it whole.
+/// Returns whether the vault has the secret, and checks that its value is complete.
 fn has(sandbox: &Sandbox, vault: &str, name: &str) -> bool {
     let got = sandbox.run(&format!("get {name} -V {vault}"), &[]);
     match got.status {
@@ -150,8 +150,8 @@ fn parallel_copies_of_same_secrets_lose_nothing() {
     });
     for line in codes {
         for (round, code) in line.into_iter().enumerate() {
-            // Whoever is late to remove it finds nothing; who reads back what another one
-            // has removed meanwhile says so.
+            // A late `remove` finds no secret. A copy that reads back a secret which another
+            // process removed reports this.
             assert!([0, 3, 5].contains(&code), "round {round}: {code}");
         }
     }
@@ -170,8 +170,8 @@ fn parallel_moves_in_both_directions_lose_nothing() {
         let words = format!("move ? --from {from} --to {to} --quiet --timeout 5m");
         (sandbox.command(&words, &[]), String::new())
     });
-    // Done; put back, or moved on by another before it was read back; nothing there to move; or some
-    // of it gone before it was read.
+    // Moved; put back, or moved by another process before the read-back; no secret to move; or some
+    // secrets moved away before they were read.
     assert!(codes.iter().flatten().all(|code| [0, 1, 3, 5].contains(code)), "{codes:?}");
     for name in names {
         assert!(has(&sandbox, "work", name) || has(&sandbox, "home", name), "{name}: {codes:?}");

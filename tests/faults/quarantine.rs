@@ -1,4 +1,4 @@
-//! What quarantines an isolated plugin, and what does not: real signals to real commands.
+//! Events that quarantine an isolated plugin, and others that do not: real signals and commands.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use super::{must_be_root, session};
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::plugin;
 
-/// How often an innocent plugin is in a process that ends: three crashes would be enough.
+/// Number of killed processes per test: three crashes would quarantine a plugin.
 const ROUNDS: usize = 10;
 
 fn install(sandbox: &Sandbox, file: &Path) {
@@ -31,8 +31,8 @@ fn register(sandbox: &Sandbox, vault: &str, id: &str, more: &str) {
     sandbox.run(&words, &[]).succeeds();
 }
 
-/// Returns a home with a vault `odd` whose listing leaves a file in `here/meet` and does not
-/// end; what it is asked for by name is not found.
+/// Returns a home with a vault `odd` whose listing leaves a file in `here/meet` and does not end.
+/// The vault finds no secret by name.
 fn with_one_that_waits() -> Sandbox {
     let sandbox = Sandbox::empty();
     std::fs::create_dir(sandbox.here("meet")).unwrap();
@@ -46,7 +46,7 @@ fn data(sandbox: &Sandbox, name: &str) -> PathBuf {
     sandbox.root().join("home/.local/share/keystead").join(name)
 }
 
-/// Asserts that nothing was counted against anybody, and that the vault `odd` is still asked.
+/// Asserts that no crash was counted, and that the vault `odd` still works.
 #[track_caller]
 fn is_innocent(sandbox: &Sandbox) {
     sandbox.run("get -V odd nosuch", &[]).ends_with(3);
@@ -70,8 +70,8 @@ fn wait_for_call(sandbox: &Sandbox) {
     std::fs::remove_file(left).unwrap();
 }
 
-/// Returns the command with no signal ignored: whoever runs these tests in the background may have
-/// some ignored, and what is started inherits that.
+/// Returns the command with no signal ignored. Tests that run in the background may have some
+/// ignored, and a child inherits that.
 fn attentive(command: &Command) -> Command {
     let mut env = Command::new("env");
     env.arg("--default-signal=HUP,INT,QUIT").arg(command.get_program()).args(command.get_args());
@@ -82,7 +82,7 @@ fn attentive(command: &Command) -> Command {
     env
 }
 
-/// Starts a call that does not end, and returns its command when the plugin is in it.
+/// Starts a call that does not end, and returns its command once the plugin is in the call.
 #[track_caller]
 fn in_call(sandbox: &Sandbox) -> Child {
     let mut command = attentive(&sandbox.command("list -V odd --timeout 10m", &[]));
@@ -228,7 +228,7 @@ fn interrupted_command_with_runner_counts_no_crash() {
     is_innocent(&sandbox);
 }
 
-/// A group of processes that have 64 MiB together; it needs root. Removed when dropped.
+/// A control group with 64 MiB of memory, which needs root. Dropping it removes the group.
 struct Small(PathBuf);
 
 impl Small {
@@ -247,7 +247,7 @@ impl Small {
         let small = Self(root.join(format!("keystead-test-{}", std::process::id())));
         std::fs::create_dir(&small.0).expect("this test limits memory by a group of processes");
         std::fs::write(small.0.join(limit), "67108864").expect("groups limit memory");
-        // Where swap is not counted there is none to take.
+        // Without swap accounting, no swap limit is needed.
         let _ = std::fs::write(small.0.join(swap), none);
         small
     }
@@ -267,7 +267,7 @@ impl Small {
 
 impl Drop for Small {
     fn drop(&mut self) {
-        // A process that was reaped may be in it for a moment.
+        // A reaped process may stay in the group for a moment.
         let until = Instant::now() + Duration::from_secs(5);
         while std::fs::remove_dir(&self.0).is_err() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
@@ -294,7 +294,7 @@ fn only_crashed_plugin_is_quarantined() {
     register(&sandbox, "early", "memory", "--param file=early.secrets --default");
     sandbox.feed("v", "set mine -V early --stdin").succeeds();
     for _ in 0..3 {
-        // Asked first, it does not have it, and is still open when the other one crashes.
+        // The search asks vault `early` first, which is still open when the other plugin crashes.
         let answer = sandbox.run("get a", &[]);
         let told = &answer.ends_with(5).stderr;
         assert!(told.contains("plugin `segfaults` failed in vault `odd`\n"), "{answer}");

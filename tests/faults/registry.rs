@@ -1,5 +1,5 @@
-//! Registrations that cannot be used: each is an error of its own vault, hides no other,
-//! and is never rewritten.
+//! Unusable registrations. Each is an error of its own vault, hides no other vault, and is never
+//! rewritten.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use snapbox::{assert_data_eq, str};
 use super::{STRANGER, chmod, give, must_be_root, session, session_as};
 use crate::cli::sandbox::Sandbox;
 
-/// What is asked of each: the vaults, the broken one, a search, the sound one.
+/// Commands for each case: a list of vaults, the broken vault, a search, the good vault.
 const LINES: [&str; 4] = ["vault list", "get -V broken a", "get a", "get -V work a"];
 
 fn vaults(sandbox: &Sandbox) -> PathBuf {
@@ -22,7 +22,7 @@ fn with_secret() -> Sandbox {
     sandbox
 }
 
-/// Tells what comes of a vault `broken` with this registration, which stays as it is.
+/// Returns the output for a vault `broken` with this registration, which must stay unchanged.
 #[track_caller]
 fn tell(text: &[u8]) -> String {
     let sandbox = with_secret();

@@ -1,5 +1,5 @@
-//! A registry that an accident befell: fifty of them, and a full disk. Nothing of it is
-//! ever rewritten, everything is explained, and the other vaults go on.
+//! A damaged registry, in fifty variants, and a full disk. Keystead rewrites no damaged file,
+//! explains every fault, and keeps the other vaults working.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +12,7 @@ const GOOD: &str = "# by hand\nschema = 1\nplugin = \"memory\"\nkind = \"memory\
     description = \"at work\"\nsearch = true\ngrants = []\n\n[parameters]\nfile = \"/tmp/x\"\n\
     locked = { from = \"env:PASSWORD\" }\n\n[unlock]\npassword = \"env:PASSWORD\"\n";
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, equal in every run.
 struct Random(u64);
 
 impl Random {
@@ -24,8 +24,8 @@ impl Random {
     }
 }
 
-/// Returns the good file with one accident: cut short, bytes changed, a piece doubled, taken
-/// out or moved.
+/// Returns the good file with one kind of damage: truncated, bytes changed, or a piece removed or
+/// duplicated.
 fn damaged(random: &mut Random) -> Vec<u8> {
     let mut text = GOOD.as_bytes().to_vec();
     let (at, other) = (random.below(text.len()), random.below(text.len()));
@@ -68,7 +68,7 @@ fn damaged_registration_is_explained_and_not_rewritten() {
         let context =
             || format!("round {round}:\n{}\n{show}{list}", String::from_utf8_lossy(&text));
         match show.status {
-            // The accident hit a comment, a description, or made another good file.
+            // The damage is in a comment or description, or the file is still valid.
             0 => accepted += 1,
             1 => {
                 refused += 1;
@@ -120,8 +120,8 @@ fn damaged_settings_are_explained_and_not_rewritten() {
     assert!(refused >= 15, "{refused} refused");
 }
 
-/// Runs a script in a namespace of its own, where a file system of one page of room can be
-/// mounted without rights.
+/// Runs a script in a separate namespace, where a small file system can be mounted without
+/// privileges.
 fn on_a_small_disk(sandbox: &Sandbox, script: &str) -> String {
     let command = sandbox.command("", &[]);
     let mut shell = Command::new("unshare");

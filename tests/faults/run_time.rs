@@ -1,5 +1,5 @@
-//! Plugins that misbehave when they run: what a user is told, that other vaults go on, and
-//! that no process is left.
+//! Plugins that misbehave at run time: the user's output, other vaults that go on, and no process
+//! left behind.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::session;
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::plugin;
 
-/// Returns a home with a vault `odd` of this plugin beside a vault `sound`.
+/// Returns a home with a vault `odd` of this plugin and a vault `sound`.
 fn with(name: &str) -> Sandbox {
     let sandbox = Sandbox::empty();
     for (vault, name) in [("odd", name), ("sound", "in-order")] {
@@ -21,7 +21,7 @@ fn with(name: &str) -> Sandbox {
     sandbox
 }
 
-/// Tells what comes of these commands, and sees that nothing runs on.
+/// Returns the output of these commands, and checks that no process is left.
 #[track_caller]
 fn tell(name: &str, lines: &[&str]) -> String {
     let sandbox = with(name);
@@ -30,8 +30,7 @@ fn tell(name: &str, lines: &[&str]) -> String {
     told
 }
 
-/// Waits until each runner of the command belongs to a command that still runs: those of
-/// tests that go on beside this one.
+/// Waits until each runner belongs to a running command, which may be one of a concurrent test.
 #[track_caller]
 fn nothing_runs() {
     let until = Instant::now() + Duration::from_secs(10);
@@ -296,7 +295,7 @@ Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `constr
     );
 }
 
-/// How long it took is not the same twice.
+/// Replaces durations, which differ from run to run.
 fn without_times(told: &str) -> String {
     let words: Vec<_> = told.split(' ').collect();
     let is_time = |at: usize| words[at].parse::<u64>().is_ok() && words[at - 1] == "after";

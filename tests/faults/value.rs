@@ -1,5 +1,5 @@
-//! Names and values at the limits and beyond them: what is at the limit is kept whole, what
-//! is beyond is refused in words, and nothing of it is written.
+//! Names and values at the limits and beyond. A value at the limit is stored whole. A value beyond
+//! is rejected with a message, and nothing is written.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -8,7 +8,7 @@ use snapbox::{assert_data_eq, str};
 
 use crate::cli::sandbox::{CANARY, Sandbox};
 
-/// Tells what comes of a name, given to each command that takes one.
+/// Returns the output of each command that takes a name, for this name.
 fn tell_name(sandbox: &Sandbox, name: &str) -> String {
     let shown = name.replace(&"x".repeat(100), "x{100}");
     let mut told = String::new();
@@ -293,7 +293,7 @@ exit code 3
 #[test]
 fn value_over_16_mib_is_rejected() {
     let sandbox = Sandbox::with_work();
-    // The limit is on the encoded form, which says its kind and length in a few bytes.
+    // The limit applies to the encoded form, which adds a few bytes for kind and length.
     let most = MAX_VALUE_BYTES - encoded_overhead();
     let mut value = CANARY.as_bytes().to_vec();
     value.resize(most, b'x');
@@ -353,7 +353,7 @@ Code: E12.invalid
     assert!(sandbox.run("get a", &[]).succeeds() == value, "it was overwritten");
 }
 
-/// Returns how many bytes an encoded text has besides its own.
+/// Returns the bytes that encoding adds to a text.
 fn encoded_overhead() -> usize {
     keystead::api::Value::text("x").encode().unwrap().len() - 1
 }
@@ -361,7 +361,7 @@ fn encoded_overhead() -> usize {
 #[test]
 fn value_deeper_than_16_levels_is_rejected() {
     let sandbox = Sandbox::with_work();
-    // The text at the bottom is a level as well.
+    // The innermost text is also a level.
     let nested = |depth: usize| {
         format!("{}\"{CANARY}\"{}", "{\"m\":".repeat(depth - 1), "}".repeat(depth - 1))
     };
@@ -423,7 +423,7 @@ Caused by: line 1, column 448901: there are too many members
 
 "#]]
     );
-    // One more field for the map that has as many as it may.
+    // One more field for a map at the limit.
     assert_data_eq!(
         sandbox.feed(CANARY, "set a --field more --stdin"),
         str![[r#"

@@ -1,19 +1,19 @@
-//! Secrets of Podman, which mounts them into a container as Docker does. Keystead runs inside,
-//! in a root directory that has nothing else but a shell.
+//! Secrets of Podman, which mounts them into a container as Docker does. Keystead runs inside, in a
+//! root directory that contains only a shell otherwise.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use crate::podman::{Mode, Podman};
 
-/// What a container does before it reads: the plugin, in a process of its own, and the vault.
+/// Commands of a container before the first read: install the plugin and register the vault.
 const READY: &str = "\
     keystead plugin install --yes -q /files.so >/tmp/told 2>&1 || exit 90; \
     keystead vault register run --plugin files --param path=/run/secrets >/tmp/told 2>&1 \
         || exit 91; ";
 
-/// Users that Keystead is run by in a container: its root, who is an ordinary user outside where
-/// Podman is rootless, and another.
+/// Users that run Keystead in a container: its root and another user. With rootless Podman, this
+/// root is an ordinary user outside.
 const USERS: [&str; 2] = ["0", "1000"];
 
 #[test]
@@ -42,7 +42,7 @@ fn podman_secrets_are_read_in_container_needs_podman() {
             ),
         ];
         for (line, expected, exit) in lines {
-            // Each container is new: nothing is left of the one before.
+            // Each run is a new container without state from the last one.
             let (code, answer, told) = podman.run(&options, &format!("{READY} {line}"));
             let case = format!("{mode:?}, user {user}: {line}: {told}");
             assert_eq!((code, &*answer), (Some(exit), expected), "{case}");
@@ -57,8 +57,8 @@ fn podman_secrets_are_read_in_container_needs_podman() {
 fn read_only_mount_is_trusted_needs_podman() {
     for mode in Mode::BOTH {
         let podman = Podman::new(mode);
-        // As Compose mounts a secret that is a file of somebody's outside. Where Podman is rootless
-        // the container does not know that user.
+        // As Compose mounts a secret from a file of another user outside. With rootless Podman the
+        // container does not know that user.
         let given = podman.path("given");
         fs::write(&given, "canary-5d1f").unwrap();
         fs::set_permissions(&given, fs::Permissions::from_mode(0o666)).unwrap();
@@ -86,7 +86,7 @@ fn secret_of_other_user_is_denied_needs_podman() {
         podman.sweep();
         let (code, answer, told) = podman.run(&[secret], &line);
         assert_eq!((code, &*answer), (Some(1), &b""[..]), "{mode:?}: {told}");
-        // Where the runner has a root of its own, no privilege over files is left to read it with.
+        // A runner with its own root directory has no privilege left to read the file with.
         let words = ["belongs to another user (number 1000)", "Permission denied"];
         let is_told = words.iter().any(|words| told.contains(words));
         assert!(is_told && told.contains("/run/secrets/password"), "{mode:?}: {told}");
@@ -126,12 +126,12 @@ fn doctor_reports_missing_sandbox_features_needs_podman() {
     podman.secret("password", b"canary-5d1f\n");
     let no_namespaces = podman.refusing("no-namespaces", &["unshare"]);
     let neither = podman.refusing("neither", &["unshare", "landlock_create_ruleset"]);
-    // What the container's root lacks, and what another user.
+    // Missing features for the container's root, and for another user.
     let cases: [(&[&str], [&[&str]; 2]); 7] = [
         (&[], [&[], &[]]),
         (&["--security-opt=no-new-privileges"], [&[], &[]]),
         (&["--privileged"], [&[], &[]]),
-        // Root cannot be named in a user namespace without CAP_SETFCAP. `chroot` is refused to both.
+        // A user namespace cannot map root without CAP_SETFCAP. `chroot` is refused to both.
         (&["--cap-drop=all"], [&[NAMESPACES], &[]]),
         (&["--cap-drop=all", "--cap-add=SETFCAP"], [&[], &[]]),
         (&[&no_namespaces], [&[NAMESPACES], &[NAMESPACES]]),

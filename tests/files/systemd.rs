@@ -1,6 +1,6 @@
-//! Credentials of systemd: sealed by `systemd-creds` with a host's key, opened into a directory of
-//! the form that a unit gets, and read by Keystead and by `systemd-creds` itself. No service
-//! manager runs here: what it does at a unit's start is done by its own program.
+//! Credentials of systemd: `systemd-creds` encrypts them with a host's key and decrypts them to a
+//! directory as a unit has it. Keystead and `systemd-creds` read them. No service manager runs
+//! here: `systemd-creds` does the work of a unit's start.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use crate::cli::sandbox;
 const CREDENTIALS: [(&str, &[u8]); 3] =
     [("db.password", b"canary-5d1f\n"), ("empty", b""), ("tls-key", b"canary\0\xff\x80")];
 
-/// Returns `systemd-creds` with a host's key of its own.
+/// Returns `systemd-creds` with its own host key.
 fn systemd_creds(root: &Path) -> Command {
     let mut command = Command::new(tool("KEYSTEAD_TEST_SYSTEMD_CREDS"));
     command.env_clear().env("SYSTEMD_CREDENTIAL_SECRET", root.join("host.secret"));
@@ -51,7 +51,7 @@ fn systemd_credentials_match_systemd_creds_needs_systemd() {
     fs::create_dir(&home).unwrap();
     let file = sandbox::files().to_str().unwrap();
     answer(keystead(&home, "plugin install --yes").arg(file), b"");
-    // As a unit's script does.
+    // As the script of a unit registers the vault.
     let mut register = Command::new("/bin/sh");
     register.args([
         "-c",

@@ -1,5 +1,5 @@
-//! Many callers of one vault: handles of a concurrent kind, up to as many as callers; one login and
-//! one account for all of them; and what ends one handle ends no other.
+//! Many callers of one vault: a concurrent kind has at most one handle per caller. All handles
+//! share one login and one account. The end of a handle ends no other handle.
 
 mod server;
 
@@ -24,7 +24,7 @@ use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 use server::Server;
 
-/// How many threads call at once.
+/// Number of threads that call at once.
 const CALLERS: usize = 4;
 
 /// Registers a vault of the server and returns it.
@@ -47,7 +47,7 @@ fn kept(scene: &Scene, name: &str, text: &str) -> String {
     format!("file:{}", scene.path().join(name).display())
 }
 
-/// Has as many threads get the secret `held` at once as callers.
+/// Gets the secret `held` in `CALLERS` threads at once.
 fn get_at_once(host: &Host, vault: &VaultName, ask: impl Fn() -> Box<dyn Prompter> + Sync) {
     thread::scope(|scope| {
         for _ in 0..CALLERS {
@@ -76,7 +76,7 @@ fn concurrent_callers_each_have_request_in_flight() {
         assert_eq!(server.seen().most, CALLERS, "{placement:?}");
         if placement == Placement::Isolated {
             assert_eq!(scene.runners(), CALLERS);
-            // They stay for the next calls, and go with their vault.
+            // The runners stay for the next calls, and end with their vault.
             server.want(CALLERS);
             get_at_once(&scene.host, &vault, nobody);
             assert_eq!((server.seen().most, scene.runners()), (CALLERS, CALLERS));
@@ -105,7 +105,7 @@ fn login_without_prompt_is_shared_by_all_handles() {
     }
 }
 
-/// Types this user and the password, and counts how often.
+/// A prompter that types this user and the password, and counts its prompts.
 struct Typing {
     user: &'static str,
     asked: Arc<AtomicUsize>,
@@ -144,7 +144,7 @@ fn prompted_login_is_shared_by_all_handles() {
             let asked = &asked;
             move || -> Box<dyn Prompter> { Box::new(Typing { user, asked: Arc::clone(asked) }) }
         };
-        // All of them at once at a vault that is locked: one is asked, the others wait for it.
+        // All callers at once at a locked vault: one caller gets the prompt, the others wait.
         server.want(1);
         get_at_once(&scene.host, &vault, typing("alice"));
         assert_eq!((asked.load(SeqCst), server.seen().logins.len()), (1, 1), "{placement:?}");
@@ -157,7 +157,7 @@ fn prompted_login_is_shared_by_all_handles() {
             assert!(seen.tokens.iter().all(|token| *token == alice), "{:?}", seen.tokens);
             seen.revoked.push(alice);
         }
-        // The session is dead for every handle: one caller is asked again, and nobody else.
+        // The session is invalid for every handle: only one caller gets a new prompt.
         server.want(1);
         get_at_once(&scene.host, &vault, typing("bob"));
         assert_eq!(asked.load(SeqCst), 2, "{placement:?}");
@@ -240,7 +240,7 @@ fn handle_with_action_grants_is_closed_after_call() {
     for is_done in [true, false] {
         assert_eq!(get_in(&scene.host, &vault, "x").unwrap(), "v: kept");
         assert_eq!(scene.runners(), 1);
-        // The second time the file is there, which is an error.
+        // The second time the file exists, which is an error.
         let typed = [("to".to_owned(), here("backup"))].into();
         let plan =
             scene.host.plan_action(&vault, "backup", &typed, scene.path(), &mut NonInteractive);

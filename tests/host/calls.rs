@@ -1,4 +1,4 @@
-//! Calls from several threads, vaults side by side, and what is kept between calls.
+//! Calls from several threads, several vaults at once, and state between calls.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -157,7 +157,7 @@ fn hanging_vault_times_out_without_blocking_other_vaults() {
     let hanging = scene.vault("hanging", &plugin("hangs"), Placement::Isolated);
     let quick = filed(&scene, "quick", Placement::InProcess);
     set(&scene.host, &quick, "a", "at once");
-    // Its process is started, so that only the call is late.
+    // The process is already running, so that only the call times out.
     scene.list(&hanging, None).unwrap();
     let started = Instant::now();
     let error = thread::scope(|scope| {
@@ -189,7 +189,7 @@ fn throttled_call_is_retried_within_deadline() {
         let asked = || scene.log.all().len();
         scene.get(&vault, "a").unwrap();
         assert_eq!(asked(), 3, "{placement:?}");
-        // Longer than there is time: told at once.
+        // The delay exceeds the deadline, so the error comes at once.
         let error = scene.get(&vault, "long").unwrap_err();
         assert_eq!((error.code(), asked()), ("E12.throttled", 4), "{}", story(&error));
         scene.end();
@@ -210,7 +210,7 @@ fn unregister_calls_only_unregistered_vault() {
     (same.layer, same.replace) = (Layer::System, Replace::Whole);
     register(&scene.host, same);
 
-    // The user's registration lies over the one of the system layer, which nobody opened.
+    // The user's registration overrides the one of the system layer, which no call has opened.
     scene.host.unregister(&a, Layer::System, RunMode::Apply).unwrap();
     assert_eq!(scene.log.all(), [""; 0]);
     scene.host.unregister(&a, Layer::User, RunMode::DryRun).unwrap();

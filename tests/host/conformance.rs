@@ -17,7 +17,7 @@ use crate::cli::sandbox;
 use crate::plugin_files::ledger;
 use crate::scene::{Scene, story};
 
-/// Returns a check of a vault with a file, small enough to take seconds.
+/// Returns a check of a vault with a file. The check is small enough to take seconds.
 fn check(scene: &Scene) -> Check {
     let mut check = Check::new(scene.apart());
     check.parameters.insert("file".into(), "here/{vault}.secrets".into());
@@ -25,7 +25,7 @@ fn check(scene: &Scene) -> Check {
     check
 }
 
-/// Runs the suite and returns how many obligations were kept and which were not checked.
+/// Runs the suite and returns the number of kept obligations, and those that do not apply.
 fn run(
     suite: impl FnOnce(&mut dyn FnMut(&Outcome)) -> keystead::Result<()>,
 ) -> (usize, Vec<&'static str>) {

@@ -1,4 +1,4 @@
-//! What the diagnosis finds that the command's own directories cannot be made to have.
+//! Findings for states that the command's own directories cannot have.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,8 +32,8 @@ fn register(root: &Path, layer: &str, text: &str) {
     std::fs::write(vaults.join("work.toml"), text).unwrap();
 }
 
-/// Returns whether the administrator's directory is root's, as it is where root runs the tests.
-/// Anybody else's is what is found.
+/// Returns whether the administrator's directory belongs to root, as it does if root runs the
+/// tests. Otherwise its owner is a finding.
 fn is_administrator(findings: &[Finding]) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {

@@ -1,4 +1,4 @@
-//! The example of a program with vaults of its own.
+//! The example program with its own vaults.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Secrets that have more metadata than this host can read: shown, and never written back.
+//! Secrets that have more metadata than this host can read: shown, but never written back.
 
 use keystead::api::{Metadata, MetadataValue};
 use keystead::metadata::{Change, MetadataEdit};
@@ -27,7 +27,7 @@ fn incomplete_metadata_blocks_writes_copies_and_exports() {
         assert!(there().is_incomplete() && there().is_empty());
         assert_eq!(get_in(host, &later, "a").unwrap(), "later: canary");
 
-        // Changed as a whole it would be lost; replaced it is what was asked for.
+        // A merge loses the unknown metadata and is refused; a replacement is explicit.
         let mut known = Metadata::new();
         known.insert("known", MetadataValue::Integer(1)).unwrap();
         for run in [RunMode::DryRun, RunMode::Apply] {

@@ -1,4 +1,4 @@
-//! What is left of a move that is killed: each secret whole, in one vault or the other.
+//! State after a killed move: each secret is complete in at least one of the two vaults.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -16,7 +16,7 @@ use crate::scene::Scene;
 
 const SECRETS: usize = 300;
 
-/// How many moves are killed.
+/// Number of moves to kill.
 const KILLS: usize = 40;
 
 fn name(number: usize) -> String {
@@ -41,7 +41,7 @@ fn fill(host: &Host, vault: &VaultName) {
     }
 }
 
-/// Returns whether the vault has the secret, and sees that it has it whole.
+/// Returns whether the vault has the secret, and checks that the secret is complete.
 fn has(host: &Host, vault: &VaultName, number: usize) -> bool {
     match host.get(&secret(&name(number)), &SearchScope::Vault(vault.clone()), &mut NonInteractive)
     {
@@ -55,7 +55,7 @@ fn has(host: &Host, vault: &VaultName, number: usize) -> bool {
     }
 }
 
-/// Returns the command that moves all that is left.
+/// Returns the command that moves all remaining secrets.
 fn the_move(scene: &Scene, from: &VaultName, to: &VaultName) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
     command
@@ -69,8 +69,8 @@ fn the_move(scene: &Scene, from: &VaultName, to: &VaultName) -> Command {
     command
 }
 
-/// A writer that was killed leaves its claim, which delays the next for five seconds;
-/// removing it is what the next would do.
+/// A killed writer leaves its claim, which delays the next writer for five seconds. The next writer
+/// would remove the claim itself.
 fn remove_claims(scene: &Scene) {
     for entry in std::fs::read_dir(scene.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -83,7 +83,7 @@ fn remove_claims(scene: &Scene) {
 #[test]
 fn killed_move_loses_nothing_and_is_completed_by_next_move() {
     let scene = scene();
-    // What looks at the vaults is this process; what moves is the command, in runners.
+    // This process inspects the vaults; the command moves the secrets, in runners.
     let host = &scene.host;
     let [mut from, mut to] = ["a", "b"].map(|name| filed(&scene, name, Placement::Isolated));
     fill(host, &from);
@@ -95,14 +95,14 @@ fn killed_move_loses_nothing_and_is_completed_by_next_move() {
         while Instant::now() < until && child.try_wait().unwrap().is_none() {
             thread::sleep(Duration::from_millis(1));
         }
-        // Ended already, or ended now.
+        // The command may have ended already.
         let _ = child.kill();
         let output = child.wait_with_output().unwrap();
         let was_killed = output.status.signal() == Some(9);
         assert!(was_killed || output.status.success(), "{output:?}");
         killed += usize::from(was_killed);
         finished += usize::from(!was_killed);
-        // Its runners end with it, in the middle of whatever they do.
+        // The command's runners end with it, at any point of their work.
         thread::sleep(Duration::from_millis(20));
         remove_claims(&scene);
 

@@ -1,4 +1,4 @@
-//! A listing asks its vaults at the same time, and waits for none longer than for one.
+//! A listing queries its vaults in parallel; the total wait is no longer than for one vault.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::{PLACEMENTS, register};
 use crate::plugin_files::plugin;
 use crate::scene::Scene;
 
-/// Registers vaults that answer once so many have been asked.
+/// Registers vaults that answer only after this number of vaults has been called.
 fn waiting(scene: &Scene, placement: Placement, names: &[String], vaults: usize) {
     let dir = scene.path().join("meeting");
     fs::create_dir(&dir).unwrap();
@@ -55,8 +55,8 @@ fn list_waits_for_hanging_vaults_in_parallel() {
         let started = Instant::now();
         let listing = list(&scene);
         let took = started.elapsed();
-        // One after the other they take twelve times as long as one; the half of it leaves
-        // room for a machine with other things to do.
+        // In sequence the vaults take twelve deadlines. Half of that leaves room for a busy
+        // machine.
         assert!(took < DEADLINE * 6, "{took:?}");
         assert_eq!(listing.entries.len(), 1);
         assert_eq!(listing.entries[0].vault, sound);

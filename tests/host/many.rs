@@ -126,7 +126,7 @@ fn set_many_with_too_few_results_is_misbehaviour() {
     for placement in PLACEMENTS {
         let scene = Scene::new();
         let odd = scene.vault("odd", &plugin("count-wrong"), placement);
-        // One alone, then both others.
+        // First one secret alone, then the other two.
         let three = ["x", "y", "z"].map(|name| write(name, "1"));
         let results = scene.host.set_many(Some(&odd), &three, &mut NonInteractive).unwrap();
         assert!(results[0].is_ok());
@@ -152,7 +152,7 @@ fn set_many_with_too_few_results_is_misbehaviour() {
 fn set_many_after_crash_reports_possibly_written_secrets() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("stops-writing"), Placement::Isolated);
-    // Ends its process at the twentieth: in the third call, after one and four.
+    // The plugin exits at the twentieth secret: in the third call, after one and four.
     let all: Vec<_> = (0..200).map(|n| write(&n.to_string(), "1")).collect();
     let results = scene.host.set_many(Some(&odd), &all, &mut NonInteractive).unwrap();
     assert!(results[..5].iter().all(Result::is_ok));

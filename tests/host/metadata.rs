@@ -1,4 +1,4 @@
-//! Metadata alone: changed while the value stays, and refused where it cannot be kept.
+//! Changes of metadata alone: the value stays, and a vault without metadata refuses.
 
 use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value};
@@ -55,7 +55,7 @@ fn metadata_change_keeps_value() {
             assert_eq!(planned.metadata, changed.metadata);
             assert_eq!((changed.metadata, changed.differs), (metadata(expected), differs));
             assert_eq!(there(host, "a", "x"), metadata(expected));
-            // What changes nothing is not written.
+            // An edit without a difference writes nothing.
             assert_eq!(files(scene.path()) == before, !differs);
         }
         assert_eq!(get_in(host, &a, "x").unwrap(), "a: canary");

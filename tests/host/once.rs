@@ -1,4 +1,4 @@
-//! What a command reads of registrations, pins and verdicts: each file once.
+//! A command reads each registration, pin and verdict file once.
 
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::cli::sandbox::plugin;
 use crate::scene::Scene;
 
-/// Directories whose files are watched.
+/// Directories in which inotify reports opened files.
 struct Watched {
     inotify: OwnedFd,
     dirs: BTreeMap<i32, &'static str>,
@@ -24,7 +24,7 @@ struct Watched {
 impl Watched {
     fn new(root: &Path, dirs: &[&'static str]) -> Self {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
-        // Closing as well: events that are equal and follow each other are told once.
+        // With close events as well: the kernel merges equal consecutive events.
         let flags = WatchFlags::OPEN | WatchFlags::CLOSE_NOWRITE;
         let watch = |dir: &&'static str| {
             (inotify::add_watch(&inotify, root.join(dir), flags).unwrap(), *dir)
@@ -33,7 +33,7 @@ impl Watched {
         Self { inotify, dirs }
     }
 
-    /// Returns what was opened for reading since, and how often.
+    /// Returns the files opened since the last call, with counts.
     fn opened(&self) -> BTreeMap<String, usize> {
         let mut buffer = [MaybeUninit::uninit(); 64 * 1024];
         let mut reader = Reader::new(&self.inotify, &mut buffer);
@@ -46,7 +46,7 @@ impl Watched {
             };
             if event.events().contains(ReadFlags::OPEN) {
                 let name = event.file_name().map_or("", |name| name.to_str().unwrap());
-                // Verdicts are named for the plugin's hash.
+                // A verdict's file name is the plugin's hash.
                 let name = if self.dirs[&event.wd()].contains("verdicts") { "*" } else { name };
                 *opened.entry(format!("{}/{name}", self.dirs[&event.wd()])).or_default() += 1;
             }
@@ -74,7 +74,7 @@ fn command_reads_registration_pin_and_verdict_once() {
         };
         scene.host.set(new, ask).unwrap();
     };
-    // Before anything is counted, the plugin was verified and loaded once.
+    // Before the counts start, the host verifies and loads the plugin once.
     set(None, ask);
     scene.host.reload();
 
@@ -84,7 +84,7 @@ fn command_reads_registration_pin_and_verdict_once() {
         run(ask);
         scene.host.reload();
         let opened = watched.opened();
-        // Each vault's file is found by a look at the directory.
+        // A look-up in the directory finds each vault's file.
         let mut expected = BTreeMap::from([("config/vaults/".to_owned(), vaults.len())]);
         for vault in vaults {
             expected.insert(format!("config/vaults/{vault}.toml"), 1);

@@ -1,4 +1,4 @@
-//! What a registration grants, what the administrator allows, and where plugins may run.
+//! Grants of a registration, the administrator's policy, and permitted placements.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::scene::{Scene, story};
 
-/// Writes the administrator's policy.
+/// Writes the administrator's policy file.
 fn policy(scene: &Scene, text: &str) {
     let dir = scene.path().join("etc");
     fs::DirBuilder::new().recursive(true).mode(0o755).create(&dir).unwrap();
@@ -71,7 +71,7 @@ fn replaced_registration_gets_newly_requested_grants() {
     assert_eq!(plan.permissions().len(), 1);
     assert!(plan.permissions()[0].contains(other.to_str().unwrap()), "{:?}", plan.permissions());
     scene.host.register(plan).unwrap();
-    // At once: what was open is forgotten.
+    // The change applies at once: the host closes the open vault.
     assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
     set(&scene.host, &a, "x", "new");
     assert!(other.join("other").exists());

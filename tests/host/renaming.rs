@@ -1,4 +1,4 @@
-//! Moving within one vault that gives its secrets other names.
+//! Moves within one vault that can rename its secrets.
 
 use keystead::Placement;
 
@@ -10,12 +10,12 @@ use crate::plugin_files::plugin;
 fn move_within_vault_uses_rename_call() {
     let scene = scene();
     let host = &scene.host;
-    // Neither written to nor removed from.
+    // This plugin supports neither writes nor removals.
     let vault = scene.vault("renames", &plugin("renames"), Placement::Isolated);
     let renamed = |from, to| run(host, named(moved(from, &vault, &vault), to));
     assert_eq!(renamed("a", "b").unwrap(), ["a: written"]);
     assert_eq!(names(host, &vault), ["b"]);
-    // Where the vault does not rename this one it is copied and removed, and told why not.
+    // If the vault rejects the rename, the host copies and removes instead. Here the copy fails.
     let told = format!("opened by keystead {}", env!("CARGO_PKG_VERSION"));
     assert!(scene.log.all().iter().any(|line| line.contains(&told)), "{:?}", scene.log.all());
     let stuck = renamed("b", "stuck").unwrap();

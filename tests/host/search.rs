@@ -1,4 +1,4 @@
-//! Which vault answers where none is named, and what keeps a write from being made.
+//! The vault that answers if none is named, and conditions that prevent a write.
 
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
@@ -22,7 +22,7 @@ use crate::scene::story;
 fn search_starts_with_default_vault_then_sorts_by_name() {
     let scene = scene();
     let host = &scene.host;
-    // The first one becomes the default.
+    // The first vault becomes the default.
     let [z, c, b] = ["z", "c", "b"].map(|name| filed(&scene, name, Placement::InProcess));
     let mut quiet = registration(&scene, "a", &[("file", "a")], &[]);
     (quiet.search, quiet.placement) = (false, Some(Placement::InProcess));
@@ -45,7 +45,7 @@ fn search_starts_with_default_vault_then_sorts_by_name() {
 
     host.set_default(Some(&c), Layer::User, RunMode::Apply).unwrap();
     assert_eq!(anywhere("all").unwrap(), "c: x");
-    // Even a vault that searches pass over is the first where it is the default.
+    // A default vault comes first, even if searches skip it otherwise.
     let mut options = options(&scene);
     options.default_vault = Some(a.clone());
     let another = Host::new(options);
@@ -74,11 +74,11 @@ fn unavailable_vault_ends_search_unless_skipped() {
          opened: plugin `memory` has no kind of vault `no-such`"
     );
     assert_eq!(any("late").unwrap(), "c: x");
-    // Not having found it is not the same as its not being there.
+    // An incomplete search does not prove that the secret is missing.
     assert_eq!(any("nowhere").unwrap_err().code(), "E12.search-incomplete");
     assert_eq!(anywhere("nowhere").unwrap_err().code(), "E12.search-incomplete");
 
-    // So is a registration that cannot be read.
+    // A registration that cannot be read also makes the search incomplete.
     write_registration(&scene, "b", "plugin = 7\n");
     host.reload();
     assert!(matches!(anywhere("late").unwrap_err(), Error::SearchIncomplete { .. }));
@@ -189,14 +189,14 @@ fn search_reads_only_registration_of_default_vault() {
         let opened = Opened::in_dir(&scene.path().join("config/vaults"));
         assert_eq!(get(&scene.host, "here", &SearchScope::anywhere()).unwrap(), "m: x");
         assert_eq!(opened.names(), BTreeSet::from(["m.toml".to_owned()]));
-        // What the default vault does not have is looked for in all of them.
+        // The search tries all vaults for a secret that the default vault lacks.
         get(&scene.host, "nowhere", &SearchScope::anywhere()).unwrap_err();
         assert_eq!(opened.names().len(), 49);
         scene.end();
     }
 }
 
-/// The files of a directory that are opened, as the system tells it.
+/// Reports which files of a directory are opened, through inotify.
 struct Opened(rustix::fd::OwnedFd);
 
 impl Opened {
@@ -206,7 +206,7 @@ impl Opened {
         Self(watch)
     }
 
-    /// Returns which were opened since it was last asked, each once.
+    /// Returns the names opened since the last call, each once.
     fn names(&self) -> BTreeSet<String> {
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
         let mut events = inotify::Reader::new(&self.0, &mut buffer);

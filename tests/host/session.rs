@@ -1,4 +1,4 @@
-//! What a host keeps of the sessions that vaults hand over.
+//! Sessions from vaults that a host keeps.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use super::unlocking::{PASSWORD, Script, ask, locked_as};
 use super::{options, scene, write};
 use crate::scene::Scene;
 
-/// Keeps what it is handed, and remembers what it was asked.
+/// A session cache in memory that records its calls.
 #[derive(Default)]
 struct Fake {
     held: Mutex<Vec<(SessionKey, u64, Session)>>,
@@ -76,7 +76,7 @@ impl SessionCache for Fake {
     }
 }
 
-/// Returns a host over the scene's directories that keeps sessions here.
+/// Returns a host over the scene's directories with this session cache.
 fn host(scene: &Scene, sessions: &Arc<Fake>) -> Host {
     let mut options = options(scene);
     options.sessions = Arc::clone(sessions) as Arc<dyn SessionCache>;
@@ -101,7 +101,7 @@ fn login_without_prompt_is_kept_only_with_keep_login() {
     let keeps = locked_as(&scene, "keeps", &unlock, |new| new.keep_login = true);
     assert_eq!(get(&host(&scene, &fake), &keeps), "E12.no-such-secret");
     assert_eq!(fake.take(), ["turn", "keep for keeps"]);
-    // The next process opens with it, logs in no more, and takes no turn.
+    // The next process uses the session, without a login or a prompt lock.
     assert_eq!(get(&host(&scene, &fake), &keeps), "E12.no-such-secret");
     assert_eq!(fake.take(), ["get for keeps, Long"]);
     scene.end();
@@ -116,7 +116,7 @@ fn session_of_prompted_login_is_not_kept_by_get() {
     let code = ask(&host, &keeps, &mut Script::typing(&[PASSWORD])).unwrap_err();
     assert_eq!(code.code(), "E12.no-such-secret");
     assert_eq!(fake.take(), ["turn"]);
-    // `vault unlock` is handed it, and keeps nothing itself.
+    // The caller of `unlock` gets the session; the host itself keeps none.
     let unlocking = host.unlock(&keeps, IfUnlocked::Yes, &mut Script::typing(&[PASSWORD])).unwrap();
     assert!(matches!(unlocking, UnlockOutcome::Unlocked(unlocked) if unlocked.vault == keeps));
     assert!(fake.take().iter().all(|line| line == "turn"));
@@ -137,7 +137,7 @@ fn login_is_not_reused_after_reference_content_changes() {
     assert_eq!(get(&host(&scene, &fake), &keeps), "E12.denied");
     std::fs::remove_file(&answer).unwrap();
     assert_eq!(get(&host(&scene, &fake), &keeps), "E01.unresolved");
-    // A registered answer that is not there keeps nothing, whatever unlocks the vault.
+    // With a missing registered answer the host keeps no session, whatever unlocks the vault.
     let mut here = Script::default();
     here.given.push(("password", format!("file:{}", scene.path().join("password").display())));
     ask(&host(&scene, &fake), &keeps, &mut here).unwrap_err();

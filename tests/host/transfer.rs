@@ -1,5 +1,5 @@
-//! Copying and moving between vaults: what a plan refuses, what a run loses (nothing), and
-//! what it says when a vault fails on the way.
+//! Copies and moves between vaults: rejections of a plan, a run that loses nothing, and errors when
+//! a vault fails midway.
 
 use keystead::Placement;
 use keystead::api::{
@@ -30,7 +30,7 @@ pub(super) fn named(mut transfer: Transfer, name: &str) -> Transfer {
     transfer
 }
 
-/// Runs a transfer, and returns each secret with what came of it.
+/// Runs a transfer, and returns each secret with its outcome.
 pub(super) fn run(host: &Host, transfer: Transfer) -> keystead::Result<Vec<String>> {
     run_with(host, transfer, &mut NonInteractive)
 }
@@ -55,7 +55,7 @@ fn run_with(
     Ok(done)
 }
 
-/// Returns what a plan says of each secret.
+/// Returns the planned action for each secret.
 pub(super) fn planned(host: &Host, transfer: Transfer) -> Vec<String> {
     let plan = host.plan_transfer(transfer, &mut NonInteractive).unwrap();
     let line = |one: &keystead::transfer::Planned| {
@@ -96,7 +96,7 @@ fn map() -> Value {
     Value::Map(map)
 }
 
-/// Returns the names that a vault has.
+/// Returns the names of a vault's secrets.
 pub(super) fn names(host: &Host, vault: &VaultName) -> Vec<String> {
     let listing = host.list(None, Some(vault), &mut NonInteractive).unwrap();
     listing.entries.into_iter().map(|one| one.entry.name.to_string()).collect()
@@ -138,7 +138,7 @@ fn copy_and_move_keep_every_value_kind_and_metadata() {
         is_there(&a);
         is_there(&b);
         assert_eq!(run(host, copy("all?*", &a, &b)).unwrap(), same);
-        // What a killed move left on both sides is removed from the source.
+        // The move removes secrets from the source that a killed move left on both sides.
         assert_eq!(run(host, moved("all?*", &a, &b)).unwrap(), same);
         assert_eq!(names(host, &a), ["other"]);
         is_there(&b);
@@ -176,7 +176,7 @@ fn transfer_renames_secret_and_rejects_transfer_onto_itself() {
     assert_eq!(get_in(host, &b, "uno").unwrap(), "b: one");
     assert_eq!(run(host, named(moved("one", &a, &a), "uno")).unwrap(), ["one: written"]);
     assert_eq!(names(host, &a), ["two", "uno"]);
-    // A pattern that one secret matches names it as well.
+    // A pattern that matches one secret counts as its name.
     assert_eq!(run(host, named(moved("un?", &a, &a), "one")).unwrap(), ["uno: written"]);
 
     let before = files(scene.path());
@@ -247,7 +247,7 @@ fn transfer_conflict_is_rejected_replaced_or_skipped() {
     assert_eq!(run(host, replace).unwrap(), ["other: replaced", "told: replaced"]);
     assert_eq!(names(host, &a), [""; 0]);
     assert_eq!(get_in(host, &b, "other").unwrap(), "b: of a");
-    // What was replaced is gone with its metadata.
+    // The replacement removed the old metadata too.
     let told = host
         .describe(&secret("told"), &SearchScope::Vault(b.clone()), &mut NonInteractive)
         .unwrap();
@@ -267,7 +267,7 @@ fn transfer_plan_reports_all_rejections_before_writing() {
     put(host, &a, "#hash", Value::text("canary"), None);
     let before = files(scene.path());
 
-    // It holds text and bytes, keeps no metadata, and forgets what it is given.
+    // This vault holds text and bytes, has no metadata, and stores nothing.
     let little = scene.vault("little", &plugin("in-order"), Placement::Isolated);
     assert_eq!(
         planned(host, copy("*", &a, &little)),
@@ -350,7 +350,7 @@ fn transfer_of_names_equal_in_destination_is_rejected() {
     );
     assert_eq!(run(host, moved("*", &a, &folds)).unwrap_err().code(), "E12.transfer-refused");
     assert_eq!(run(host, moved("TOKEN", &a, &folds)).unwrap(), ["TOKEN: written"]);
-    // What is there by the target's rule is there, however it is written.
+    // By the target's name rule the secret exists, in whatever spelling.
     assert_eq!(
         planned(host, moved("token", &a, &folds)),
         ["token: a different secret `token` exists"]
@@ -364,7 +364,7 @@ fn move_to_vault_that_alters_value_keeps_source() {
     for (plugin_name, placement) in [
         ("keeps-another", Placement::Isolated),
         ("keeps-another", Placement::InProcess),
-        // It keeps nothing at all, and says that all is well.
+        // This plugin stores nothing, and reports success.
         ("in-order", Placement::Isolated),
     ] {
         let scene = scene();
@@ -432,7 +432,7 @@ fn unreadable_source_secret_is_not_transferred() {
     scene.end();
 }
 
-/// Does something when it is asked for a password: in the middle of a run.
+/// A prompter that calls a function at the password prompt, in the middle of a run.
 struct Meanwhile<'a>(&'a mut dyn FnMut());
 
 impl Prompter for Meanwhile<'_> {
@@ -459,7 +459,7 @@ impl Prompter for Meanwhile<'_> {
     }
 }
 
-/// Registers the vault `locked` over this file.
+/// Registers the vault `locked` with this file.
 fn locked(scene: &Scene, file: &str) -> VaultName {
     write(&scene.path().join("password"), "canary-password");
     let from = format!("file:{}", scene.path().join("password").display());
@@ -467,8 +467,8 @@ fn locked(scene: &Scene, file: &str) -> VaultName {
     register(&scene.host, new)
 }
 
-/// Moves `x` from `a` to a vault that is locked anew after the plan was made, and does
-/// something when it asks for its password: after `x` was read, before it is written.
+/// Moves `x` from `a` to a vault that is locked again after the plan. Calls `meanwhile` at its
+/// password prompt: after `x` was read, before `x` is written.
 fn while_moved(scene: &Scene, meanwhile: &mut dyn FnMut(&VaultName)) -> Vec<String> {
     let host = &scene.host;
     let locked = locked(scene, "b");
@@ -522,7 +522,7 @@ fn secret_created_after_plan_is_not_replaced() {
     }
 }
 
-/// Breaks off when it is asked for anything, and counts.
+/// A prompter that cancels every prompt, and counts.
 struct BreaksOff(usize);
 
 impl Prompter for BreaksOff {
@@ -574,7 +574,7 @@ fn move_between_registrations_of_same_file_loses_nothing() {
     let twin = register(host, registration(&scene, "twin", &[("file", "a")], &[]));
     let error = run(host, moved("*", &a, &twin)).unwrap_err();
     assert_eq!(error.code(), "E12.one-place");
-    // Written in another way, it is found out when it is gone.
+    // With another spelling of the path, the host notices when the secret disappears.
     std::fs::create_dir_all(scene.path().join("here/sub")).unwrap();
     let alias = register(host, registration(&scene, "alias", &[("file", "sub/../a")], &[]));
     for name in ["x", "y"] {

@@ -1,5 +1,4 @@
-//! Locked vaults: who answers what they ask for, and where references end that lead in a
-//! circle.
+//! Locked vaults: sources of answers to their prompts, and the end of reference cycles.
 
 use std::thread;
 use std::time::Duration;
@@ -25,7 +24,7 @@ fn locked(scene: &Scene, name: &str, unlock: &[(&str, &str)]) -> VaultName {
     locked_as(scene, name, unlock, |_| {})
 }
 
-/// Does so with a registration that is changed before.
+/// Registers a locked vault after `change` has changed the registration.
 pub(super) fn locked_as(
     scene: &Scene,
     name: &str,
@@ -41,7 +40,7 @@ pub(super) fn locked_as(
     register(&scene.host, new)
 }
 
-/// Registers vaults as somebody with an editor does, each locked and with this answer.
+/// Registers vaults as a user with an editor does, each locked and with this unlock reference.
 fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
     write(&scene.path().join("password"), PASSWORD);
     let from = scene.path().join("password");
@@ -56,10 +55,10 @@ fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
     }
 }
 
-/// Answers with these, one after another, and remembers what it was told.
+/// A prompter that gives these answers in turn, and records prompts and messages.
 #[derive(Default)]
 pub(super) struct Script {
-    /// By prompt: references that were given for this call.
+    /// References for this call, by prompt.
     pub(super) given: Vec<(&'static str, String)>,
     answers: Vec<Result<Vec<Answer>, PromptError>>,
     asked: Vec<String>,
@@ -149,7 +148,7 @@ fn prompt_allows_two_wrong_answers() {
     assert_eq!(error.code(), "E12.no-such-secret");
     assert_eq!(script.asked, ["a: Password"; 3]);
     assert_eq!(script.wrong, ["a: the password is wrong"; 2]);
-    // It stays open.
+    // The vault stays unlocked.
     assert_eq!(get_in(&scene.host, &vault, "x").unwrap_err().code(), "E12.no-such-secret");
 
     scene.host.reload();
@@ -189,7 +188,7 @@ fn locked_error_contains_challenge() {
             ("password", true)
         );
     }
-    // The plugin tests itself without its password; a vault that is locked is not well.
+    // The plugin's own test needs no password, but a locked vault fails the host's test.
     let error = scene.host.test(&vault, &mut NonInteractive).unwrap_err();
     assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsInput));
     scene.host.test(&vault, &mut Script::typing(&[PASSWORD])).unwrap();
@@ -234,7 +233,7 @@ fn only_wrong_unlock_step_is_repeated() {
     scene.end();
 }
 
-/// Registers a vault that asks for user and password, then for a code.
+/// Registers a vault that prompts for user and password, then for a code.
 fn two_fields(scene: &Scene, unlock: &[(&str, &str)]) -> VaultName {
     scene.install(&plugin("user-and-code"));
     let mut new = registration(scene, "odd", &[], unlock);
@@ -248,7 +247,7 @@ fn kept(scene: &Scene, name: &str, text: &str) -> String {
     format!("file:{}", scene.path().join(name).display())
 }
 
-/// Returns what a person types into these fields at once.
+/// Returns the answers of a user who fills in these fields at once.
 fn typing(fields: &[(&str, &str)]) -> Result<Vec<Answer>, PromptError> {
     let answer = |(name, text): &(&str, &str)| Answer::new(*name, SecretText::new(*text));
     Ok(fields.iter().map(answer).collect())
@@ -312,7 +311,7 @@ fn prompt_retry_reads_unlock_reference_once() {
     let vault = two_fields(&scene, &[("password", &command)]);
     let user = |name| typing(&[("user", name)]);
     let code = |text| typing(&[("code", text)]);
-    // A right step clears what was wrong before it.
+    // A right step clears the wrong answers before it.
     let answers = ["canary-code", "no", "no"].map(code).into_iter();
     let answers = answers.chain(["bob", "eve", "ann"].map(user)).collect();
     let mut script = Script { answers, ..Script::default() };
@@ -400,7 +399,7 @@ fn unlock_reference_to_locked_vault_is_input_error() {
 fn vault_depending_on_itself_fails_without_deadlock() {
     within(|| {
         let scene = scene();
-        // By its own name, by a search, over one other vault.
+        // Directly, through a search, and through one other vault.
         locked_by_hand(
             &scene,
             &[
@@ -482,7 +481,7 @@ fn unlock_chain_over_four_vaults_is_rejected() {
             && told.ends_with("more than 4 vaults need each other"),
         "{told}"
     );
-    // Up to the fourth, each has the password of the next one.
+    // Each vault up to the fourth stores the password of the next one.
     for at in 1..=4 {
         set(&scene.host, &vault(&format!("v{at}")), "x", PASSWORD);
     }
@@ -532,7 +531,7 @@ fn prompter_can_query_other_vaults_but_not_locked_vault() {
     });
 }
 
-/// Runs what must not wait for ever.
+/// Runs a test that must not wait for ever.
 fn within(test: impl FnOnce() + Send + 'static) {
     let running = thread::spawn(test);
     let until = std::time::Instant::now() + Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Vaults that wait for what a person does, and that ask their host to wait.
+//! Vaults that wait for a user's action, and vaults that request a delay from the host.
 
 use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
@@ -9,7 +9,7 @@ use super::{PLACEMENTS, secret, write};
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 
-/// A person who answers each prompt, and the order in which that came.
+/// A user who answers each prompt; records the order of the calls.
 #[derive(Default)]
 struct Person(Vec<String>);
 
@@ -34,7 +34,7 @@ impl Prompter for Person {
     }
 }
 
-/// Registers a vault that waits so.
+/// Registers a vault of the plugin `waits` that waits in this way.
 fn on_wait(scene: &Scene, how: &str, placement: Placement) -> VaultName {
     let id = scene.install(&plugin("waits"));
     let file = scene.path().join("count");
@@ -48,7 +48,7 @@ fn get(scene: &Scene, vault: &VaultName, person: &mut Person) -> Result<(), Stri
     found.map(drop).map_err(|error| story(&error))
 }
 
-/// Returns how many answers each call of `unlock` had.
+/// Returns the number of answers in each call of `unlock`.
 fn unlocks(scene: &Scene) -> Vec<usize> {
     let count = |line: String| line.split_once("unlock with ")?.1.split(' ').next()?.parse().ok();
     scene.log.all().into_iter().filter_map(count).collect()

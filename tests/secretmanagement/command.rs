@@ -1,4 +1,4 @@
-//! What can be seen of the command only: its streams, its exit code, what it takes.
+//! Behaviour that only the command has: its streams, its exit code, its input.
 
 use keystead::Placement;
 use keystead::api::Value;
@@ -15,8 +15,8 @@ fn answer(world: &World, words: &str, input: &str) -> String {
 }
 
 oracle! {
-    /// What a vault has to say while it works goes to standard error, in order and each line
-    /// with its weight; the answer alone goes to standard output.
+    /// A vault's messages during a call go to standard error, in order and each with its level.
+    /// Only the answer goes to standard output.
     sm_32_warnings_and_remarks_come_apart_from_the_answer_and_in_order for most |world| {
         let mut new = world.registration("work");
         if world.kind == Kind::Book {
@@ -49,9 +49,8 @@ oracle! {
         assert!(answer.starts_with(ok), "{answer}");
     }
 
-    /// Metadata is text, a whole number, yes or no, or a moment. The types of the library
-    /// have no others; the command refuses lists, maps, fractions and nothing at all, and
-    /// writes nothing.
+    /// Metadata is text, an integer, a boolean, or a timestamp; the library has no other types
+    /// here. The command refuses lists, maps, fractions and null, and writes nothing.
     ss_14_metadata_of_another_type_is_refused for both |world| {
         world.vault("work");
         for value in ["[1,2]", "{\"a\":1}", "1.5", "null"] {
@@ -63,9 +62,9 @@ oracle! {
         assert!(!world.is_made("work"));
     }
 
-    /// There a switch turned protected strings into plain ones and left other kinds alone.
-    /// Here `get` has no such switch: each kind has one form, its bytes, and a map, which has
-    /// none, says how to have a part of it.
+    /// In PowerShell a switch turns protected strings into plain ones and leaves other kinds alone.
+    /// `get` has no such switch: each kind has one form, its bytes. For a map, which has none, the
+    /// error tells how to get a part.
     d9_each_kind_of_value_has_one_form for both |world| {
         world.vault("work");
         answer(world, "set text --stdin", "canary-5d1f plain");
@@ -82,7 +81,7 @@ oracle! {
         assert!(told.contains("is a map, which has no one value to print"), "{told}");
     }
 
-    /// Vaults that are tested together pass only if each one does; each is told by name.
+    /// Vaults that are tested together pass only if each one does; the output names each.
     d10_vaults_pass_their_test_only_if_every_one_does for most |world| {
         for name in ["a", "b", "c"] {
             let vault = world.vault(name);

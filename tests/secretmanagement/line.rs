@@ -1,12 +1,11 @@
-//! All lines, each in a sentence, and the test that every one of them is tested.
+//! All lines, each as a sentence, and the check that every line has a test.
 
 use std::collections::BTreeSet;
 
 use super::{command, local_vault, metadata, registration, secret, unlocking, value};
 
-/// What users count on, by the number that the tests are named by. SM are the behaviours
-/// of SecretManagement's own tests, SS those of SecretStore's, D what the documentation of
-/// both promises.
+/// Behaviours that users rely on, by the numbers in test names. SM are those of SecretManagement's
+/// own tests, SS those of SecretStore's, D those in the documentation of both.
 const LINES: &[(&str, &str)] = &[
     ("SM-01", "bytes can be written"),
     ("SM-02", "a text can be written"),
@@ -99,10 +98,10 @@ const LINES: &[(&str, &str)] = &[
     ("D12", "a locked vault and nobody to ask is an error and no prompt"),
 ];
 
-/// How many lines there are of each source: a list that lost one would be wrong.
+/// Number of lines of each source, so that the list cannot lose one.
 const COUNTS: [(&str, usize); 3] = [("SM", 41), ("SS", 36), ("D", 12)];
 
-/// Returns the lines that a test is named by: one, or from one to another.
+/// Returns the lines in a test's name: one line or a range.
 fn numbers(name: &str) -> Vec<String> {
     let digits = |text: &str| text.parse::<u32>().ok();
     let mut words = name.split('_').peekable();

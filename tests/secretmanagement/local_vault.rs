@@ -1,5 +1,5 @@
-//! The local vault's files, settings and passwords. There they were files with access rules of
-//! Windows; here they are files of Unix, and their modes are what keeps others out.
+//! The local vault's files, settings and passwords. On Windows access rules protect the files; here
+//! their Unix modes do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// Runs a command that must succeed, under a umask that takes no right away.
+/// Runs a command that must succeed, under umask 0.
 #[track_caller]
 fn answer(world: &World, words: &str, input: &str) -> String {
     let (code, answer, told) = world.command_with("umask 0", words, input);
@@ -31,11 +31,11 @@ fn answer(world: &World, words: &str, input: &str) -> String {
 }
 
 oracle! {
-    /// Directory, file, journal and key file are their owner's alone, whatever the umask and the
-    /// directories above allow; a directory that is not there is made so. There, settings had a file
-    /// of their own (SS-02, SS-06): here they are the registration, which holds no secret, and
-    /// the file's header. What somebody opened to others later is refused, not mended: it was
-    /// open, and may have been read.
+    /// Directory, file, journal and key file are private, whatever the umask and the parent
+    /// directories allow. A missing directory is made private. SecretStore's settings have their
+    /// own file (SS-02, SS-06). Here they are in the registration, which holds no secret, and in
+    /// the file's header. A path that became open to other users is refused, not fixed: another
+    /// user may have read it.
     ss_01_08_the_dir_and_every_file_are_their_owners_alone for store |world| {
         let open = world.dir("open");
         fs::create_dir(&open).unwrap();
@@ -48,7 +48,7 @@ oracle! {
         registration.parameters.insert("key-file".into(), shown(&key_file));
         world.register(registration);
         answer(world, "set token --stdin", "canary-5d1f");
-        // The journal is there from the first write to a vault that is there already.
+        // The journal exists from the first write to an existing vault.
         answer(world, "set token --stdin", "canary-5d1f again");
         assert_eq!(answer(world, "-q get token", ""), "canary-5d1f again");
 
@@ -78,9 +78,9 @@ oracle! {
         assert_eq!(answer(world, "-q get token", ""), "canary-5d1f again");
     }
 
-    /// What a vault was set up with, without anybody being asked, is read back: where it is and
-    /// what opens it. There it was `CurrentUser`, no password, no time after which it locks, no
-    /// prompts. A vault that is thrown away is one directory less, and the next write makes it anew.
+    /// The setup of a vault, made without a prompt, is read back: its path and key slot. In
+    /// SecretStore this is `CurrentUser`, no password, no lock timeout, no prompts. If a vault's
+    /// directory is deleted, the next write makes a new one.
     ss_09_what_a_vault_was_set_up_with_is_read_back for store |world| {
         let vault = world.vault("work");
         answer(world, "set token --stdin --no-input", "canary-5d1f");
@@ -95,7 +95,7 @@ oracle! {
 
         fs::remove_dir_all(world.dir("work")).unwrap();
         world.host().reload();
-        // Its key file says that there was one: it is missing, and not empty.
+        // The key file shows that a vault existed: it is missing, not empty.
         let missing = |error: Error| error.class() == ErrorClass::CannotDo;
         let listed = world.host().list(Some("*"), Some(&vault), &mut NonInteractive);
         assert!(listed.is_err_and(missing));
@@ -104,8 +104,8 @@ oracle! {
         assert_eq!(slots(world), "slot 1: key file\n");
     }
 
-    /// A vault is one user's: a registration for all users has no directory by default, and that is
-    /// what is said. Where one is named the registration stands for its owner.
+    /// A vault belongs to one user: a registration for all users has no default directory, and the
+    /// error states this. With an explicit directory, the registration works for its owner.
     ss_10_a_vault_for_all_users_is_refused for store |world| {
         let dir = world.scene.path().to_path_buf();
         let mut all = NewRegistration::new(vault_name("work"), "store", dir);
@@ -123,9 +123,9 @@ oracle! {
         world.host().plan_registration(named).unwrap();
     }
 
-    /// A password for a vault that has none. Where the key file is at hand nothing is asked, so
-    /// that the password is not even looked up, as with any vault that is never locked (D5).
-    /// Where it is not, the error says that no password will do, and what will.
+    /// A password for a vault that has none. With the key file no prompt appears, and the password
+    /// is not even resolved, as for any vault that is never locked (D5). Without it, the error
+    /// states that only a key file helps.
     ss_11_a_password_for_a_vault_without_one_is_an_error_that_says_so for store |world| {
         let vault = world.vault("work");
         world.set(&vault, "token", Value::text("canary-5d1f"));
@@ -155,8 +155,8 @@ oracle! {
         assert!(told.contains("this vault is opened by a key file alone"), "{told}");
     }
 
-    /// Names are compared without case, in every script: setting one that differs by case
-    /// overwrites, and it is listed once, as it was typed last.
+    /// Names are compared without case, in every script. A set with another case overwrites, and
+    /// the secret is listed once, as typed last.
     d8_a_name_that_differs_by_case_overwrites for store |world| {
         let vault = world.vault("work");
         for (first, second, third) in
@@ -177,9 +177,9 @@ oracle! {
         }
     }
 
-    /// A locked vault and nobody to ask: an error of its own, that names what is missing, with
-    /// an exit code of its own. Nothing waits, and nothing is asked. It is so before the vault
-    /// is made as well: nobody chooses a password by accident.
+    /// A locked vault without a prompter is a separate error with its own exit code, which names
+    /// the missing answer. Nothing waits or prompts. This also holds before the vault is made: no
+    /// password is chosen by accident.
     d12_a_locked_vault_and_nobody_to_ask_is_an_error_and_no_prompt for store |world| {
         let vault = world.register(world.locked("work"));
         let (code, answer, told) = world.command("set token --stdin --no-input", "canary-5d1f");

@@ -1,4 +1,4 @@
-//! What stands beside a value.
+//! Metadata of secrets.
 
 use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value, VaultName};
@@ -27,7 +27,7 @@ fn edit(
     world.host().change_metadata(&change, &mut NonInteractive)
 }
 
-/// Puts this metadata in the place of all there was.
+/// Replaces all metadata of a secret.
 fn change(
     world: &World,
     vault: &VaultName,
@@ -42,8 +42,8 @@ fn text(text: &str) -> MetadataValue {
 }
 
 oracle! {
-    /// Value and metadata are written in one step by the vault itself: there they are two
-    /// calls where the vault cannot do both in one, and the second may fail.
+    /// The vault writes value and metadata in one step. SecretManagement makes two calls for a
+    /// vault that cannot do both in one, and the second may fail.
     sm_33_metadata_is_set_with_the_secret_and_false_stays_false for both |world| {
         let vault = world.vault("work");
         let about = metadata(&[("Fail", MetadataValue::Boolean(false)), ("Target", text("here"))]);
@@ -63,8 +63,8 @@ oracle! {
         assert_eq!(value, Value::credential("bob", "canary-5d1f"));
     }
 
-    /// A vault that cannot do it says why in its own words. There it is one error id for all
-    /// of it; here the code tells what kind of failure it is.
+    /// A vault that cannot change metadata gives its own reason. SecretManagement has one error id
+    /// for all reasons; here the code identifies the kind of failure.
     sm_35_metadata_that_a_vault_cannot_change_is_its_error for all |world| {
         let vault = world.vault("work");
         world.set(&vault, "TestMetadata", Value::text("canary-5d1f"));
@@ -99,7 +99,7 @@ oracle! {
         }
     }
 
-    /// What was set with a secret is listed by the secret's exact name.
+    /// The exact name of a secret lists the metadata that was set with it.
     ss_12_metadata_is_listed_with_its_secret for both |world| {
         let vault = world.vault("work");
         let about = metadata(&[("Id", text("WriteWithMetadata")), ("Size", MetadataValue::Integer(3))]);
@@ -109,7 +109,7 @@ oracle! {
         assert!(listed(world, &vault, "TestMetadata2").is_empty());
     }
 
-    /// What is changed is listed as it is then, and stays so.
+    /// Changed metadata is listed with its new content, and stays so.
     ss_13_changed_metadata_is_listed_as_it_is_then for both |world| {
         let vault = world.vault("work");
         world.set_with(&vault, "TestMetadata", &metadata(&[("Id", text("before"))])).unwrap();
@@ -121,7 +121,7 @@ oracle! {
         }
     }
 
-    /// A moment is metadata, to the millisecond and from the year 1 to 9999.
+    /// A timestamp is metadata, to the millisecond and from the year 1 to 9999.
     ss_15_a_date_and_time_is_metadata for both |world| {
         use keystead::api::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
         let vault = world.vault("work");
@@ -135,7 +135,7 @@ oracle! {
         assert_eq!(listed(world, &vault, "TestMetadata"), about);
     }
 
-    /// There is no metadata without a secret: it is not found, and none is made.
+    /// There is no metadata without a secret: the error is not-found, and no secret is made.
     ss_16_metadata_of_what_is_not_there_is_not_found for both |world| {
         let vault = world.vault("work");
         let error = change(world, &vault, "nosuch", &metadata(&[("Id", text("x"))])).unwrap_err();
@@ -143,8 +143,8 @@ oracle! {
         assert!(world.list(Some(&vault), "*").is_empty());
     }
 
-    /// Metadata for a vault that keeps none is refused before the secret is written, from
-    /// what the plugin says of itself.
+    /// Metadata for a vault without metadata is refused before the write of the secret, based on
+    /// the plugin's manifest.
     d4_metadata_is_refused_before_anything_is_written for bare |world| {
         let vault = world.vault("LocalStore2");
         let about = metadata(&[("expires", text("soon"))]);
@@ -155,14 +155,13 @@ oracle! {
         );
         assert_eq!(world.scene.runners(), 0);
         assert!(!world.file("LocalStore2").exists());
-        // Metadata with nothing in it is none.
+        // Empty metadata counts as none.
         world.set_with(&vault, "PublishSecret", &Metadata::new()).unwrap();
     }
 
-    /// Metadata that is given with a value takes the place of all there was, and so does what
-    /// replaces it later. Differently from there, where that was the only way and lost what
-    /// nobody thought of, changing metadata keeps the keys that are not named unless it is
-    /// told otherwise.
+    /// Metadata that is set with a value replaces all old metadata, and so does an explicit
+    /// replacement. In PowerShell every change does this and can lose keys. Here an ordinary change
+    /// keeps the keys that it does not name.
     d7_metadata_takes_the_place_of_all_there_was_where_that_is_asked_for for both |world| {
         let vault = world.vault("work");
         let before = metadata(&[("kept", text("no")), ("Id", text("one"))]);
@@ -170,7 +169,7 @@ oracle! {
         let after = metadata(&[("Id", text("two"))]);
         world.set_with(&vault, "token", &after).unwrap();
         assert_eq!(listed(world, &vault, "token"), after);
-        // A value without metadata leaves it.
+        // A value without metadata keeps the old metadata.
         world.set(&vault, "token", Value::text("canary-5d1f again"));
         assert_eq!(listed(world, &vault, "token"), after);
 

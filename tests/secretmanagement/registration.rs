@@ -1,4 +1,4 @@
-//! Vaults come and go: registering, the default one, testing, unregistering.
+//! The life of a registration: register, set as default, test, unregister.
 
 use keystead::api::{SecretName, Value, VaultName};
 use keystead::paths::Layer;
@@ -9,7 +9,7 @@ use super::oracle;
 use super::world::{Kind, World, new, vault_name};
 use crate::scene::story;
 
-/// Returns the vaults that are registered, and which is the default one.
+/// Returns the registered vaults, each with whether it is the default.
 fn registered(world: &World) -> Vec<(String, bool)> {
     let (vaults, faults) = world.host().vaults().unwrap();
     assert!(faults.is_empty(), "{faults:?}");
@@ -25,9 +25,9 @@ fn unregister(world: &World, vault: &VaultName) -> keystead::Unregistered {
 }
 
 oracle! {
-    /// One name is reserved here as it was there, in any case; and since a parameter reaches
-    /// the plugin only if its schema has the name, any other name is refused as well. Both
-    /// are told at once, and nothing is registered.
+    /// One parameter name is reserved, in any case, as in SecretManagement. A parameter reaches the
+    /// plugin only if its schema has the name, so any other name is refused too. All faults are
+    /// reported at once, and nothing is registered.
     sm_22_a_reserved_parameter_and_an_unknown_one_are_refused for all |world| {
         let mut wrong = world.registration("work");
         for name in ["Verbose", "verbose", "debug"] {
@@ -49,9 +49,9 @@ oracle! {
         assert!(!world.scene.path().join("config").exists());
     }
 
-    /// There anything was registered, and the mistake came out at the first use. Here what
-    /// does not fit the schema is refused at once, every fault of it; only what the schema
-    /// cannot say is left to the vault, which then says it in its own words.
+    /// SecretManagement registers anything, and a mistake appears at the first use. Here every
+    /// fault against the schema is refused at once. The vault itself reports only faults that the
+    /// schema cannot express.
     sm_23_parameters_are_held_against_the_schema_and_what_they_mean_is_the_vaults for most |world| {
         let (wrong, faults, meaningless, words) = match world.kind {
             Kind::Memory => (
@@ -104,7 +104,7 @@ oracle! {
         assert_eq!(story(&world.get(&vault, "a").unwrap_err()), words);
     }
 
-    /// A vault that fails its test is told in its plugin's words.
+    /// A vault that fails its test is reported in its plugin's words.
     sm_24_a_vault_fails_its_test_in_its_own_words for most |world| {
         let mut new = world.registration("work");
         let words = match world.kind {
@@ -129,14 +129,14 @@ oracle! {
         assert_eq!(error.class(), ErrorClass::CannotDo);
     }
 
-    /// A vault that is the only one is the default.
+    /// The only vault is the default.
     sm_25_the_only_vault_is_the_default_one for all |world| {
         let vault = world.vault("work");
         assert_eq!(registered(world), [("work".to_owned(), true)]);
         assert_eq!(world.host().default_vault().unwrap(), Some(vault));
     }
 
-    /// A vault is unregistered by its name, in whichever case.
+    /// A vault is unregistered by its name, in any case.
     sm_27_a_vault_is_unregistered_by_its_name for all |world| {
         world.vault("work");
         let gone = unregister(world, &vault_name("WORK"));
@@ -158,7 +158,7 @@ oracle! {
         assert_eq!(registered(world), [("work".to_owned(), true)]);
     }
 
-    /// A description is kept to the letter.
+    /// A description is kept unchanged.
     sm_29_a_description_is_kept_to_the_letter for all |world| {
         let words = "  \"Secrets\" of the team\u{2019}s # [vault] = { \\t \u{1f511} }  ";
         let mut new = world.registration("work");
@@ -167,8 +167,7 @@ oracle! {
         assert_eq!(world.host().vault(&vault).unwrap().info.entry.unwrap().description, words);
     }
 
-    /// A name that is registered is not taken over unless that is asked for, and then as a
-    /// whole.
+    /// A registered name is replaced only on request, and then as a whole.
     sm_30_a_registered_name_is_taken_over_only_on_demand for all |world| {
         world.vault("work");
         let error = world.host().plan_registration(world.registration("Work")).unwrap_err();
@@ -180,8 +179,8 @@ oracle! {
         assert!(world.is_made("other") && !world.is_made("work"));
     }
 
-    /// A vault is tested as it is registered: with its parameters, which tell in its log that
-    /// they arrived. No error is what was `True` there.
+    /// A vault is tested as it is registered: with its parameters, which appear in its log. No
+    /// error here is `True` in PowerShell.
     sm_31_a_vault_passes_its_test_with_its_parameters for most |world| {
         let mut new = world.registration("work");
         if world.kind == Kind::Book {
@@ -208,11 +207,11 @@ oracle! {
             ],
         };
         assert_eq!(world.scene.log.all(), arrived);
-        // Nothing was made by it.
+        // The test made no vault.
         assert!(!world.is_made("work"));
     }
 
-    /// What is not registered cannot be the default, and the default stays.
+    /// An unregistered vault cannot be the default, and the default stays.
     sm_37_a_vault_that_is_not_there_cannot_be_the_default_one for most |world| {
         let vault = world.vault("work");
         let unknown = vault_name("wrok");
@@ -222,15 +221,15 @@ oracle! {
         assert!(is_default(world, &vault));
     }
 
-    /// A vault is made the default one, and the one before is not any more.
+    /// A vault becomes the default, and the previous default no longer is.
     sm_38_a_vault_is_made_the_default_one for most |world| {
         let [first, second] = ["first", "second"].map(|name| world.vault(name));
         world.host().set_default(Some(&second), Layer::User, RunMode::Apply).unwrap();
         assert!(is_default(world, &second) && !is_default(world, &first));
     }
 
-    /// The default is cleared: no vault is it, and a write that names none is an error that
-    /// names those there are.
+    /// The default is cleared: there is no default vault, and a write without a vault is an error
+    /// that names the existing vaults.
     sm_39_the_default_is_cleared for most |world| {
         let vault = world.vault("work");
         world.host().set_default(None, Layer::User, RunMode::Apply).unwrap();
@@ -242,7 +241,7 @@ oracle! {
         );
     }
 
-    /// What is set without a vault is got from the default one by its name, to the letter.
+    /// A secret that is set without a vault is read unchanged from the default vault by its name.
     sm_40_what_is_set_in_the_default_vault_is_got_from_it_by_name for most |world| {
         world.vault("first");
         let vault = world.vault("second");
@@ -252,9 +251,9 @@ oracle! {
         assert_eq!(world.get(&vault, "GetDefault").unwrap(), value());
     }
 
-    /// A plugin that wants to know is told while the vault is still registered; one that
-    /// does not is not asked. Where telling fails the registration ends all the same, with a
-    /// warning: nobody must keep a vault for its plugin's sake.
+    /// A plugin with the capability is called while the vault is still registered; other plugins
+    /// are not. If the call fails, the registration still ends, with a warning: a plugin cannot
+    /// prevent the end of its registration.
     sm_41_a_vault_is_told_before_it_is_unregistered for most |world| {
         let mut new = world.registration("work");
         if world.kind == Kind::Book {
@@ -279,7 +278,7 @@ oracle! {
         }
     }
 
-    /// A vault's secrets are the vault's: registered under another name they are all there.
+    /// Secrets belong to the vault: a registration under another name has all of them.
     d6_secrets_outlive_their_registration for all |world| {
         let vault = world.vault("LocalStore");
         world.set(&vault, "token", Value::text("canary-5d1f"));
@@ -293,9 +292,9 @@ oracle! {
         assert_eq!(listed[0].entry.name, SecretName::parse("token").unwrap());
     }
 
-    /// The first vault becomes the default one without being told to, unless told not to;
-    /// the second does not. Differently from there nobody is promoted when the default one
-    /// goes: a later write must not land where nobody said.
+    /// The first vault becomes the default by itself, unless the registration declines; the second
+    /// does not. Unlike in PowerShell, no vault replaces an unregistered default: a later write
+    /// must not go to an unexpected vault.
     d11_the_first_vault_becomes_the_default_one for all |world| {
         let first = world.vault("zebra");
         world.vault("aardvark");

@@ -1,5 +1,4 @@
-//! Where a secret is looked for and written to when no vault is named, and what a listing
-//! has.
+//! The vaults that are read and written if none is named, and the content of a listing.
 
 use keystead::NonInteractive;
 use keystead::Placement;
@@ -9,8 +8,8 @@ use super::oracle;
 use super::world::{Kind, World, metadata, new, secret_name};
 
 oracle! {
-    /// What describes a secret is a plain value: name, kind, vault and metadata are what the
-    /// vault keeps, each entry of the metadata with its type.
+    /// The description of a secret is a plain value: name, kind, vault and metadata as stored, each
+    /// metadata value with its type.
     sm_21_what_describes_a_secret_is_what_was_set for both |world| {
         let vault = world.vault("work");
         let about = metadata(&[
@@ -27,7 +26,7 @@ oracle! {
         assert_eq!((described.vault, described.entry.metadata.writable()), (vault, about));
     }
 
-    /// A write without a vault goes to the default one, and says which that is.
+    /// A write without a vault goes to the default vault, and returns its name.
     sm_26_a_secret_set_without_a_vault_goes_to_the_default_one for most |world| {
         let first = world.vault("zebra");
         let other = world.vault("aardvark");
@@ -37,7 +36,7 @@ oracle! {
         world.get(&other, "TestDefault").unwrap_err();
     }
 
-    /// The default vault answers before any other, whatever their names.
+    /// The default vault answers before any other, whatever the names are.
     d1_the_default_vault_is_asked_before_any_other for most |world| {
         let default = world.vault("zebra");
         let other = world.vault("aardvark");
@@ -46,10 +45,9 @@ oracle! {
         assert_eq!(world.search("token").unwrap(), (default, Value::text("the default's")));
     }
 
-    /// One vault answers, the first in the order that has it: never two, never a mix. Behind
-    /// the default the order is that of the names. Differently from there: an earlier vault
-    /// that cannot be asked is an error and not passed over, since what a later one has under
-    /// the name would not be the answer.
+    /// Only the first vault that has the secret answers, never a mix. After the default vault the
+    /// order is by name. Unlike in PowerShell, an earlier unavailable vault is an error, since a
+    /// later vault's secret of that name could be the wrong one.
     d2_the_first_vault_that_has_it_answers_alone for most |world| {
         let _default = world.vault("m");
         let [first, second] = ["b", "c"].map(|name| world.vault(name));
@@ -62,7 +60,7 @@ oracle! {
         assert_eq!(error.code(), "E12.search-incomplete");
     }
 
-    /// Without a vault's name all vaults are listed, equal names in each of them.
+    /// Without a vault, a listing has all vaults, with equal names once for each vault.
     d3_without_a_vault_all_are_listed for all |world| {
         let [a, b, c] = ["a", "b", "c"].map(|name| world.vault(name));
         for vault in [&c, &a, &b] {

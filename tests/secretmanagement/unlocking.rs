@@ -1,4 +1,4 @@
-//! Vaults that want to know who is there, and vaults that never do.
+//! Vaults that prompt before use, and vaults that never do.
 
 use keystead::Placement;
 use keystead::api::Value;
@@ -8,9 +8,9 @@ use super::oracle;
 use super::world::{Kind, Person, World, new, reference, secret_name};
 
 oracle! {
-    /// There one password was handed to a vault, on the command line. Here a vault asks for
-    /// what it needs, under names of its own, and whoever calls answers: a person, or what
-    /// the registration says. What was asked reaches the vault, and it stays open.
+    /// PowerShell passes one password to a vault, on the command line. Here a vault names its
+    /// prompts. The caller's prompter or the registration's unlock references answer them. The
+    /// answers reach the vault, and the vault stays unlocked.
     sm_36_unlocking_reaches_the_vault_with_what_it_asks_for for both |world| {
         let vault = world.register(world.locked("work"));
         let mut person = Person::new(world.right());
@@ -25,13 +25,13 @@ oracle! {
         assert_eq!(world.bell(), rung);
         assert_eq!(world.get(&vault, "a").unwrap(), Value::text("canary-5d1f"));
 
-        // Without anybody who answers it stays closed, and says what it wants to know.
+        // Without a prompter the vault stays locked, and the error has its challenge.
         world.host().reload();
         let error = world.get(&vault, "a").unwrap_err();
         assert_eq!(error.code(), "E12.locked");
         assert_eq!(world.bell(), rung);
 
-        // Standing answers are references.
+        // Answers in a registration are references.
         let mut standing = world.locked("standing");
         for (field, answer) in world.right() {
             let path = world.scene.path().join(field);
@@ -44,8 +44,8 @@ oracle! {
         world.get(&vault, "b").unwrap();
     }
 
-    /// What would unlock a vault that is never locked is not even looked up: there it was a
-    /// warning that nothing came of it.
+    /// Unlock references of a vault that is never locked are not even resolved. In PowerShell this
+    /// gives a warning.
     d5_what_would_unlock_a_vault_that_is_never_locked_is_not_used for all |world| {
         let mut new = world.registration("work");
         let mark = world.scene.path().join("mark");

@@ -1,5 +1,5 @@
-//! Five kinds of value, which are four here: a text is always protected in memory. Each is
-//! written, read, listed and removed.
+//! Five value kinds, which are four here: a text is always protected in memory. Each is written,
+//! read, listed and removed.
 
 use keystead::Placement;
 use keystead::api::{Map, SecretName, Value, ValueKind};
@@ -9,11 +9,11 @@ use super::oracle;
 use super::world::{Kind, World, new, vault_name};
 use crate::scene::story;
 
-/// Bytes that are no text, among them a NUL.
+/// Bytes that are not UTF-8 text, including a NUL.
 const BYTES: [u8; 4] = [0, 0xff, 0x0a, 0x80];
 
-/// Returns a value of each kind that the vaults hold under a name: what was a plain string and
-/// what was a protected one are both texts.
+/// Returns a value of each kind that the vaults hold, with a name. Plain and protected strings of
+/// PowerShell are both texts.
 fn values(world: &World) -> Vec<(&'static str, Value)> {
     let all = [
         ("bytes", Value::bytes(BYTES.to_vec())),
@@ -34,8 +34,7 @@ fn map() -> Map {
     map
 }
 
-/// Writes a value, reads it, lists it under the name its caller gives the vault, and
-/// removes it.
+/// Writes a value, reads it, lists it under the vault name of the caller, and removes it.
 #[track_caller]
 fn lives_and_goes(world: &World, name: &str, value: &Value) {
     let vault = world.vault("work");
@@ -43,7 +42,7 @@ fn lives_and_goes(world: &World, name: &str, value: &Value) {
     world.set(&vault, name, value.duplicate());
     assert_eq!(world.get(&vault, name).unwrap(), *value);
 
-    // Names of vaults are compared without case, and told as they were asked for.
+    // Vault names are compared without case, and reported as the caller spelled them.
     let as_called = vault_name("WORK");
     let listed = world.list(Some(&as_called), name);
     let [one] = listed.as_slice() else { panic!("{listed:?}") };
@@ -57,8 +56,8 @@ fn lives_and_goes(world: &World, name: &str, value: &Value) {
     world.get(&vault, "neighbour").unwrap();
 }
 
-/// As [`lives_and_goes`], where the vault holds this kind of value; elsewhere it is refused
-/// before anything is written.
+/// Calls [`lives_and_goes`] if the vault holds this kind of value. Otherwise checks that the write
+/// is refused and nothing is written.
 #[track_caller]
 fn lives_or_is_refused(world: &World, name: &str, value: &Value) {
     if world.holds(value.kind()) {
@@ -74,8 +73,7 @@ fn lives_or_is_refused(world: &World, name: &str, value: &Value) {
 }
 
 oracle! {
-    /// Each kind of value can be set. Both kinds of string are a text, and no text shows
-    /// itself by accident.
+    /// Each kind of value can be set. Both kinds of string are texts, and `Debug` shows no text.
     sm_01_05_set_writes_every_kind_of_value for most |world| {
         let vault = world.vault("work");
         for (name, value) in values(world) {
@@ -85,7 +83,7 @@ oracle! {
         assert_eq!(world.list(Some(&vault), "*").len(), values(world).len());
     }
 
-    /// Each comes back as it was, also to a process that starts anew.
+    /// Each value is read back unchanged, also after the vault is opened again.
     sm_06_10_get_returns_what_was_set for most |world| {
         let vault = world.vault("work");
         for (name, value) in values(world) {
@@ -99,8 +97,8 @@ oracle! {
         }
     }
 
-    /// An exact name lists that secret alone: with its vault's name as it was registered and its
-    /// kind, where the vault knows that without opening the value.
+    /// An exact name lists only that secret: with its vault's name as registered, and its kind if
+    /// the vault knows that without opening the value.
     sm_11_15_an_exact_name_lists_one_secret_with_kind_and_vault for most |world| {
         let vault = world.vault("Work");
         for (name, value) in values(world) {
@@ -115,8 +113,8 @@ oracle! {
         }
     }
 
-    /// What is removed is gone, and asking for it is that error and no other: one has a
-    /// code and an exit code of its own.
+    /// A removed secret is gone. The error for it is always not-found, with its own code and exit
+    /// code.
     sm_16_20_what_is_removed_is_not_found for most |world| {
         let vault = world.vault("work");
         for (name, value) in values(world) {
@@ -126,7 +124,7 @@ oracle! {
             assert_eq!(world.remove(&vault, name).unwrap(), vault);
             let error = world.get(&vault, name).unwrap_err();
             assert_eq!((error.code(), error.class()), ("E12.no-such-secret", ErrorClass::NoSuch));
-            // A vault that keeps versions may say more.
+            // A vault with versions may add details.
             let text = error.to_string();
             assert!(text.starts_with(&format!("no secret `{name}` in vault `work`")), "{text}");
         }
@@ -138,7 +136,7 @@ oracle! {
         lives_and_goes(world, "TestByteArray", &Value::bytes(BYTES.to_vec()));
     }
 
-    /// A text, to the letter: spaces and the line's end at its end are its own.
+    /// A text, unchanged: leading spaces and the final line end are part of it.
     ss_21_24_a_text_lives_and_goes for most |world| {
         lives_and_goes(world, "TestString", &Value::text("  canary-5d1f \u{e9}\u{1f511}\r\n"));
     }
@@ -150,12 +148,12 @@ oracle! {
         lives_and_goes(world, "TestSecureString", &value);
     }
 
-    /// A credential with its user name and its password. A vault that cannot hold it says so.
+    /// A credential with its user name and password. A vault that cannot hold one refuses.
     ss_29_32_a_credential_lives_and_goes for most |world| {
         lives_or_is_refused(world, "TestPSCredential", &Value::credential("user", "canary-5d1f"));
     }
 
-    /// A map is one secret whatever is in it, and is removed as one.
+    /// A map is one secret whatever its content, and is removed as one.
     ss_33_36_a_map_lives_and_goes_as_one for most |world| {
         lives_or_is_refused(world, "TestHashtable", &Value::Map(map()));
         let vault = vault_name("work");

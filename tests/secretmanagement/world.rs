@@ -1,5 +1,4 @@
-//! A host with one plugin, and vaults of it that are told apart by nothing but their plugin
-//! and where it runs.
+//! A host with one plugin, and vaults of it. Worlds differ only in their plugin and placement.
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -24,32 +23,32 @@ use crate::cli::sandbox;
 use crate::plugin_files;
 use crate::scene::Scene;
 
-/// A plugin's kind of vault.
+/// Plugin and vault kind of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The reference plugin.
     Memory,
-    /// The other plugin's ledger with a clerk.
+    /// The ledger's kind with a clerk.
     Book,
-    /// The other plugin's ledger with nobody: no metadata, never locked.
+    /// The ledger's kind without a clerk: no metadata, never locked.
     Slip,
-    /// The local vault, with a key file; where it is locked, with a password.
+    /// The local vault, with a key file; a locked one has a password.
     Store,
-    /// A directory with one secret a file: no metadata, texts and bytes alone, never locked.
+    /// A directory with one secret a file: no metadata, only texts and bytes, never locked.
     Files,
-    /// A directory of OpenBao, with a token for it alone; where it is locked, with a password.
+    /// A directory of OpenBao with its own token; a locked one has a password.
     Bao,
 }
 
-/// What unlocks every locked vault here.
+/// The secret that unlocks every locked vault here.
 pub(super) const SECRET: &str = "canary-5d1f-pin";
 
 /// One plugin in one placement.
 pub(super) struct World {
     pub(super) scene: Scene,
-    /// Where local vaults are: each write waits for the disk, and in memory for none.
+    /// Directory of local vaults, in memory if possible, since each write waits for the disk.
     stores: tempfile::TempDir,
-    /// The directory of the server that the directories of this world's vaults are in.
+    /// The server's directory that contains the directories of this world's vaults.
     pub(super) remote: String,
     pub(super) kind: Kind,
     pub(super) placement: Placement,
@@ -71,7 +70,7 @@ impl World {
         world
     }
 
-    /// Sees that nothing of it runs on.
+    /// Ends the host and checks that no runner is left.
     pub(super) fn end(self) {
         self.scene.end();
     }
@@ -90,7 +89,7 @@ impl World {
         }
     }
 
-    /// Returns the file that a vault of this name keeps its secrets in, or their directory.
+    /// Returns the file of a vault of this name, or its directory.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         match self.kind {
             Kind::Store => self.dir(name).join("store.db"),
@@ -100,7 +99,7 @@ impl World {
         }
     }
 
-    /// Says whether a vault of this name keeps anything.
+    /// Returns whether a vault of this name holds any data.
     pub(super) fn is_made(&self, name: &str) -> bool {
         match self.kind {
             Kind::Bao => !self.remote_names(name).is_empty(),
@@ -108,7 +107,7 @@ impl World {
         }
     }
 
-    /// Returns all that a vault of this name keeps.
+    /// Returns all data of a vault of this name.
     pub(super) fn kept(&self, name: &str) -> Vec<u8> {
         if self.kind != Kind::Bao {
             return self.bytes(name);
@@ -120,14 +119,14 @@ impl World {
         self.remote_names(name).into_iter().map(read).collect::<String>().into_bytes()
     }
 
-    /// Returns what the server has in the directory of a vault.
+    /// Returns the names in a vault's directory on the server.
     fn remote_names(&self, name: &str) -> Vec<String> {
         let path = format!("secret/metadata/{}/{name}?list=true", self.remote);
         let (_, answer) = Bao::shared().root("GET", &path, &Json::Null);
         serde_json::from_value(answer["data"]["keys"].clone()).unwrap_or_default()
     }
 
-    /// Returns what a vault's file has in it, or its directory's files.
+    /// Returns the content of a vault's file, or of its directory's files.
     fn bytes(&self, name: &str) -> Vec<u8> {
         let file = self.file(name);
         if !file.is_dir() {
@@ -145,17 +144,17 @@ impl World {
             || matches!(kind, ValueKind::Text | ValueKind::Bytes)
     }
 
-    /// Returns how a secret of this kind is listed: no file is opened to tell.
+    /// Returns the listed kind for a secret of this kind: a listing opens no file for it.
     pub(super) fn listed_as(&self, kind: ValueKind) -> Option<ValueKind> {
         (self.kind != Kind::Files).then_some(kind)
     }
 
-    /// Returns the directory of a local vault, or of one of files.
+    /// Returns the directory of a local vault, or of a vault of files.
     pub(super) fn dir(&self, name: &str) -> PathBuf {
         self.stores.path().join(name)
     }
 
-    /// Returns a registration of a vault with a file of its own.
+    /// Returns a registration of a vault with its own file.
     pub(super) fn registration(&self, name: &str) -> NewRegistration {
         let dir = self.scene.path().to_path_buf();
         let mut new = NewRegistration::new(vault_name(name), self.plugin(), dir);
@@ -214,7 +213,7 @@ impl World {
     /// Makes an account at the server that may use the directory of a vault, with [`SECRET`].
     fn remote_user(&self, name: &str) -> String {
         let user = format!("{}-{name}", self.remote);
-        // Once is enough, and more often is refused.
+        // The first call is enough; the server refuses further ones.
         Bao::shared().root("POST", "sys/auth/userpass", &json!({ "type": "userpass" }));
         let account = json!({ "password": SECRET, "token_policies": [format!("secret-{user}")] });
         Bao::shared().must("POST", &format!("auth/userpass/users/{user}"), &account);
@@ -226,7 +225,7 @@ impl World {
         self.private("secret", SECRET)
     }
 
-    /// Writes a file that nobody else can read, and returns a reference to it.
+    /// Writes a file that only its owner can read, and returns a reference to it.
     fn private(&self, name: &str, text: &str) -> String {
         let path = self.scene.path().join(name);
         let mut options = fs::OpenOptions::new();
@@ -236,12 +235,12 @@ impl World {
         format!("file:{}", path.display())
     }
 
-    /// Returns what a vault at the server says when it is tested.
+    /// Returns the log message of a vault on the server during its test.
     pub(super) fn remark(&self) -> String {
         format!("the mount `secret` of {} is KV version 2", Bao::shared().url())
     }
 
-    /// Returns the lines that the book's clerk left at the bell.
+    /// Returns the lines in the bell's file.
     pub(super) fn bell(&self) -> String {
         fs::read_to_string(self.scene.path().join("bell.given")).unwrap_or_default()
     }
@@ -251,13 +250,13 @@ impl World {
         self.host().register(plan).unwrap().name
     }
 
-    /// Registers a vault with a file of its own.
+    /// Registers a vault with its own file.
     pub(super) fn vault(&self, name: &str) -> VaultName {
         self.register(self.registration(name))
     }
 
-    /// Writes over a vault's file what no plugin can read, or opens its directory to all; at a
-    /// server, ends the token.
+    /// Overwrites a vault's file with invalid content, or opens its directory to all users. On a
+    /// server, revokes the token.
     pub(super) fn damage(&self, name: &str) {
         if self.kind == Kind::Bao {
             let token =
@@ -270,7 +269,7 @@ impl World {
             fs::create_dir_all(&file).unwrap();
             fs::set_permissions(file, fs::Permissions::from_mode(0o777)).unwrap();
         } else if self.kind == Kind::Store {
-            // Behind the mark by which a header is known.
+            // Behind the mark that identifies the header.
             let mut bytes = fs::read(&file).unwrap();
             let mark = b"keystead-store";
             let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap();
@@ -306,27 +305,27 @@ impl World {
         self.host().remove(&secret_name(name), Some(vault), RunMode::Apply, &mut NonInteractive)
     }
 
-    /// Lists what has this name, or matches it as a pattern.
+    /// Lists the secret of this name, or the matches of a pattern.
     pub(super) fn list(&self, vault: Option<&VaultName>, pattern: &str) -> Vec<ListedSecret> {
         let listing = self.host().list(Some(pattern), vault, &mut NonInteractive).unwrap();
         assert!(listing.failed.is_empty(), "{:?}", listing.failed);
         listing.entries
     }
 
-    /// Looks for a secret where no vault is named.
+    /// Searches for a secret without naming a vault.
     pub(super) fn search(&self, name: &str) -> keystead::Result<(VaultName, Value)> {
         let found =
             self.host().get(&secret_name(name), &SearchScope::anywhere(), &mut NonInteractive)?;
         Ok((found.vault, found.secret.value))
     }
 
-    /// Runs the command over the same directories, and returns its exit code, standard output
-    /// and standard error.
+    /// Runs the command over the same directories, and returns its exit code, standard output and
+    /// standard error.
     pub(super) fn command(&self, words: &str, input: &str) -> (i32, String, String) {
         self.command_with(":", words, input)
     }
 
-    /// Runs it behind a command of the shell.
+    /// Runs the command after a shell command.
     pub(super) fn command_with(
         &self,
         shell: &str,
@@ -348,14 +347,14 @@ impl World {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // One that takes no input may be gone before it is written.
+        // A command that reads no input may end before this write.
         let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let told = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), told(output.stdout), told(output.stderr))
     }
 
-    /// Returns a right answer to each prompt of this plugin's locked vaults.
+    /// Returns a correct answer to each prompt of this plugin's locked vaults.
     pub(super) fn right(&self) -> Vec<(&'static str, &'static str)> {
         match self.kind {
             Kind::Memory | Kind::Store | Kind::Bao => vec![("password", SECRET)],
@@ -376,7 +375,7 @@ pub(super) fn reference(text: &str) -> Reference {
     Reference::parse(text).unwrap()
 }
 
-/// Returns a write whether or not the name is there.
+/// Returns a write that creates or replaces a secret.
 pub(super) fn new(
     vault: Option<&VaultName>,
     name: &str,
@@ -402,7 +401,7 @@ pub(super) fn metadata(pairs: &[(&str, MetadataValue)]) -> Metadata {
     metadata
 }
 
-/// Somebody who answers with these, and counts how often.
+/// A user with these answers; records each prompt.
 pub(super) struct Person {
     pub(super) answers: Vec<(&'static str, &'static str)>,
     pub(super) asked: Vec<String>,

@@ -1,6 +1,5 @@
-//! The one command tree: completions, man pages and help come from it. A command that is
-//! asked for by its name is parsed with its own arguments only, since building the whole
-//! tree costs more than a `get` does.
+//! The only command tree: completions, man pages and help come from it. A command given by name is
+//! parsed with its own arguments only, since building the whole tree costs more than a `get`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -133,28 +132,28 @@ pub(crate) enum Command {
     Man(man::Args),
 }
 
-/// What came of the command line.
+/// Result of parsing the command line.
 #[derive(Debug)]
 pub(crate) enum Parsed {
     /// A command to run.
     Command(Box<Cli>),
-    /// Help or the version, which is an answer.
+    /// Text of the help or the version, for standard output.
     Answer(StyledStr),
 }
 
-/// Why the command line is no command.
+/// Reason why the command line is not a valid command.
 #[derive(Debug)]
 pub(crate) enum ParseError {
-    /// What clap says of it, and in which form it is to be told.
+    /// An error that clap reports.
     Wrong {
-        /// In clap's words.
+        /// Text of clap's message.
         text: StyledStr,
-        /// What `--json` among the arguments asks for, since none were understood.
+        /// Output format, from `--json` among the arguments, which cannot be parsed.
         form: OutputFormat,
     },
-    /// `set` was given more than a name. What it was is not repeated: most likely a secret.
+    /// `set` got more than a name. The argument is not repeated: most likely it is a secret.
     ValueAsArgument {
-        /// As above.
+        /// Output format, as in `Wrong`.
         form: OutputFormat,
     },
 }
@@ -182,8 +181,8 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, ParseError> {
     }
 }
 
-/// Returns `keystead get --help` for `keystead help get`. A command of its own would have
-/// the whole tree below it once more.
+/// Returns `keystead get --help` for `keystead help get`. A separate `help` command needs a second
+/// copy of the whole tree.
 fn without_help_word(arguments: &[OsString]) -> Vec<OsString> {
     let mut asked = arguments.to_vec();
     if asked.get(1).is_some_and(|word| word == "help") {
@@ -193,8 +192,8 @@ fn without_help_word(arguments: &[OsString]) -> Vec<OsString> {
     asked
 }
 
-/// Returns the error with arguments that can do nothing to a terminal: a script may have
-/// them from elsewhere.
+/// Returns the error with escaped arguments, so that they do nothing to a terminal: a script may
+/// pass on foreign text.
 fn harmless(mut error: clap::Error) -> clap::Error {
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand]
     {
@@ -210,8 +209,8 @@ fn harmless(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Names the command that was meant. Clap compares how words begin, and sees none or several
-/// where two letters changed places.
+/// Adds the command that the user probably meant. Clap compares how words begin, and finds no word
+/// or several where two letters changed places.
 fn with_similar(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return error;
@@ -252,7 +251,7 @@ pub(crate) fn tree() -> clap::Command {
     Cli::command()
 }
 
-/// Returns the tree whose commands show their own options: those for every command are one line.
+/// Returns the help tree: a command shows its own options, and a line about the global options.
 fn help_tree() -> clap::Command {
     let tree = tree();
     let global: Vec<Arg> = tree
@@ -268,7 +267,7 @@ fn help_tree() -> clap::Command {
     })
 }
 
-/// Hides the options for every command in a command and those below it.
+/// Hides the global options in a command and its subcommands.
 fn with_own_options(command: clap::Command, global: &[Arg]) -> clap::Command {
     let nested: Vec<clap::Command> =
         command.get_subcommands().map(|nested| with_own_options(nested.clone(), global)).collect();
@@ -279,13 +278,13 @@ fn with_own_options(command: clap::Command, global: &[Arg]) -> clap::Command {
     command.args(global).after_help(GLOBAL_HELP)
 }
 
-/// Where the options for every command are.
+/// Help text that says where to find the global options.
 const GLOBAL_HELP: &str = "Options of every command, such as `--json`: `keystead --help`";
 
-/// The options for every command that take a value.
+/// Global options that take a value.
 const VALUED: [&str; 4] = ["--unlock", "--timeout", "--color", "--config-dir"];
 
-/// The options for every command that take none.
+/// Global options that take no value.
 const FLAGS: [&str; 10] = [
     "--json",
     "--no-input",
@@ -299,8 +298,8 @@ const FLAGS: [&str; 10] = [
     "--dry-run",
 ];
 
-/// Parses a command by its own definition alone, whatever options for every command stand before
-/// it. `None` where there is anything to explain: help, an error, a command of several words.
+/// Parses a command by its own definition alone, with any global options before it. Returns `None`
+/// for help, an error, or a command of several words.
 fn parse_fast(arguments: &[OsString]) -> Option<Cli> {
     let arguments = arguments.get(1..)?;
     let mut at = 0;
@@ -314,7 +313,7 @@ fn parse_fast(arguments: &[OsString]) -> Option<Cli> {
             command => break command,
         }
     };
-    // They mean the same behind it.
+    // Global options mean the same after the command.
     let mut ordered = arguments.to_vec();
     ordered[..=at].rotate_right(1);
     match command {
@@ -332,10 +331,10 @@ fn alone<A: Args + FromArgMatches>(
     command: fn(A) -> Command,
 ) -> Option<Cli> {
     let parser = clap::Command::new("keystead");
-    // There is no command below this one that options could be handed on to.
+    // This command has no subcommands to hand options on to.
     let parser = Global::augment_args(A::augment_args(parser)).mut_args(|one| one.global(false));
     let mut matches: ArgMatches = parser.try_get_matches_from(arguments).ok()?;
-    // Each takes its own out: the others would copy all of them first.
+    // The `_mut` variants take their own arguments out; the other variants copy all of them first.
     Some(Cli {
         global: Global::from_arg_matches_mut(&mut matches).ok()?,
         command: command(A::from_arg_matches_mut(&mut matches).ok()?),
@@ -343,7 +342,7 @@ fn alone<A: Args + FromArgMatches>(
     })
 }
 
-/// Returns what `--color` asks for where the arguments could not be understood.
+/// Returns the value of `--color` where the arguments cannot be parsed.
 pub(crate) fn color_of(arguments: &[OsString]) -> Color {
     let options: Vec<_> = arguments.iter().take_while(|argument| *argument != "--").collect();
     let attached = options.iter().find_map(|option| option.to_str()?.strip_prefix("--color="));

@@ -1,4 +1,4 @@
-//! One file for each command. What they share is what they run in.
+//! One file for each command, and the context that all commands share.
 
 pub(crate) mod agent;
 pub(crate) mod completions;
@@ -39,37 +39,37 @@ use crate::ui::{OutputFormat, Ui, Verbosity};
 use crate::unlock::Unlock;
 use crate::waiting::Waiting;
 
-/// What a command runs in.
+/// Context of a running command.
 pub(crate) struct CommandContext<'a> {
-    /// The streams.
+    /// Output streams.
     pub(crate) ui: &'a Ui,
-    /// What every command takes.
+    /// Global options.
     pub(crate) global: Global,
     /// The library.
     pub(crate) host: Host,
-    /// Whoever can be asked.
+    /// Terminal on which the user can be prompted.
     pub(crate) terminal: Terminal,
-    /// Answers to locked vaults that the command line names.
+    /// Unlock references from the command line.
     pub(crate) unlock: Unlock,
-    /// The agent of this user, where there can be one.
+    /// Client of this user's agent; `None` where there is no directory for its socket.
     agent: Option<Arc<Client>>,
-    /// The user's home.
+    /// Home directory of the user; `None` where unknown.
     home: Option<PathBuf>,
-    /// Why the user's registrations cannot be looked at, where that is so.
+    /// Reason why the user's registrations cannot be read; `None` where they can.
     lost: Option<Lost>,
-    /// This program.
+    /// Path of this program.
     program: PathBuf,
-    /// What was installed beside this program for people who write plugins.
+    /// Directory of files for plugin authors, installed beside this program.
     share: Option<PathBuf>,
 }
 
 /// Runs a command.
 ///
 /// # Errors
-/// Why it ended early.
+/// The reason why the command ended early.
 pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let scene = match cli.command {
-        // These two need no vaults, and must work where there is no home.
+        // These two commands need no vaults, and must work without a home directory.
         Command::Completions(args) => return completions::run(&args, ui),
         Command::Man(args) => {
             let run = if cli.global.dry_run { RunMode::DryRun } else { RunMode::Apply };
@@ -148,15 +148,15 @@ impl<'a> CommandContext<'a> {
         Ok(Self { ui, global, host, terminal, unlock, agent, home, lost, program, share })
     }
 
-    /// Returns where the crate of the contract is, if it was installed with this program.
+    /// Returns the directory of the plugin API's crate, if it was installed with this program.
     pub(crate) fn installed_api(&self) -> Option<PathBuf> {
         Some(self.share.as_ref()?.join("plugin-api"))
     }
 
-    /// Returns this user's agent, whether it lives or not.
+    /// Returns the client of this user's agent, whether the agent runs or not.
     ///
     /// # Errors
-    /// Where there is no directory that its socket could lie in.
+    /// There is no directory for the agent's socket.
     pub(crate) fn agent(&self) -> Result<&Client, Failure> {
         self.agent.as_deref().ok_or_else(|| {
             Failure::act("there is no directory for the agent's socket")
@@ -164,47 +164,47 @@ impl<'a> CommandContext<'a> {
         })
     }
 
-    /// Returns this program, which is the agent's as well.
+    /// Returns the path of this program, which is the agent's as well.
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Returns the user's home, where there is one.
+    /// Returns the user's home directory, where known.
     pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
 
-    /// Returns how long a pipe or device is waited for: as long as a call to a vault.
+    /// Returns the timeout for a pipe or device: that of a call to a vault.
     pub(crate) fn wait_limit(&self) -> Duration {
         self.global.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
-    /// Returns whether anything is changed.
+    /// Returns whether the command applies changes or is a dry run.
     pub(crate) fn run(&self) -> RunMode {
         if self.global.dry_run { RunMode::DryRun } else { RunMode::Apply }
     }
 
-    /// Returns the layer that is changed.
+    /// Returns the layer that the command changes.
     pub(crate) fn layer(&self) -> Layer {
         if self.global.system { Layer::System } else { Layer::User }
     }
 
-    /// Starts a wait for a vault; nothing is said of it while a person is asked.
+    /// Starts a wait for a vault; no message appears while the terminal prompts the user.
     pub(crate) fn waiting(&mut self, vault: Option<&VaultName>) -> Waiting {
         let waiting = Waiting::start(self.ui, &self.host, vault);
         self.terminal.hushes(waiting.hush());
         waiting
     }
 
-    /// Starts a bar for work on this many things; nothing of it where nobody watches.
+    /// Starts a progress bar for this many items; prints nothing without a terminal.
     pub(crate) fn progress(&self, what: &'static str, total: Option<u64>) -> Progress {
         Progress::start(self.ui, what, total)
     }
 
-    /// Asks before something is done that cannot be taken back, or that is trust.
+    /// Asks the user to confirm an action that cannot be undone or that grants trust.
     ///
     /// # Errors
-    /// When the answer is no, or confirmation needed: `otherwise` says what to do then.
+    /// The answer is no, or prompting is not possible: then `otherwise` is the hint.
     pub(crate) fn consent(&self, question: &str, otherwise: &str) -> Result<(), Failure> {
         if self.global.yes {
             return Ok(());
@@ -220,7 +220,7 @@ impl<'a> CommandContext<'a> {
         }
     }
 
-    /// Says what was done, in the form that fits a dry run as well.
+    /// Prints a note about the result: `done`, or `would` in a dry run.
     pub(crate) fn done(&self, done: &str, would: &str) {
         match self.run() {
             RunMode::Apply => self.ui.note(done),
@@ -229,16 +229,16 @@ impl<'a> CommandContext<'a> {
     }
 }
 
-/// Returns the directory that relative paths on the command line stand on.
+/// Returns the current directory, the base of relative paths on the command line.
 ///
 /// # Errors
-/// Where it is gone.
+/// The directory no longer exists.
 pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     std::env::current_dir()
         .map_err(|fault| Failure::act("cannot find the current directory").because(fault))
 }
 
-/// What plugins log, on standard error.
+/// Log of the plugins, written to standard error.
 struct PluginLog {
     talk: Verbosity,
     form: OutputFormat,

@@ -1,6 +1,5 @@
-//! What a shell asks when Tab is pressed: the scripts of `keystead completions` call back
-//! behind a hidden argument. Says nothing but candidates, asks nobody, and is done in time
-//! whatever the vaults do.
+//! Answers to Tab in a shell: the scripts of `keystead completions` call back with a hidden
+//! argument. Prints only candidates, never prompts, and ends in time whatever the vaults do.
 
 mod bash;
 mod line;
@@ -20,23 +19,22 @@ use line::{Line, Sought};
 /// The first argument of a completion. No command has this name.
 const ARGUMENT: &str = "__complete";
 
-/// How long an answer may take, where `KEYSTEAD_NAMES_TIMEOUT` does not say: after this
-/// a person notices.
+/// Time limit of an answer without `KEYSTEAD_NAMES_TIMEOUT`: users notice a longer wait.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What of it is left for the process to start and to end.
+/// Part of the time limit for the start and the end of the process.
 const STARTING: Duration = Duration::from_millis(20);
 
-/// What is left besides when secrets' names are no longer waited for: what there is then is
-/// the answer.
+/// Part of the time limit that remains when the wait for secrets' names ends: the names found by
+/// then are the answer.
 const ANSWERING: Duration = Duration::from_millis(30);
 
-/// One thing that may stand where the cursor is.
+/// A word that can stand at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
     /// The whole word.
     value: String,
-    /// What it is, in a line; may be empty.
+    /// Description in a line; may be empty.
     help: String,
 }
 
@@ -46,17 +44,17 @@ impl Candidate {
     }
 }
 
-/// What completes a word.
+/// Completions of a word.
 #[derive(Debug, PartialEq, Eq)]
 enum Candidates {
-    /// One of these.
+    /// One of these words.
     Words(Vec<Candidate>),
-    /// A path: the shell knows best.
+    /// A path, which the shell completes itself.
     Files,
 }
 
-/// Answers where these are a completion's arguments. Whatever is wrong is silence: what is
-/// said here would stand in the middle of what somebody types.
+/// Answers the shell where these are a completion's arguments. Prints no errors, since they would
+/// appear in the middle of the user's command line.
 pub(crate) fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     if arguments.get(1)? != ARGUMENT {
         return None;
@@ -70,7 +68,7 @@ pub(crate) fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let _ = sender.send(answer(&arguments, started + (patience - ANSWERING)));
     };
-    // What is late ends with the process, and so do its vaults' runners.
+    // Work after the deadline ends with the process, and so do its vaults' runners.
     if std::thread::Builder::new().spawn(work).is_ok()
         && let Ok(Some(answer)) = answered.recv_timeout(patience)
     {
@@ -79,7 +77,7 @@ pub(crate) fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// Returns what the script of this shell reads.
+/// Returns the answer in the form that this shell's script reads.
 fn answer(arguments: &[&str], until: Instant) -> Option<String> {
     match *arguments {
         ["bash", line, breaks] => {
@@ -130,7 +128,7 @@ fn answer_lines(words: impl Iterator<Item = String>) -> String {
     answer
 }
 
-/// Returns what may stand in place of `current`, after these words.
+/// Returns the candidates for `current`, after these words.
 fn complete(words: &[String], current: &str, until: Instant) -> Candidates {
     let mut tree = cli::tree();
     tree.build();
@@ -158,9 +156,9 @@ fn complete(words: &[String], current: &str, until: Instant) -> Candidates {
     let mut fitting: Vec<Candidate> = found
         .into_iter()
         .filter(|candidate| candidate.value.starts_with(prefix))
-        // It could not be typed as it looks, or would harm the terminal.
+        // Drops values that cannot be typed as they look, or that harm the terminal.
         .filter(|candidate| text::visible(&candidate.value) == candidate.value)
-        // Such a name is an option unless `--` stands before it.
+        // A name with a leading `-` is an option unless `--` stands before it.
         .filter(|candidate| {
             !matches!(sought, Sought::Word)
                 || line.is_escaped()

@@ -1,21 +1,20 @@
-//! Lengths of time as they are typed.
+//! Durations as users type and read them.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-/// The longest that a call or a session may be given: a day, as long as a deadline may lie
-/// ahead.
+/// Maximum duration of a call or a session: a day, as long as a deadline may lie ahead.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest that anybody plans ahead.
+/// Maximum duration of a time span in days or weeks.
 const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// Returns the length of time that `500ms`, `10s`, `2m` or `1h` stands for.
 ///
 /// # Errors
-/// A fragment that says what would be right.
+/// A fragment that describes a valid duration.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let examples = "such as `500ms`, `10s`, `2m` or `1h`";
     at_most(DAY, "a day, `24h`", text, examples)
@@ -24,7 +23,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 /// Returns the length of time that `12h`, `30d` or `2w` stands for.
 ///
 /// # Errors
-/// A fragment that says what would be right.
+/// A fragment that describes a valid duration.
 pub(crate) fn parse_days(text: &str) -> Result<Duration, String> {
     at_most(CENTURY, "a hundred years", text, "such as `12h`, `30d` or `2w`")
 }
@@ -33,7 +32,7 @@ pub(crate) fn parse_days(text: &str) -> Result<Duration, String> {
 /// the text is no length of time.
 ///
 /// # Errors
-/// A fragment that says what would be right.
+/// A fragment that describes a valid duration.
 pub(crate) fn ahead(text: &str, now: Timestamp) -> Option<Result<Timestamp, String>> {
     let (number, unit) = parts(text)?;
     let span = match Unit::of(unit)? {
@@ -52,14 +51,14 @@ pub(crate) fn ahead(text: &str, now: Timestamp) -> Option<Result<Timestamp, Stri
     Some(moment.map_err(|()| "lies too far ahead".to_owned()))
 }
 
-/// What is said of no time at all.
+/// Error text for a duration of zero.
 const NOTHING: &str = "must be more than nothing";
 
-/// What a number counts.
+/// Unit of a number.
 enum Unit {
-    /// Of so many milliseconds each.
+    /// A unit of this many milliseconds.
     Millis(u64),
-    /// Of so many months each, which differ in length.
+    /// A unit of this many months, which differ in length.
     Months(u64),
 }
 
@@ -84,7 +83,7 @@ fn parts(text: &str) -> Option<(u64, &str)> {
     let text = text.strip_prefix("in ").unwrap_or(text);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    // More than any unit could count is as wrong as the most that fits.
+    // A number that is too large for `u64` is as invalid as `u64::MAX`.
     let number = match number {
         "" => return None,
         digits => digits.parse().unwrap_or(u64::MAX),

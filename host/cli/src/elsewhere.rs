@@ -1,4 +1,4 @@
-//! "Another vault has it" for a secret that was not in the one vault that was asked.
+//! The hint that another vault has a secret which the only searched vault does not have.
 
 use keystead::{Error, Host, transfer};
 use keystead_plugin_api::{SecretName, VaultName};
@@ -14,7 +14,7 @@ pub(crate) fn with_other_vault(mut failure: Failure, host: &Host, option: &str) 
     failure
 }
 
-/// Returns the secret that is not there, and the one vault that was asked.
+/// Returns the missing secret, and the only vault that was searched.
 fn missed(failure: &Failure) -> Option<(SecretName, VaultName)> {
     match failure.error.downcast_ref::<Error>()? {
         Error::NoSuchSecret { name, searched, .. } => match searched.as_slice() {

@@ -1,5 +1,5 @@
-//! The environment, read here and nowhere else: where directories are, which vault is meant,
-//! and what references take from variables and descriptors.
+//! The environment, which only this file reads: directories, the default vault, and the variables
+//! and descriptors that references name.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,61 +17,61 @@ use crate::duration;
 use crate::failure::Failure;
 use crate::value::input;
 
-/// The administrator's settings. No variable changes it: it holds the policy.
+/// Directory of the administrator's settings. No variable changes it, since it holds the policy.
 const SYSTEM_CONFIG: &str = "/etc/keystead";
 
-/// Where packages put plugins and their pins.
+/// Directories in which packages install plugins and their pins.
 const PACKAGED: [&str; 2] = [LOCAL, "/usr/lib/keystead"];
 
-/// Where an administrator installs plugins for all users.
+/// Directory in which an administrator installs plugins for all users.
 pub(crate) const LOCAL: &str = "/usr/local/lib/keystead";
 
-/// What the process was started with.
+/// Environment in which the process was started.
 #[derive(Debug)]
 pub(crate) struct Environment {
     /// The directories.
     pub(crate) paths: Paths,
-    /// Where the agent's socket lies; `None` where there is no such user.
+    /// Directory of the agent's socket; `None` where there is no such directory.
     pub(crate) agent: Option<PathBuf>,
-    /// What was installed beside the program: `<prefix>/share/keystead`.
+    /// Directory of files installed beside the program: `<prefix>/share/keystead`.
     pub(crate) share: Option<PathBuf>,
     /// This program, which also runs isolated plugins.
     pub(crate) program: PathBuf,
-    /// Whether the program runs with more rights than who started it has.
+    /// Whether the program runs with more rights than the user who started it.
     pub(crate) privilege: Privilege,
-    /// What no plugin may write to although these directories are not this command's: the next one may be
-    /// run with other variables, or without `--config-dir`.
+    /// Directories of other commands that no plugin may write to: the next command may run with
+    /// other variables, or without `--config-dir`.
     pub(crate) off_limits: Vec<PathBuf>,
-    /// Why the user's registrations cannot be looked at, where that is so.
+    /// Reason why the user's registrations cannot be read; `None` where they can.
     pub(crate) lost: Option<Lost>,
     /// `KEYSTEAD_VAULT`.
     pub(crate) default_vault: Option<VaultName>,
 }
 
-/// Why the user's registrations cannot be looked at: nothing that is not found then is said not to be there.
+/// Reason why the user's registrations cannot be read: a name not found then may still exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// Nothing says where they are.
+    /// No setting names their directory.
     NoHome,
-    /// The command line names a directory that is not there.
+    /// The command line names a directory that does not exist.
     Typed(PathBuf),
-    /// `KEYSTEAD_CONFIG_DIR` does.
+    /// `KEYSTEAD_CONFIG_DIR` names a directory that does not exist.
     Variable(PathBuf),
 }
 
-/// What gpg takes from the environment, where it decrypts for an import.
+/// Settings from the environment for gpg, which decrypts files of an import.
 #[derive(Debug, Default)]
 pub(crate) struct ForGpg {
     /// `HOME`.
     pub(crate) home: Option<PathBuf>,
     /// `GNUPGHOME`.
     pub(crate) keys: Option<PathBuf>,
-    /// `GPG_TTY`, or else the terminal that a stream is.
+    /// `GPG_TTY`, or else the terminal of a standard stream.
     pub(crate) terminal: Option<PathBuf>,
 }
 
 impl ForGpg {
-    /// Reads the environment: nothing of it where the program has more rights than its user.
+    /// Reads the environment; reads nothing where the program has more rights than its user.
     pub(crate) fn read() -> Self {
         if privilege() != Privilege::Ordinary {
             return Self::default();
@@ -86,15 +86,15 @@ impl ForGpg {
 }
 
 impl Environment {
-    /// Reads the environment. `config_dir` is the command line's, and goes before it.
+    /// Reads the environment. `config_dir` comes from the command line, and overrides it.
     ///
     /// # Errors
-    /// A variable that is set to what cannot be meant.
+    /// A variable has an invalid value.
     pub(crate) fn read(config_dir: Option<&Path>) -> Result<Self, Failure> {
         let privilege = privilege();
         let program = std::env::current_exe()
             .map_err(|fault| Failure::act("cannot find this program's own file").because(fault))?;
-        // Whoever starts a program with more rights chooses its variables and where it is linked to.
+        // The user who starts a program with more rights chooses its variables and any link to it.
         let ordinary = privilege == Privilege::Ordinary;
         let variable = |name: &str| if ordinary { variable(name) } else { None };
 
@@ -156,8 +156,8 @@ impl Environment {
     }
 }
 
-/// Returns how long names may be looked for that nobody waits for, where `KEYSTEAD_NAMES_TIMEOUT` says so and
-/// leaves time to answer at all.
+/// Returns the time limit for optional lookups of names: the value of `KEYSTEAD_NAMES_TIMEOUT`,
+/// where that leaves enough time for an answer.
 pub(crate) fn names_timeout() -> Option<Duration> {
     if privilege() != Privilege::Ordinary {
         return None;
@@ -174,14 +174,14 @@ pub(crate) fn home_of_another() -> Option<PathBuf> {
     (owner != 0 && owner != rustix::process::geteuid().as_raw()).then_some(home)
 }
 
-/// Returns whether the terminal may be told to mark pastes: one that does not know how passes that over,
-/// unless it is said to obey nothing at all.
+/// Returns whether the terminal may get the request to mark pastes: always, unless `TERM` is unset
+/// or `dumb`. A terminal that does not know the request ignores it.
 pub(crate) fn marks_pastes() -> bool {
     variable("TERM").is_some_and(|kind| kind != "dumb")
 }
 
-/// Returns what the account is called that this runs as: as the system's list has it, since
-/// that is what .NET goes by, or else `USER` or `LOGNAME`.
+/// Returns the name of this process's account: from the system's user list, which .NET uses, or
+/// else from `USER` or `LOGNAME`.
 pub(crate) fn account() -> Option<String> {
     let user = rustix::process::geteuid().as_raw();
     let listed = fs_err::read_to_string("/etc/passwd").ok();
@@ -203,12 +203,12 @@ fn named(list: &str, user: u32) -> Option<String> {
     })
 }
 
-/// Reads a variable; one that is empty counts as not set.
+/// Reads a variable; an empty variable counts as not set.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns the device of the terminal that a stream is.
+/// Returns the device of the terminal that a standard stream is connected to.
 fn terminal() -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
@@ -217,8 +217,8 @@ fn terminal() -> Option<PathBuf> {
     Some(OsString::from_vec(name.into_bytes()).into())
 }
 
-/// Returns one of the user's directories: our own variable, else the XDG rules (which pass over
-/// what is not absolute), else nothing.
+/// Returns a directory of the user: from Keystead's own variable, else by the XDG rules (which
+/// ignore relative paths), else `None`.
 fn dir(
     variable: &dyn Fn(&str) -> Option<OsString>,
     own: &str,
@@ -239,7 +239,7 @@ fn dir(
     Ok(base.map(|base| base.join("keystead")))
 }
 
-/// Returns where commands of this user look for registrations and pins, by each rule there is.
+/// Returns the directories in which this user's commands find registrations and pins, by each rule.
 fn others(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let by_rules = |own, xdg, in_home: &str| {
@@ -255,9 +255,9 @@ fn others(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     dirs
 }
 
-/// Returns the directory of the agent's socket: the user's own of this machine and boot, else
-/// one beside her data. Never one below `/tmp`: whoever makes a directory of that name there
-/// first can keep her from having an agent.
+/// Returns the directory of the agent's socket: in the user's own runtime directory, else beside
+/// the user's data. Never below `/tmp`: another user who first creates a directory of that name
+/// there can block the agent.
 fn agent(variable: &dyn Fn(&str) -> Option<OsString>, user_data: Option<&Path>) -> Option<PathBuf> {
     let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     match runtime {
@@ -266,7 +266,7 @@ fn agent(variable: &dyn Fn(&str) -> Option<OsString>, user_data: Option<&Path>) 
     }
 }
 
-/// Returns where the program is installed: the directory of its `bin`.
+/// Returns the installation prefix: the directory that contains the program's `bin`.
 fn prefix(program: &Path) -> Option<&Path> {
     program.parent()?.parent()
 }
@@ -284,10 +284,10 @@ fn packaged(program: Option<&PathBuf>) -> Vec<PathBuf> {
     dirs
 }
 
-/// What references take from the environment: `env:VAR`, `fd:N`, `~/`.
+/// Sources of the references that read the environment: `env:VAR`, `fd:N`, `~/`.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// Whether the environment is the user's own to answer from.
+    /// Privilege of the process; only an ordinary process may use the environment.
     pub(crate) privilege: Privilege,
 }
 
@@ -307,7 +307,7 @@ impl keystead::Sources for Sources {
     }
 
     fn descriptor(&self, number: u32) -> io::Result<SecretBytes> {
-        // By its name, since taking over a bare number cannot be proven safe.
+        // Opened by name, since taking over a bare number cannot be proven safe.
         let file = File::open(format!("/dev/fd/{number}"))?;
         input::read_all(file, MAX_VALUE_BYTES)
     }

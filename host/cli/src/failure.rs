@@ -1,6 +1,5 @@
-//! What the user sees when something was not done: one error, its causes, hints, an exit
-//! code; printed in one place. The conversion from the library's errors, with the hints that
-//! belong to them, is in [`hint`].
+//! Output of a failed command, which only `Ui` prints: an error, its causes, hints, and an exit
+//! code. [`hint`] converts the library's errors and adds their hints.
 
 mod exchange;
 mod hint;
@@ -16,22 +15,22 @@ use serde::Serialize;
 
 use crate::text;
 
-/// How the process ends.
+/// Exit status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done; also when nobody reads the answer any more.
+    /// Done; also where the reader closed the pipe.
     Done,
-    /// It could not be done, and the user can act.
+    /// The command failed, and the user can act.
     Act,
     /// The command line is wrong.
     Usage,
     /// There is no such secret, vault or plugin.
     NoSuch,
-    /// Somebody must answer, and nobody is there.
+    /// Input is needed, and prompting is not possible.
     NeedsHuman,
-    /// Partly done: what failed was said.
+    /// Partly done: the failures were reported.
     Partly,
-    /// A fault of ours or of a plugin.
+    /// A bug of Keystead or of a plugin.
     Bug,
 }
 
@@ -63,22 +62,22 @@ impl From<keystead::ErrorClass> for Exit {
     }
 }
 
-/// Why a command ended early.
+/// Error that ended a command early.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// How the process ends.
+    /// Exit status of the process.
     pub(crate) exit: Exit,
-    /// What was not done, and why: its sources are the causes.
+    /// The error itself: its sources are the causes.
     pub(crate) error: Box<dyn Error + Send + Sync>,
-    /// The stable code, where the error has one.
+    /// Stable error code; `None` where the error has none.
     pub(crate) code: Option<&'static str>,
-    /// Further causes beside each other, where there is no one source.
+    /// Further causes, where there is no single source.
     pub(crate) causes: Vec<String>,
-    /// What to do about it; each names a command that can be run.
+    /// Hints; each names a command that the user can run.
     pub(crate) hints: Vec<String>,
 }
 
-/// A sentence of the binary's own: a lower-case fragment, without secrets.
+/// An error text of this binary: a lower-case fragment, without secrets.
 #[derive(Debug)]
 struct Message(String);
 
@@ -91,13 +90,13 @@ impl fmt::Display for Message {
 impl Error for Message {}
 
 impl Failure {
-    /// Returns a failure that the binary itself found.
+    /// Returns a failure that this binary found.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         let error = Box::new(Message(message.into()));
         Self { exit, error, code: None, causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// Returns a failure of the command line's meaning.
+    /// Returns a failure for a wrong command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
@@ -107,49 +106,49 @@ impl Failure {
         Self::new(Exit::Act, message)
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Adds the cause.
+    /// Adds a cause.
     pub(crate) fn because(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
         self
     }
 
-    /// Leaves out what to do about it, where it does not fit the command.
+    /// Removes the hints, where they do not fit the command.
     pub(crate) fn without_hints(mut self) -> Self {
         self.hints.clear();
         self
     }
 
-    /// Leaves out to run `vault unlock`, where that is the command.
+    /// Removes the hint to run `vault unlock`, for that command itself.
     pub(crate) fn without_unlocking(mut self, vault: &VaultName) -> Self {
         let hint = hint::unlock_first(vault);
         self.hints.retain(|known| *known != hint);
         self
     }
 
-    /// Returns what happens when nobody reads the answer any more: nothing is said.
+    /// Returns the failure for a reader that closed the pipe: nothing is printed.
     pub(crate) fn closed() -> Self {
         Self::new(Exit::Done, "")
     }
 
-    /// Returns whether there is nothing to say.
+    /// Returns whether the failure prints nothing.
     pub(crate) fn is_quiet(&self) -> bool {
         self.exit == Exit::Done
     }
 
-    /// Returns the causes, the nearest first: each text that its error does not repeat.
+    /// Returns the causes, the nearest first, without texts that repeat their error's text.
     pub(crate) fn chain(&self) -> Vec<String> {
         let mut chain = causes_of(&*self.error);
         chain.extend(self.causes.iter().map(|cause| text::visible(cause)));
         chain
     }
 
-    /// Returns the whole text for people, with colours.
+    /// Returns the whole text of the failure, with colours.
     pub(crate) fn styled(&self) -> String {
         let mut out = String::new();
         headed(&mut out, ERROR, "Error:", &capitalised(&text::visible(&self.error.to_string())));
@@ -172,7 +171,7 @@ impl Failure {
         out
     }
 
-    /// Returns the same as one JSON object, for `--json`.
+    /// Returns the failure as a JSON object, for `--json`.
     pub(crate) fn json(&self) -> String {
         #[derive(Serialize)]
         struct Body<'a> {
@@ -201,8 +200,7 @@ impl Failure {
     }
 }
 
-/// Returns the texts of an error's sources. A source that its error shows as its own text
-/// is left out: it would be said twice.
+/// Returns the texts of an error's sources. Skips a source whose text is also its error's text.
 pub(crate) fn causes_of(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut chain = Vec::new();
     let mut last = error.to_string();
@@ -218,7 +216,7 @@ pub(crate) fn causes_of(error: &(dyn Error + 'static)) -> Vec<String> {
     chain
 }
 
-/// Returns an error and its causes as one line, for a warning.
+/// Returns an error and its causes as a single line, for a warning.
 pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = text::visible(&error.to_string());
     for cause in causes_of(error) {
@@ -242,7 +240,7 @@ fn headed(out: &mut String, style: Style, head: &str, rest: &str) {
     out.push('\n');
 }
 
-/// The library's messages are fragments; the first one begins a sentence here.
+/// Returns a message of the library, which is a fragment, as the beginning of a sentence.
 pub(crate) fn capitalised(message: &str) -> String {
     let mut chars = message.chars();
     match chars.next() {

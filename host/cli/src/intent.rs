@@ -1,7 +1,7 @@
-//! Which command is meant by a word of another program, or by another word for the same: a tip, since
-//! nothing is ever done to what was not named.
+//! Finds the command that the user means by another program's word or a synonym. The result is only
+//! a tip: Keystead never runs a command that was not named.
 
-/// Words after `keystead`, in small letters, and the command for them.
+/// Commands, each with the words after `keystead` that mean it, in lower case.
 const COMMANDS: [(&str, &[&str]); 21] = [
     ("keystead move OLD NEW", &["rename", "ren"]),
     (
@@ -160,8 +160,8 @@ const COMMANDS: [(&str, &[&str]); 21] = [
     ("keystead --version", &["version"]),
 ];
 
-/// Returns the command for a word that is none, behind those that are commands; `next` is the word
-/// that follows it.
+/// Returns the command for a word that is not a command, after words that are commands; `next` is
+/// the word that follows.
 pub(crate) fn meant(before: &[&str], given: &str, next: Option<&str>) -> Option<&'static str> {
     let given = before.iter().chain([&given]).copied().collect::<Vec<_>>().join(" ");
     let given = given.to_lowercase();

@@ -1,5 +1,5 @@
-//! "Could not look" is never "not there": what a command says where the user's registrations cannot be
-//! looked at, because `HOME` is not set or a directory is mistyped.
+//! Errors of a command that cannot read the user's registrations, since `HOME` is not set or a
+//! directory is mistyped. They do not mean that a vault does not exist.
 
 use keystead::{Error, Host, transfer};
 
@@ -9,16 +9,16 @@ use crate::environment::Lost;
 use crate::failure::{Exit, Failure};
 
 impl Lost {
-    /// Says what is missing before a command that reads registrations runs with a mistyped directory, or
-    /// would answer that there is nothing.
+    /// Checks a command before it runs: with a mistyped directory, it may not read registrations or
+    /// answer that there are none.
     ///
     /// # Errors
-    /// That.
+    /// The missing directory or variable.
     pub(crate) fn check(&self, command: &Command, host: &Host) -> Result<(), Failure> {
         let makes_it = match command {
             Command::Vault(vault::Command::Register(_)) => true,
             Command::Plugin(command) => !matches!(command, plugin::Command::Remove(_)),
-            // What it writes to must be registered, which is said by then.
+            // The command itself reports a vault that is not registered.
             Command::Import(_) | Command::Agent(_) => true,
             _ => false,
         };
@@ -40,14 +40,14 @@ impl Lost {
         Ok(())
     }
 
-    /// Returns the failure with what is missing in place of "not there".
+    /// Returns the failure of a search, with the missing directory or variable as its cause.
     pub(crate) fn explained(&self, mut failure: Failure, names_vault: bool) -> Failure {
         let is_of_search = match failure.error.downcast_ref::<Error>() {
             Some(Error::NoSuchVault { .. } | Error::NoDefaultVault { .. }) => true,
             Some(Error::NoSuchSecret { .. } | Error::Transfer(transfer::Error::NoMatch { .. })) => {
                 !names_vault
             }
-            // Plugins of the user's own are found by the same variable.
+            // The same variable leads to the user's own plugins.
             Some(Error::Trust(_)) => *self == Self::NoHome && failure.exit == Exit::NoSuch,
             _ => false,
         };

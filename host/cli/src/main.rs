@@ -1,5 +1,5 @@
-//! The command line of Keystead: the one place that reads the environment, talks to a
-//! terminal and ends the process. What a command means is decided in the library.
+//! The command line of Keystead: the only crate that reads the environment, uses a terminal and
+//! ends the process. The library decides what a command means.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -32,11 +32,11 @@ use rustix::process::DumpableBehavior;
 use ui::{OutputFormat, Ui};
 
 fn main() -> ExitCode {
-    // Before anything is read: whoever starts a set-user-ID program chooses what it would find.
+    // Before anything is read: the user who starts a set-user-ID program controls its input.
     if let Err(refusal) = keystead::internals::ids::check() {
         return ExitCode::from(Ui::refuse(&keystead::Error::from(refusal).into()).code());
     }
-    // Neither runner nor agent is a command: they must not parse, read or say anything else.
+    // Neither runner nor agent is a command: they must not parse, read or print anything else.
     if let Some(code) = keystead::runner::dispatch(std::env::args_os()) {
         return code;
     }
@@ -47,17 +47,17 @@ fn main() -> ExitCode {
         let failure = Failure::act("cannot give up the capabilities of this program's file");
         return ExitCode::from(Ui::refuse(&failure.because(fault)).code());
     }
-    // Secrets and sessions pass through: no core file, and no other program of this user
-    // reads along. Where the system refuses that, they do as with any program.
+    // Secrets and sessions pass through: no core file, and no access by the user's other programs.
+    // If the system refuses that, they have access as to any program.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = completion::dispatch(&arguments) {
         return code;
     }
-    // A fault of ours is told from what a user can act on, by the exit code as well.
+    // The exit code also distinguishes a bug of Keystead from an error that the user can fix.
     let exit = catch_unwind(AssertUnwindSafe(|| work(&arguments))).unwrap_or(Exit::Bug);
     if let Some(signal) = terminal::ended_by() {
-        // Whoever waits for this process, such as a shell's loop, sees what ended it.
+        // A parent process, such as a shell's loop, sees the signal that ended this process.
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
     ExitCode::from(exit.code())

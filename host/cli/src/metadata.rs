@@ -1,4 +1,4 @@
-//! Metadata as it is typed (`K=V`, `K:=JSON`, `K@=TIME`) and shown.
+//! Metadata as users type it (`K=V`, `K:=JSON`, `K@=TIME`) and read it.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use keystead_plugin_api::{Metadata, MetadataValue};
 use crate::duration;
 use crate::failure::Failure;
 
-/// One piece of metadata as it is typed.
+/// A typed piece of metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Typed {
     key: String,
@@ -49,10 +49,10 @@ impl FromStr for Typed {
     }
 }
 
-/// Returns what was typed as metadata; `None` where nothing was.
+/// Returns the typed metadata; `None` where none was typed.
 ///
 /// # Errors
-/// A key that was given twice, or that metadata cannot have.
+/// A key is given twice, or metadata cannot have it.
 pub(crate) fn collect(typed: Vec<Typed>) -> Result<Option<Metadata>, Failure> {
     if typed.is_empty() {
         return Ok(None);
@@ -103,7 +103,7 @@ fn time(text: &str) -> Result<i64, String> {
     if let Some(moment) = duration::ahead(text, Timestamp::now()) {
         return moment.map(|moment| moment.as_second() * 1_000);
     }
-    // A date alone begins at midnight UTC; a time without a zone could be anybody's.
+    // A date alone begins at midnight UTC; a time without a zone is ambiguous.
     let is_date = text.len() == "2030-01-31".len();
     let date = text.parse::<Date>().ok().filter(|_| is_date);
     date.and_then(|date| date.to_zoned(TimeZone::UTC).ok())
@@ -113,7 +113,7 @@ fn time(text: &str) -> Result<i64, String> {
         })
 }
 
-/// Returns a value as people read it.
+/// Returns a value as text for users.
 pub(crate) fn shown(value: &MetadataValue) -> String {
     match value {
         MetadataValue::Text(text) => text.clone(),
@@ -125,7 +125,7 @@ pub(crate) fn shown(value: &MetadataValue) -> String {
     }
 }
 
-/// Returns the moment it is now, in milliseconds since 1970.
+/// Returns the current time, in milliseconds since 1970.
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
@@ -135,7 +135,7 @@ pub(crate) fn distance(at: i64, now: i64) -> String {
     const DAY: u64 = 86_400_000;
     const HOUR: u64 = 3_600_000;
     const MINUTE: u64 = 60_000;
-    /// From when on a unit is used, and how long it is: less than two years are days.
+    /// Minimum and length of each unit in milliseconds: less than two years are days.
     const UNITS: [(u64, u64, &str); 4] = [
         (730 * DAY, 365 * DAY, "year"),
         (DAY, DAY, "day"),

@@ -1,4 +1,4 @@
-//! A new plugin's project, out of tree: a small vault or the reference plugin in Rust, or a small
+//! Project of a new plugin, out of tree: a small vault or the reference plugin in Rust, or a small
 //! vault in C. Its only dependency is keystead-plugin-api, or the C header.
 
 use std::fs::{self, OpenOptions};
@@ -10,7 +10,7 @@ use keystead_plugin_api::manifest::API_VERSION;
 
 use crate::failure::{Exit, Failure};
 
-/// The files of a project, by name, and what they are made from.
+/// The files of a project: their names and templates.
 type Templates = &'static [(&'static str, &'static str)];
 
 const CARGO: (&str, &str) = ("Cargo.toml", include_str!("../templates/plugin/Cargo.toml.in"));
@@ -39,17 +39,17 @@ const C: Templates = &[
     ("plugin.c", include_str!("../templates/plugin/plugin.c.in")),
 ];
 
-/// The contract as C has it.
+/// The C headers of the plugin API.
 const HEADERS: Templates = &[
     ("keystead_plugin.h", include_str!("../../../plugin-api/include/keystead_plugin.h")),
     ("keystead_types.h", include_str!("../../../plugin-api/include/keystead_types.h")),
     ("keystead_value.h", include_str!("../../../plugin-api/include/keystead_value.h")),
 ];
 
-/// The page that the full project's `src/lib.rs` is made from.
+/// Source of the full project's `src/lib.rs`.
 const PAGE: &str = include_str!("../../../plugin-api/docs/memory.rs");
 
-/// What the page leaves to other modules, as it is.
+/// Modules that the page uses, copied unchanged.
 const MODULES: [(&str, &str); 5] = [
     ("claim", include_str!("../../../plugins/memory/src/claim.rs")),
     ("file", include_str!("../../../plugins/memory/src/file.rs")),
@@ -58,40 +58,40 @@ const MODULES: [(&str, &str); 5] = [
     ("session", include_str!("../../../plugins/memory/src/session.rs")),
 ];
 
-/// What the vault's type is called in a project, whatever the plugin's id: so that no id makes a line
-/// longer.
+/// Name of the vault's type in a project. It does not depend on the plugin's id, so that no id
+/// makes a line longer.
 const TYPE: &str = "MyVault";
 
-/// What the kind of vault is called in a full project.
+/// Name of the vault kind in a full project.
 const KIND: &str = "example";
 
-/// What a project begins with.
+/// Template of a project.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Template {
-    /// A vault in one file of Rust that is only read.
+    /// A read-only vault in a single Rust file.
     #[default]
     Small,
     /// The reference plugin, in Rust: all that a vault can do.
     Full,
-    /// A vault in one file of C that is only read.
+    /// A read-only vault in a single C file.
     C,
 }
 
-/// Where the project takes keystead-plugin-api from.
+/// Source of the project's dependency keystead-plugin-api.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ApiDependency {
-    /// The published crate, of the version that this host has.
+    /// The published crate, in this host's version.
     Published,
     /// A directory with its sources: an absolute path.
     Path(PathBuf),
 }
 
-/// Why no project was made.
+/// Error of creating a project.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The id's crate would have the name of the contract itself.
+    /// The plugin's crate has the same name as the plugin API's crate.
     #[error("a plugin cannot be named `{id}`: its crate would be `{krate}`")]
     Id {
         /// The id.
@@ -99,13 +99,13 @@ pub(crate) enum Error {
         /// The crate's name.
         krate: String,
     },
-    /// There is something where the project should go.
+    /// The path is not an empty directory.
     #[error("`{path}` is not an empty directory", path = path.display())]
     NotEmpty {
         /// The path.
         path: PathBuf,
     },
-    /// There are no sources of the contract where they should be.
+    /// The path has no sources of the plugin API.
     #[error(
         "`{path}` is not the absolute path of a directory with keystead-plugin-api in it",
         path = path.display()
@@ -119,7 +119,7 @@ pub(crate) enum Error {
     Write {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -152,11 +152,11 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// Makes the project of a plugin of this id. One in C takes nothing from `api`: the headers are
-    /// copied into it.
+    /// Returns the project of a plugin with this id. A project in C ignores `api`: it gets copies
+    /// of the headers.
     ///
     /// # Errors
-    /// For an id that no crate can have, and where the contract is not where it should be.
+    /// The id is not possible for a crate, or the plugin API is not at its path.
     pub(crate) fn new(
         id: &PluginId,
         template: Template,
@@ -201,10 +201,10 @@ impl Project {
         self.files.iter().map(|(path, _)| path.as_str())
     }
 
-    /// Checks that the project may go into this directory: it is empty or not there.
+    /// Checks that the directory for the project is empty or does not exist.
     ///
     /// # Errors
-    /// Where there is something in it, or it cannot be read.
+    /// The directory is not empty, or cannot be read.
     pub(crate) fn check(&self, dir: &Path) -> Result<(), Error> {
         let not_empty = || Error::NotEmpty { path: dir.to_owned() };
         match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
@@ -216,11 +216,10 @@ impl Project {
         }
     }
 
-    /// Writes the files into this directory, which is made where it is missing.
+    /// Writes the files into this directory, and creates it if missing.
     ///
     /// # Errors
-    /// Where the directory has something in it, nothing is written. What was written before
-    /// the system refused stays.
+    /// If the directory is not empty, nothing is written. Files written before another error stay.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
         self.check(dir)?;
         for (path, text) in &self.files {
@@ -233,7 +232,7 @@ impl Project {
     }
 }
 
-/// What the project and what is in it are called.
+/// Names of the project and its parts.
 struct Names<'a> {
     id: &'a str,
     krate: String,
@@ -253,7 +252,7 @@ impl<'a> Names<'a> {
             .replace("{{module}}", &module)
     }
 
-    /// Returns the page as the root of a crate of its own.
+    /// Returns the page as the root of a separate crate.
     fn page(&self) -> String {
         let (docs, rest) = PAGE.split_once("\n\n").expect("the page's docs end in an empty line");
         let modules: String =
@@ -269,7 +268,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns what stands behind `keystead-plugin-api = ` in Cargo.toml.
+/// Returns the value of `keystead-plugin-api = ` in Cargo.toml.
 fn dependency(api: &ApiDependency) -> Result<String, Error> {
     let quoted = |text: &str| toml_edit::Value::from(text).to_string();
     match api {
@@ -277,7 +276,7 @@ fn dependency(api: &ApiDependency) -> Result<String, Error> {
         ApiDependency::Path(path) => {
             let text = path.to_str().filter(|_| path.is_absolute());
             match text.filter(|_| path.join("Cargo.toml").is_file()) {
-                // With a version too, so that it can be published one day.
+                // With a version too, so that the author can publish the crate later.
                 Some(text) => {
                     let version = quoted(API_VERSION);
                     Ok(format!("{{ version = {version}, path = {} }}", quoted(text)))
@@ -288,8 +287,8 @@ fn dependency(api: &ApiDependency) -> Result<String, Error> {
     }
 }
 
-/// Returns the settings of Cargo with which `cargo doc` hides abi_stable's methods from the pages of
-/// the contract, where that comes from a directory. docs.rs hides them itself.
+/// Returns Cargo settings with which `cargo doc` hides abi_stable's methods from the plugin API's
+/// pages, if the API comes from a directory. docs.rs hides them itself.
 fn rustdoc(api: Option<&Path>) -> Option<(String, String)> {
     let header = api?.join("docs/rustdoc.html");
     let text = header.to_str().filter(|_| header.is_file())?;
@@ -301,7 +300,7 @@ fn rustdoc(api: Option<&Path>) -> Option<(String, String)> {
     Some((".cargo/config.toml".to_owned(), settings))
 }
 
-/// Writes a file that was not there.
+/// Writes a new file; fails if the file exists.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
@@ -324,7 +323,7 @@ mod tests {
         Project::new(&id(text), Template::Small, api)?.write(dir)
     }
 
-    /// Runs a project's tests. Slow the first time: a plugin's author builds the contract, too.
+    /// Runs a project's tests. Slow the first time: this also builds the plugin API.
     #[track_caller]
     fn passes_its_tests(name: &str, template: Template, tests: usize) {
         let dir = tempfile::tempdir().unwrap();
@@ -377,7 +376,7 @@ mod tests {
         assert!(page.contains("#blanket-implementations, #blanket-implementations-list"));
     }
 
-    /// Ids as short and as long as they can be, before and after the contract's crate by the alphabet.
+    /// The shortest and longest ids, which sort before and after the plugin API's crate.
     fn ids() -> [String; 4] {
         ["a".to_owned(), "z".to_owned(), "a".repeat(63), format!("z{}", "-y".repeat(31))]
     }
@@ -500,7 +499,7 @@ mod tests {
         let project = dir.path().join("project");
         let error = made(&project, "api", &this_api()).unwrap_err();
         assert_eq!(error.code(), "E01.plugin-id-reserved", "{error}");
-        // In C it is no crate.
+        // A project in C has no crate.
         Project::new(&id("api"), Template::C, &this_api()).unwrap();
         for path in [dir.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
             let error = made(&project, "x", &ApiDependency::Path(path)).unwrap_err();

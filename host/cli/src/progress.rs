@@ -1,4 +1,4 @@
-//! How far long work has come: a bar on standard error, where a person watches.
+//! Progress of long work: a bar on standard error, if that is a terminal.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use keystead_plugin_api::{Answer, Challenge, Prompt, VaultName};
 
 use crate::ui::{OutputFormat, Ui, Verbosity};
 
-/// How often the bar is drawn at most, times a second.
+/// Maximum number of times a second that the bar is drawn.
 const DRAWS: u8 = 10;
 
-/// A bar; it is wiped from the screen when this is dropped.
+/// A progress bar, removed from the screen when dropped.
 #[derive(Debug)]
 pub(crate) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Starts a bar for this many things; without their number, one that only counts.
+    /// Starts a bar for this many items; without their number, a bar that only counts.
     pub(crate) fn start(ui: &Ui, what: &'static str, total: Option<u64>) -> Self {
         let watched = rustix::termios::isatty(rustix::stdio::stderr());
         if !watched || ui.form() == OutputFormat::Json || ui.talk() == Verbosity::Quiet {
@@ -36,26 +36,26 @@ impl Progress {
         Self(Some(bar))
     }
 
-    /// Returns a bar for work that needs none.
+    /// Returns a progress bar that shows nothing.
     pub(crate) fn none() -> Self {
         Self(None)
     }
 
-    /// Counts further things as done.
+    /// Counts further items as done.
     pub(crate) fn step(&self, things: u64) {
         if let Some(bar) = &self.0 {
             bar.inc(things);
         }
     }
 
-    /// Names what is being done now.
+    /// Shows the name of the current step.
     pub(crate) fn says(&self, what: &'static str) {
         if let Some(bar) = &self.0 {
             bar.set_message(what);
         }
     }
 
-    /// Says or asks something in between, with the bar out of the way.
+    /// Runs a function that prints or prompts, with the bar hidden meanwhile.
     pub(crate) fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bar) => bar.suspend(run),
@@ -64,11 +64,11 @@ impl Progress {
     }
 }
 
-/// Whoever can be asked, with the bar out of the way meanwhile.
+/// A prompter that hides the bar while it prompts.
 pub(crate) struct Asking<'a>(&'a Progress, &'a mut dyn Prompter);
 
 impl Progress {
-    /// Returns whoever can be asked while this bar is there.
+    /// Returns a prompter that hides this bar while it prompts.
     pub(crate) fn asking<'a>(&'a self, ask: &'a mut dyn Prompter) -> Asking<'a> {
         Asking(self, ask)
     }

@@ -1,5 +1,5 @@
-//! "Did you mean" for secrets: looked for in the vault that was asked, for a person who
-//! waits at a terminal, and never so long that it is noticed.
+//! "Did you mean" for secrets: a search in the vault that was asked, for a user at a terminal, and
+//! too short to be noticed.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
-/// How long the vault may take where `KEYSTEAD_NAMES_TIMEOUT` does not say: far less than
-/// reading the error does.
+/// Time limit for the vault without `KEYSTEAD_NAMES_TIMEOUT`: far less than reading the error
+/// takes.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Returns the failure with a name that looks like the one that was not found, where the
-/// vault that was named, or the default one, has it on its first page.
+/// Returns the failure with a name similar to the missing name. Searches only the first page of the
+/// named vault or the default vault.
 pub(crate) fn with_similar(mut failure: Failure, host: &Host, ui: &Ui) -> Failure {
-    // A program that tries names must not pay for it.
+    // No delay for a program that tries names.
     if !ui.tells_terminal() {
         return failure;
     }
@@ -43,13 +43,13 @@ fn look(host: &Host, vault: VaultName, given: String) -> Option<String> {
     let (sender, found) = mpsc::sync_channel(1);
     let host = host.clone();
     let work = move || {
-        // The vault has been asked, and is open; what it says now is nobody's business.
+        // The vault was asked before, and is open; a new error of the vault is ignored.
         let names = keystead::internals::first_names(&host, &vault, &mut NonInteractive)
             .unwrap_or_default();
         let texts: Vec<&str> = names.iter().map(SecretName::as_str).collect();
         let _ = sender.send(similar(&given, texts.iter().copied()).map(str::to_owned));
     };
     std::thread::Builder::new().spawn(work).ok()?;
-    // A thread that is late ends with the process.
+    // After the timeout, the thread ends with the process.
     found.recv_timeout(environment::names_timeout().unwrap_or(PATIENCE)).ok().flatten()
 }

@@ -1,6 +1,6 @@
-//! Questions to a person at the terminal. What is typed hidden is read byte by byte into
-//! memory that is wiped, with the terminal's own line editing off: that would keep a copy
-//! and cut a line after 4,095 bytes.
+//! Prompts to the user at the terminal. Hidden input is read byte by byte into memory that is
+//! wiped. The terminal's own line editing is off: it keeps a copy, and cuts a line after 4,095
+//! bytes.
 
 mod hidden;
 
@@ -25,41 +25,41 @@ use crate::text;
 use crate::unlock::Unlock;
 use crate::waiting::Hush;
 
-/// The most bytes of one line that is typed or pasted: larger secrets come from a file.
+/// Maximum size in bytes of a typed or pasted line: larger secrets come from a file.
 const MAX_LINE: usize = 64 * 1024;
 
-/// What a terminal sends before a paste, where it marks them.
+/// Bytes that a terminal sends before a paste, if it marks pastes.
 const PASTE_START: &[u8] = b"\x1b[200~";
 
-/// What it sends after one.
+/// Bytes that a terminal sends after a paste.
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// Whoever sits at the terminal, or nobody.
+/// The terminal that prompts the user, if there is a terminal.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     tty: Option<File>,
     waiting: Hush,
     unlock: Unlock,
     home: Option<PathBuf>,
-    /// Whether the terminal can mark where a paste begins and ends.
+    /// Whether the terminal can mark the start and end of a paste.
     marks_pastes: bool,
-    /// What was shown last of a vault that waits.
+    /// Lines shown last for a vault that waits.
     shown: Option<Vec<String>>,
 }
 
-/// Why nothing was typed.
+/// Error of a prompt.
 #[derive(Debug)]
 pub(crate) enum InputError {
-    /// Nobody is there to ask.
+    /// Prompting is not possible.
     Nobody,
-    /// Somebody broke off: Ctrl-C or another signal, which the process ends by; or the end of
+    /// The user interrupted: Ctrl-C or another signal, which then ends the process; or the end of
     /// input.
     Interrupted,
-    /// More was typed than a line can hold.
+    /// The typed line is too long.
     TooLong,
-    /// Several lines arrived together, as of a paste, where one was asked for.
+    /// Several lines arrived together, as in a paste, instead of a single line.
     SeveralLines,
-    /// Two lines that should be the same never were.
+    /// Two entries that should match did not match in any attempt.
     Mismatch,
     /// The terminal failed.
     Failed(io::Error),
@@ -72,9 +72,9 @@ impl From<io::Error> for InputError {
 }
 
 impl Terminal {
-    /// Returns the controlling terminal, where somebody seems to sit there and may be asked.
+    /// Returns the controlling terminal, if a user seems to be there and prompts are allowed.
     pub(crate) fn open(global: &Global, unlock: Unlock, home: Option<PathBuf>) -> Self {
-        // A process may have a terminal and nobody who looks: a service, a test.
+        // A process may have a terminal without a user: a service, a test.
         let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
         let watched = streams.into_iter().any(isatty);
         let tty = if watched && !global.no_input {
@@ -86,17 +86,17 @@ impl Terminal {
         Self { tty, waiting: Hush::default(), unlock, home, marks_pastes, shown: None }
     }
 
-    /// Says nothing of waiting any more once a question is asked.
+    /// Ends the waiting message once the user is prompted.
     pub(crate) fn hushes(&mut self, waiting: Hush) {
         self.waiting = waiting;
     }
 
-    /// Returns whether somebody is there.
+    /// Returns whether the user can be prompted.
     pub(crate) fn is_interactive(&self) -> bool {
         self.tty.is_some()
     }
 
-    /// Returns the terminal, where somebody is there and has not broken off.
+    /// Returns the terminal, if there is a user who has not interrupted.
     fn askable(&self) -> Result<&File, InputError> {
         match (&self.tty, ended_by()) {
             (_, Some(_)) => Err(InputError::Interrupted),
@@ -105,7 +105,7 @@ impl Terminal {
         }
     }
 
-    /// Asks for a line that is not shown.
+    /// Prompts for a hidden line.
     pub(crate) fn hidden(&self, label: &str) -> Result<SecretText, InputError> {
         let mut tty = self.askable()?;
         self.waiting.hush();
@@ -113,7 +113,7 @@ impl Terminal {
         let mut quiet = HiddenInput::start(tty, &question, self.marks_pastes)?;
         let line = read_hidden(|| quiet.key());
         let is_more = ended_by().is_none() && quiet.take_more();
-        // Without echo the cursor is still behind the question.
+        // Without echo the cursor is still after the question.
         let _ = tty.write_all(b"\n");
         drop(quiet);
         match ended_by() {
@@ -123,8 +123,8 @@ impl Terminal {
         }
     }
 
-    /// Asks for a line that is not shown and is chosen now, and once more under the label `again`;
-    /// for both again where the two differ.
+    /// Prompts for a new hidden line, and once more under the label `again`; repeats both prompts
+    /// if the entries differ.
     pub(crate) fn hidden_twice(&self, label: &str, again: &str) -> Result<SecretText, InputError> {
         for attempt in 1..=MOST_CHOICES {
             let chosen = self.hidden(label)?;
@@ -139,7 +139,7 @@ impl Terminal {
         Err(InputError::Mismatch)
     }
 
-    /// Asks for a line that is shown.
+    /// Prompts for a visible line.
     pub(crate) fn plain(&self, label: &str) -> Result<String, InputError> {
         let mut tty = self.askable()?;
         self.waiting.hush();
@@ -158,7 +158,7 @@ impl Terminal {
         Ok(line)
     }
 
-    /// Asks for one of several lines: by its number, or as it is written.
+    /// Prompts for a choice, by its number or its text.
     fn choice(&self, prompt: &Prompt) -> Result<String, InputError> {
         for (at, choice) in prompt.choices.iter().enumerate() {
             self.tell(&format!("  {}  {choice}", at + 1));
@@ -177,22 +177,22 @@ impl Terminal {
         Err(InputError::Failed(io::Error::other("none of the choices was chosen")))
     }
 
-    /// Asks yes or no; only `y` or `yes` is yes.
+    /// Prompts for yes or no; only `y` or `yes` is yes.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool, InputError> {
         let answer = self.plain(&format!("{question} [y/N]"))?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Writes a line to the person.
+    /// Writes a line to the terminal.
     pub(crate) fn tell(&self, message: &str) {
         if let Some(mut tty) = self.tty.as_ref() {
-            // A terminal that is gone shows itself at the question that follows.
+            // The next prompt reports a terminal that is gone.
             let _ = tty.write_all(format!("{}\n", text::visible(message)).as_bytes());
         }
     }
 }
 
-/// How often two lines that should be the same may differ, before the call gives up.
+/// Maximum number of attempts to type two matching lines.
 const MOST_CHOICES: usize = 3;
 
 impl Prompter for Terminal {
@@ -208,7 +208,7 @@ impl Prompter for Terminal {
     ) -> Result<Vec<Answer>, PromptError> {
         self.askable().map_err(unanswered)?;
         self.waiting.hush();
-        // What a vault waits for has been shown.
+        // The reason why a vault waits has been shown.
         if challenge.wait == Wait::None {
             if !challenge.prompts.iter().all(|prompt| prompt.new) {
                 self.tell(&format!("Vault `{vault}` is locked."));
@@ -246,7 +246,7 @@ impl Prompter for Terminal {
                 _ => "Waiting until that is done; Ctrl-C ends it.".to_owned(),
             });
         }
-        // A person reads it once, however often the vault is asked.
+        // Shown once, however often the vault is asked.
         let shown = self.shown.take().unwrap_or_default();
         let new = lines.strip_prefix(shown.as_slice()).unwrap_or(&lines);
         new.iter().for_each(|line| self.tell(line));
@@ -255,7 +255,7 @@ impl Prompter for Terminal {
     }
 
     fn is_interactive(&self) -> bool {
-        // Whoever has broken off does not wait for another command's question either.
+        // After an interrupt, the user does not wait for another command's prompt either.
         self.askable().is_ok()
     }
 
@@ -269,7 +269,7 @@ impl Prompter for Terminal {
     }
 }
 
-/// Returns what a vault says to the person. An address is whole, and was checked to be plain.
+/// Returns a vault's message to the user. An address is whole, and was checked to be plain.
 fn sentences(challenge: &Challenge) -> Vec<String> {
     let url = challenge.url.as_ref().map(|url| format!("Open: {url}"));
     challenge.message.iter().cloned().chain(url).collect()
@@ -289,22 +289,22 @@ fn unanswered(why: InputError) -> PromptError {
 }
 
 fn prompt(label: &str) -> String {
-    // A plugin's label is foreign text; ours ends without a colon as well.
+    // A plugin's label is foreign text; a label of Keystead ends without a colon as well.
     let label = text::visible(label);
     let label: String = label.trim_end_matches([':', ' ']).chars().take(200).collect();
     format!("{label}: ")
 }
 
-/// Reads up to the end of the line, with the keys that line editing would know.
+/// Reads up to the end of the line, with the keys of line editing.
 fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, InputError> {
     const END: u8 = 4;
     const BACKSPACE: [u8; 2] = [8, 127];
     const ERASE_LINE: u8 = 21;
 
-    // Room for the longest line at once: growing would leave copies behind.
+    // Capacity for the longest line at once: growth leaves copies in memory.
     const MOST: usize = MAX_LINE + PASTE_END.len();
     let mut line = Zeroizing::new(Vec::with_capacity(MOST));
-    // Where in the line the paste begins that has no end yet.
+    // Start in the line of a paste that has no end yet.
     let mut pasted = None;
     loop {
         let byte = match key()? {
@@ -359,8 +359,8 @@ fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, I
     })
 }
 
-/// Takes the line ends off a paste, which begins there, and returns whether there were any: the line
-/// ends with them, as with Enter.
+/// Removes the line ends from a paste, which begins at `start`. Returns whether there were any:
+/// they end the line, as with Enter.
 fn end_of_paste(line: &mut Vec<u8>, start: usize) -> Result<bool, InputError> {
     let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
     let ends = line[start..].iter().rev().take_while(|byte| is_end(byte)).count();
@@ -375,7 +375,7 @@ fn end_of_paste(line: &mut Vec<u8>, start: usize) -> Result<bool, InputError> {
 mod tests {
     use super::*;
 
-    /// Stands for a sleep of the process; no text in UTF-8 has it.
+    /// Stands for a suspension of the process; no text in UTF-8 has this byte.
     const AGAIN: u8 = 0xff;
 
     fn typed(keys: &[u8]) -> Result<String, InputError> {
@@ -431,7 +431,7 @@ mod tests {
             (b"\x1b[200~pasted\r\x1b[201~", "pasted"),
             (b"\x1b[200~pasted\n\n\x1b[201~typed", "pasted"),
             (b"\x1b[200~a\x1b[201~\x1b[200~b\x1b[201~\n", "ab"),
-            // Keys are none in a paste.
+            // Control keys have no effect in a paste.
             (b"\x1b[200~a\x15\x7f\x04\x1b[201~\n", "a\u{15}\u{7f}\u{4}"),
             (b"\x1b[200~\x1b[201~\n", ""),
             (b"\x1b[200\x1b[200~x\x1b[201\x1b[201~\n", "\u{1b}[200x\u{1b}[201"),

@@ -1,30 +1,30 @@
-//! Foreign text made fit for a terminal and for one line of it.
+//! Escapes foreign text for a terminal and for a single line of it.
 
 use keystead::internals::escape::message;
 
-/// The most characters of one foreign line: what a plugin may say at once, and what we say around it.
+/// Maximum number of characters of a foreign line: a plugin's message and Keystead's text.
 const MOST: usize = keystead_plugin_api::MAX_MESSAGE_BYTES + 1_024;
 
-/// Returns a message as one line: what a terminal would obey or nobody would see is escaped,
-/// line breaks and tabs are spaces.
+/// Returns a message as a single line, with escapes for characters that a terminal obeys or hides.
+/// Line breaks and tabs become spaces.
 pub(crate) fn visible(text: &str) -> String {
     message(text, MOST)
 }
 
-/// Returns whether a terminal would do something else with the text than show it.
-/// Line breaks and tabs are shown.
+/// Returns whether a terminal does anything else with the text than show it. Line breaks and tabs
+/// are shown.
 pub(crate) fn is_obeyed(text: &str) -> bool {
     text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || is_bidi(c))
 }
 
-/// The marks that turn the direction of writing.
+/// Returns whether a character changes the direction of writing.
 fn is_bidi(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2066}'..='\u{2069}')
 }
 
-/// Returns how many columns the text takes, near enough for a table: wide characters of
-/// East Asia take two, marks that join the character before take none.
+/// Returns the number of columns of the text, near enough for a table. Wide characters of East Asia
+/// take two, marks that join the character before take none.
 pub(crate) fn width(text: &str) -> usize {
     let one = |c: char| match c {
         '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => 0,
@@ -36,7 +36,7 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().map(one).sum()
 }
 
-/// Returns the text if it takes at most so many columns, else its beginning with `...`.
+/// Returns the text if it takes at most `columns` columns, else its beginning with `...`.
 pub(crate) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();

@@ -1,5 +1,5 @@
-//! The two streams: standard output is the answer, standard error the conversation. All
-//! that is printed is printed here. A secret goes out unbuffered, so that no copy stays.
+//! The two streams: standard output for results, standard error for messages. All output is printed
+//! here. Secrets are written unbuffered, so that no copy stays.
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure};
 use crate::terminal::ended_by;
 use crate::text;
 
-/// Where answers and messages go, and in which form.
+/// Output streams for results and messages, and their format.
 #[derive(Debug)]
 pub(crate) struct Ui {
     form: OutputFormat,
@@ -27,30 +27,30 @@ pub(crate) struct Ui {
     answers_terminal: bool,
 }
 
-/// The form of answers and errors.
+/// Format of results and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputFormat {
-    /// For people.
+    /// Text for users.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 
-/// How much is said on standard error.
+/// Amount of messages on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
     /// Errors only.
     Quiet,
-    /// And what was done.
+    /// And notes about completed actions.
     Usual,
-    /// And what plugins say.
+    /// And messages of plugins.
     More,
     /// Everything.
     All,
 }
 
 impl Ui {
-    /// Returns the streams as the command line wants them.
+    /// Returns the streams for these global options.
     pub(crate) fn new(global: &Global) -> Self {
         Self {
             form: if global.json { OutputFormat::Json } else { OutputFormat::Text },
@@ -65,7 +65,7 @@ impl Ui {
         }
     }
 
-    /// Returns the streams for what goes wrong before the command line is understood.
+    /// Returns the streams for errors before the command line is parsed.
     pub(crate) fn before_parsing(form: OutputFormat, color: Color) -> Self {
         Self {
             form,
@@ -75,27 +75,27 @@ impl Ui {
         }
     }
 
-    /// Returns the form of answers and messages.
+    /// Returns the format of results and messages.
     pub(crate) fn form(&self) -> OutputFormat {
         self.form
     }
 
-    /// Returns whether answers are JSON.
+    /// Returns whether results are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.form == OutputFormat::Json
     }
 
-    /// Returns whether the answer is read from a terminal.
+    /// Returns whether standard output is a terminal.
     pub(crate) fn answers_terminal(&self) -> bool {
         self.answers_terminal
     }
 
-    /// Returns whether a person reads what is said, as text.
+    /// Returns whether messages are text on a terminal.
     pub(crate) fn tells_terminal(&self) -> bool {
         self.form == OutputFormat::Text && rustix::termios::isatty(rustix::stdio::stderr())
     }
 
-    /// Returns how much is said.
+    /// Returns the verbosity.
     pub(crate) fn talk(&self) -> Verbosity {
         self.talk
     }
@@ -103,22 +103,22 @@ impl Ui {
     /// Writes these bytes to standard output, as they are and unbuffered.
     ///
     /// # Errors
-    /// [`Failure::closed`] when nobody reads any more.
+    /// [`Failure::closed`] if the reader closed the pipe.
     pub(crate) fn answer(&self, bytes: &[u8]) -> Result<(), Failure> {
         Stream::answer().write_all(bytes).map_err(lost)
     }
 
-    /// Returns standard output, unbuffered, for secrets that go out one after the other.
+    /// Returns standard output, unbuffered, for consecutive secrets.
     pub(crate) fn stream(&self) -> impl Write {
         Stream::answer()
     }
 
-    /// Writes what completes a word. Where nobody reads it nothing is to be done.
+    /// Writes the completions of a word. Ignores a reader that is gone.
     pub(crate) fn candidates(answer: &str) {
         let _ = Stream::answer().write_all(answer.as_bytes());
     }
 
-    /// Writes one object as a line of JSON.
+    /// Writes an object as a line of JSON.
     ///
     /// # Errors
     /// As [`Ui::answer`].
@@ -142,7 +142,7 @@ impl Ui {
         lines.finish()
     }
 
-    /// Says what a plugin logged, in the form of the other messages.
+    /// Prints a plugin's log message, in the format of the other messages.
     pub(crate) fn logged(form: OutputFormat, vault: &str, level: &'static str, message: &str) {
         let message = text::visible(message);
         let line = match form {
@@ -164,14 +164,14 @@ impl Ui {
         let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
     }
 
-    /// Says what was done, unless nothing is to be said.
+    /// Prints a note, unless the output is quiet or JSON.
     pub(crate) fn note(&self, message: &str) {
         if self.talk > Verbosity::Quiet && self.form == OutputFormat::Text {
             self.say(&format!("{}\n", text::visible(message)));
         }
     }
 
-    /// Says what a person must know although the command goes on.
+    /// Prints a warning, after which the command goes on.
     pub(crate) fn warn(&self, message: &str) {
         let message = text::visible(message);
         match self.form {
@@ -189,7 +189,7 @@ impl Ui {
         }
     }
 
-    /// Says why the command ended early.
+    /// Prints the error that ended the command early.
     pub(crate) fn failure(&self, failure: &Failure) {
         if failure.is_quiet() {
             return;
@@ -200,7 +200,7 @@ impl Ui {
         }
     }
 
-    /// Says why this process does nothing at all. Nothing of its environment is read for that.
+    /// Prints the reason why this process does nothing at all, without reading its environment.
     pub(crate) fn refuse(failure: &Failure) -> Exit {
         let ui = Self {
             form: OutputFormat::Text,
@@ -212,7 +212,7 @@ impl Ui {
         failure.exit
     }
 
-    /// Says why the command line is no command.
+    /// Prints the reason why the command line is not a valid command.
     pub(crate) fn usage(stop: &ParseError, color: Color) -> Exit {
         match stop {
             ParseError::Wrong { text, form: OutputFormat::Text } => {
@@ -234,7 +234,7 @@ impl Ui {
         Exit::Usage
     }
 
-    /// Answers with help or the version.
+    /// Prints help or the version.
     pub(crate) fn answer_styled(&self, text: &StyledStr) -> Exit {
         let mut stream = AutoStream::new(io::stdout(), self.color);
         let written = check_output().and_then(|()| write!(stream, "{}", text.ansi()));
@@ -248,7 +248,7 @@ impl Ui {
         }
     }
 
-    /// Where standard error is gone there is nobody to tell; and whoever has broken off knows.
+    /// Ignores a closed standard error, and prints nothing after an interrupt.
     fn say(&self, styled: &str) {
         if ended_by().is_some() {
             return;
@@ -260,7 +260,7 @@ impl Ui {
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Lines on their way to standard output.
+/// A buffered writer of lines to standard output.
 #[derive(Debug)]
 pub(crate) struct Lines {
     out: BufWriter<Stream>,
@@ -268,8 +268,8 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Writes a line that may hold foreign text: for a terminal what it would obey or nobody
-    /// would see is escaped, for a program what would break the line.
+    /// Writes a line that may hold foreign text. For a terminal, escapes characters that it obeys
+    /// or hides; for a program, characters that break the line.
     ///
     /// # Errors
     /// As [`Ui::answer`].
@@ -284,7 +284,7 @@ impl Lines {
         }
     }
 
-    /// Writes one object as a line of JSON.
+    /// Writes an object as a line of JSON.
     ///
     /// # Errors
     /// As [`Ui::answer`].
@@ -293,7 +293,7 @@ impl Lines {
         self.out.write_all(b"\n").map_err(lost)
     }
 
-    /// Writes rows as columns under a heading; for a program, rows of tabs and no heading.
+    /// Writes rows as columns under a heading; for a program, tab-separated rows and no heading.
     ///
     /// # Errors
     /// As [`Ui::answer`].
@@ -318,7 +318,7 @@ impl Lines {
             cells.map(|cell| text::width(cell)).max().unwrap_or(0)
         };
         let mut widths: Vec<usize> = (0..heading.len()).map(widest).collect();
-        // The last column is for reading; names before it are for copying, and stay whole.
+        // The last column is for reading; columns before it are for copying, and stay whole.
         if let Some((last, before)) = widths.split_last_mut() {
             let taken: usize = before.iter().map(|width| width + 2).sum();
             *last = (*last).min(columns().saturating_sub(taken).max(LEAST));
@@ -335,7 +335,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes the buffered rest.
     ///
     /// # Errors
     /// As [`Ui::answer`].
@@ -352,13 +352,13 @@ fn choice(color: Color) -> ColorChoice {
     }
 }
 
-/// The least that is left of the last column, however narrow the terminal.
+/// Minimum width in columns of the last column, however narrow the terminal.
 const LEAST: usize = 8;
 
-/// Returns how wide the terminal is that answers go to.
+/// Returns the width in columns of the terminal on standard output.
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
-    // What says nothing of its size is as wide as terminals always were.
+    // A terminal without a known size gets the usual width.
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
 }
 
@@ -374,7 +374,7 @@ impl Stream {
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Whoever has broken off wants no answer, as if nobody read it any more.
+        // After an interrupt there is no output, as if the reader had closed the pipe.
         if ended_by().is_some() {
             return Err(Errno::PIPE.into());
         }

@@ -1,4 +1,4 @@
-//! `--unlock`: where this command line says that answers to locked vaults come from.
+//! `--unlock`: unlock references on the command line.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use crate::commands::get::listed;
 use crate::commands::vault::standing;
 use crate::failure::Failure;
 
-/// The answers that `--unlock` names, and what vaults have asked for so far.
+/// Unlock references of `--unlock`, and the prompts of vaults so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unlock(Rc<RefCell<Named>>);
 
@@ -24,10 +24,10 @@ struct Named {
 }
 
 impl Unlock {
-    /// Returns what was typed as `FIELD=REFERENCE`.
+    /// Parses the arguments of the form `FIELD=REFERENCE`.
     ///
     /// # Errors
-    /// What is not of that form; it is not repeated, since it may be a secret.
+    /// An argument has another form; its text is not repeated, since it may be a secret.
     pub(crate) fn new(typed: Vec<String>) -> Result<Self, Failure> {
         if !typed.is_empty() && privilege() != Privilege::Ordinary {
             return Err(Failure::usage(
@@ -38,12 +38,12 @@ impl Unlock {
         Ok(Self(Rc::new(RefCell::new(Named { typed, asked: BTreeSet::new() }))))
     }
 
-    /// Takes the answers out, for a command that hands them on and opens no vault with them.
+    /// Takes the references out, for a command that passes them on and opens no vault with them.
     pub(crate) fn take(&self) -> BTreeMap<String, Reference> {
         std::mem::take(&mut self.0.borrow_mut().typed)
     }
 
-    /// Returns where the answer to a prompt comes from, with a path that stands on `folder`.
+    /// Returns the reference that answers a prompt, with its relative path resolved against `dir`.
     pub(crate) fn answer(
         &self,
         prompt: &str,
@@ -53,14 +53,14 @@ impl Unlock {
         let mut named = self.0.borrow_mut();
         named.asked.insert(prompt.to_owned());
         let reference = named.typed.get(prompt)?.clone();
-        // Where the path cannot be made absolute, reading it says what is wrong.
+        // If the path cannot be made absolute, reading it returns the error.
         match dir {
             Some(dir) => reference.clone().anchored(dir, home).or(Some(reference)),
             None => Some(reference),
         }
     }
 
-    /// As [`Unlock::answer`], for something that is no vault: none is given the answer as well.
+    /// As [`Unlock::answer`], for a source other than a vault: no vault gets the answer as well.
     pub(crate) fn answer_once(
         &self,
         prompt: &str,
@@ -72,7 +72,7 @@ impl Unlock {
         answer
     }
 
-    /// Says of each answer that nobody asked for it: most likely it is misspelt.
+    /// Returns a warning for each reference that no prompt used: most likely it is misspelt.
     pub(crate) fn unasked(&self) -> Vec<String> {
         let named = self.0.borrow();
         let asked: Vec<&str> = named.asked.iter().map(String::as_str).collect();

@@ -1,3 +1,3 @@
-//! Secrets on their way in: read into memory that is wiped.
+//! Reads secrets into memory that is wiped.
 
 pub(crate) mod input;

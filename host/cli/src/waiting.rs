@@ -1,5 +1,5 @@
-//! A word to a person who waits: after a second, which vault is waited for, and its plugin.
-//! Nothing where nobody watches.
+//! A message to a waiting user: after a second, the name of the vault and its plugin. Nothing if
+//! standard error is not a terminal.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,10 +11,10 @@ use keystead_plugin_api::VaultName;
 use crate::text;
 use crate::ui::{Ui, Verbosity};
 
-/// After how long somebody starts to wonder.
+/// Delay before the message.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Watches over one wait; the wait ends when this is dropped.
+/// A wait for a vault, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     shared: Arc<Shared>,
@@ -27,12 +27,12 @@ struct Shared {
     changed: Condvar,
 }
 
-/// Ends the wait early: for whoever asks a person something.
+/// Ends the wait early, for a prompt to the user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hush(Option<Arc<Shared>>);
 
 impl Hush {
-    /// Says nothing any more.
+    /// Ends the waiting message.
     pub(crate) fn hush(&self) {
         if let Some(shared) = &self.0 {
             shared.end();
@@ -46,7 +46,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Returns whether the wait was over in time.
+    /// Returns whether the wait ended in time.
     fn ends_in(&self, patience: Duration) -> bool {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(over, patience, |over| !*over);
@@ -55,7 +55,7 @@ impl Shared {
 }
 
 impl Waiting {
-    /// Starts a wait for this vault, or for the default one.
+    /// Starts a wait for this vault, or for the default vault.
     pub(crate) fn start(ui: &Ui, host: &Host, vault: Option<&VaultName>) -> Self {
         let shared = Arc::new(Shared::default());
         let watched = rustix::termios::isatty(rustix::stdio::stderr());
@@ -66,17 +66,17 @@ impl Waiting {
         let thread = std::thread::Builder::new().name("waiting".to_owned()).spawn(move || {
             if !waited.ends_in(PATIENCE) {
                 let message = message(&host, vault);
-                // It may have ended while the name was looked up.
+                // The wait may have ended during the lookup of the name.
                 if !waited.ends_in(Duration::ZERO) {
                     let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
                 }
             }
         });
-        // Without the thread there is no word, and nothing else is lost.
+        // Without the thread there is no message, and nothing else is lost.
         Self { shared, thread: thread.ok() }
     }
 
-    /// Returns what ends this wait early.
+    /// Returns the handle that ends this wait early.
     pub(crate) fn hush(&self) -> Hush {
         Hush(Some(Arc::clone(&self.shared)))
     }

@@ -1,4 +1,4 @@
-//! Bitwarden's export, of a person or of an organisation: JSON, JSON encrypted with a password, or a zip
+//! Bitwarden's export, of a user or an organisation: JSON, JSON encrypted with a password, or a zip
 //! of JSON and attachments.
 
 mod encrypted;
@@ -20,7 +20,7 @@ use keystead::internals::json::tree::{self, Tree};
 
 pub(super) const FORM: &str = "a Bitwarden export";
 
-/// The file of a zip that holds the items, and where the attachments of an item are.
+/// The file of a zip with the items, and the directory with their attachments.
 const ITEMS: &str = "data.json";
 const ATTACHMENTS: &str = "attachments/";
 
@@ -43,7 +43,7 @@ pub fn read(file: impl Read, password: Option<&SecretText>) -> Result<BitwardenI
     let (mut archive, mut attachments) = (None, HashMap::new());
     let text = if bytes.starts_with(b"PK\x03\x04") {
         let mut zip = Archive::open(Cursor::new(std::mem::take(&mut bytes))).map_err(of_zip)?;
-        // A zip of something else.
+        // The zip holds other content.
         let Some(number) = zip.find(ITEMS) else {
             return Err(wrong(format!("it has no `{ITEMS}`")));
         };
@@ -76,7 +76,7 @@ pub fn read(file: impl Read, password: Option<&SecretText>) -> Result<BitwardenI
     for list in ["folders", "collections"] {
         let Some(list) = place(&members, list) else { continue };
         for place in tree::elements(text.expose(), &list).map_err(fault)? {
-            // What is in it is imported all the same.
+            // The items of the folder are imported all the same.
             let Ok(mut folder) = tree::parse(text.expose(), &place) else {
                 left_out.count(NAMELESS, 1);
                 continue;
@@ -153,7 +153,7 @@ pub struct BitwardenItems {
 }
 
 impl BitwardenItems {
-    /// Makes an item's rows ready: none for one of the trash.
+    /// Prepares an item's rows: none for an item of the trash.
     fn item(&mut self, number: u64, place: &Range<usize>) {
         let bad = |at, why: &str| Ok(Err(BadRow { at, why: why.to_owned() }));
         let mut from = match tree::parse(self.text.expose(), place) {
@@ -258,7 +258,7 @@ impl BitwardenItems {
         Ok(row.into_row(at.clone(), name, &mut self.left_out))
     }
 
-    /// Adds a field that the user made: text 0, hidden 1, boolean 2, linked 3.
+    /// Adds a custom field: text 0, hidden 1, boolean 2, linked 3.
     fn custom(&mut self, item: &mut Item, mut field: Tree) {
         let label = field.take_text("name");
         let label = label.as_ref().map_or("", SecretText::expose);
@@ -296,7 +296,7 @@ impl Iterator for BitwardenItems {
     }
 }
 
-/// Takes the folder, or else the collections, that an item is in.
+/// Returns the folder of an item, or else its collections.
 fn folders_of(folders: &HashMap<String, String>, from: &mut Tree) -> Vec<String> {
     let collections = from.take_list("collectionIds");
     let ids = from.take("folderId").into_iter().chain(collections);

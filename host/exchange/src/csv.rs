@@ -1,5 +1,5 @@
-//! Tables: a header row, and a secret in each row below it. Which column is what is said by
-//! the caller, or seen from the header row of a well-known export.
+//! Tables: a header row, and a secret in each row below. The caller gives the roles of the columns,
+//! or the header row of a well-known export does.
 
 mod column;
 pub(super) mod entity;
@@ -23,10 +23,10 @@ use super::{BadRow, Error, Position, Row, Rows, foreign, input};
 
 pub(super) const FORM: &str = "a CSV table";
 
-/// The most columns: a table of secrets that is wider is none.
+/// Maximum number of columns: a wider table does not hold secrets.
 const MAX_COLUMNS: usize = 1_000;
 
-/// What stands between the fields of a row.
+/// Separator between the fields of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
     /// `,`
@@ -59,20 +59,20 @@ impl Delimiter {
     }
 }
 
-/// Which column is what, before anything is imported.
+/// Roles of the columns, known before the import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The program whose export this was seen to be.
+    /// The program whose export was recognised; `None` for another table.
     pub program: Option<&'static str>,
-    /// Each column that is used: what as, and its header.
+    /// Each used column: its role and its header.
     pub used: Vec<(String, String)>,
-    /// The headers of the columns that are left out.
+    /// The headers of the skipped columns.
     pub left_out: Vec<String>,
-    /// Those of them that sound secret.
+    /// The headers of skipped columns that may hold secrets.
     pub left_out_secret: Vec<String>,
     /// Whether `&amp;` and the like are decoded.
     pub has_entities: bool,
-    /// Whether it has characters that are not UTF-8, and may be Windows-1252.
+    /// Whether the table has characters that are not UTF-8, and may be Windows-1252.
     pub may_be_windows_1252: bool,
     /// All headers.
     columns: Vec<String>,
@@ -107,8 +107,8 @@ impl Plan {
     }
 }
 
-/// Reads a table, row by row. Without columns its header row must be exactly that of a known export;
-/// without a delimiter it is the one that a line `sep=;` names, or of which the header row has most.
+/// Reads a table. Without `columns`, its header row must be exactly that of a known export. Without
+/// `delimiter`, a line `sep=;` names it, else the header row's most frequent delimiter is used.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Foreign`], [`Error::UnknownTable`], or [`Error::NotOfForm`] where the
@@ -137,7 +137,7 @@ pub fn read(
         return Err(Error::Foreign { what, remedy });
     };
     let (known, roles) = if columns.is_empty() {
-        // Where this is no header row it would be somebody's password.
+        // If this is not a header row, it may hold a password.
         let Some((known, roles)) = known::program(&headers) else {
             let is_header_row = known::is_header_row(&headers);
             let columns = if is_header_row {
@@ -170,11 +170,11 @@ pub fn read(
     })
 }
 
-/// Returns whether what a file starts with is the header row of a known export.
+/// Returns whether a file starts with the header row of a known export.
 pub(super) fn is_known(head: &[u8]) -> bool {
     let mut records = records(head, None);
     let start = records.at();
-    // A row that goes on behind this is not known.
+    // A row that continues after these bytes is not known.
     let Some(len) = head[start..].iter().position(|&byte| byte == b'\n') else { return false };
     let head = &head[..start + len];
     let Some(header) = records.next(head).filter(|header| header.fault.is_none()) else {
@@ -183,7 +183,7 @@ pub(super) fn is_known(head: &[u8]) -> bool {
     headers(&header, head).is_some_and(|headers| known::program(&headers).is_some())
 }
 
-/// Returns the rows of a table, behind its byte order mark and a line `sep=;` of a spreadsheet.
+/// Returns the rows of a table, after its byte order mark and a spreadsheet's line `sep=;`.
 fn records(bytes: &[u8], delimiter: Option<Delimiter>) -> Records {
     let start = if bytes.starts_with(input::MARK) { input::MARK.len() } else { 0 };
     let rest = &bytes[start..];
@@ -205,8 +205,8 @@ fn headers(header: &Record, bytes: &[u8]) -> Option<Vec<String>> {
     (0..header.len()).map(|at| Some(clean(header.text(bytes, at)?.expose()))).collect()
 }
 
-/// Returns whether bytes that are no UTF-8 are likely letters of Windows-1252: none of the others is a
-/// longer character of UTF-8.
+/// Returns whether bytes that are not UTF-8 are likely letters of Windows-1252: all other bytes are
+/// ASCII.
 fn is_windows_1252(bytes: &[u8]) -> bool {
     let mut is_broken = false;
     for chunk in bytes.utf8_chunks() {
@@ -222,7 +222,7 @@ fn wrong(why: &str) -> Error {
     Error::NotOfForm { form: FORM, why: why.to_owned() }
 }
 
-/// Returns the delimiter of which the first line has most, outside of quotes.
+/// Returns the most frequent delimiter of the first line, outside of quotes.
 fn most_frequent(bytes: &[u8]) -> Delimiter {
     let mut counts = [0_usize; 3];
     let mut quoted = false;
@@ -275,9 +275,9 @@ fn plan(known: Option<&'static Known>, headers: &[String], roles: &[Role]) -> Pl
 pub struct Table {
     bytes: SecretBytes,
     records: Records,
-    /// What each column is.
+    /// Role of each column.
     roles: Vec<Role>,
-    /// Whether something was in a column that is left out.
+    /// For each column: whether it is skipped and had any content.
     lost: Vec<bool>,
     plan: Plan,
     names: Distinct,
@@ -285,7 +285,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Returns which column is what.
+    /// Returns the roles of the columns.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -320,7 +320,7 @@ impl Table {
                     if place.is_empty() {
                         place = host(text.expose());
                     }
-                    // LastPass says so where a note has no address.
+                    // LastPass writes this value for a note without an address.
                     if text.expose() != "http://sn" {
                         item.url(Some(text));
                     }
@@ -362,8 +362,8 @@ impl Table {
 }
 
 impl Table {
-    /// Returns whether a row of NordPass is a folder: there is nothing but its name, and perhaps that it
-    /// is one. The rows of what is in it name it again.
+    /// Returns whether a row of NordPass is a folder: the row has only a name, and perhaps its
+    /// type. The rows of the folder's items repeat the name.
     fn is_folder(&self, record: &Record) -> bool {
         self.plan.program == Some("NordPass")
             && record.fault.is_none()
@@ -408,15 +408,15 @@ fn is_yes(text: &str) -> bool {
     text.trim() == "1" || text.trim().eq_ignore_ascii_case("true")
 }
 
-/// Returns the host of an address: the name of an entry that has no other.
+/// Returns the host of an address: the name of an entry without another name.
 fn host(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     host.rsplit('@').next().unwrap_or_default().to_owned()
 }
 
-/// Adds what Bitwarden writes of own fields: `LABEL: VALUE` in lines. A line that is none
-/// belongs to the value above it.
+/// Adds Bitwarden's custom fields, which are lines of `LABEL: VALUE`. Any other line belongs to the
+/// value above.
 fn fields(item: &mut Item, text: &str) {
     let mut current: Option<(&str, usize, usize)> = None;
     let mut at = 0;

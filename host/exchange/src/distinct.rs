@@ -1,24 +1,24 @@
-//! Names of what is imported: what a stranger calls it, made a name that a secret may have,
-//! and each only once. The same file always gives the same names.
+//! Names of imported secrets: turns foreign titles into valid names, each only once. The same file
+//! always gives the same names.
 
 use std::collections::{HashMap, HashSet};
 
 use keystead_plugin_api::SecretName;
 
-/// What something without a title is called.
+/// Name of an entry without a title.
 const UNTITLED: &str = "untitled";
 
-/// The names that are taken.
+/// Names in use.
 #[derive(Debug, Default)]
 pub(super) struct Distinct {
     taken: HashSet<String>,
-    /// Where to go on counting, so that a million of one name are a million steps.
+    /// Next number by name, so that a million equal names take a million steps.
     next: HashMap<String, u64>,
 }
 
 impl Distinct {
-    /// Returns the name where it is free, else the first of `NAME (2)`, `NAME (3)`, ... that
-    /// is. Names that differ by case alone count as one: some vaults could not keep both.
+    /// Returns the name if it is free, else the first free name of `NAME (2)`, `NAME (3)`, ...
+    /// Names that differ only by case count as equal: some vaults cannot keep both.
     pub(super) fn take(&mut self, wanted: &str) -> String {
         let folded = wanted.to_lowercase();
         if self.taken.insert(folded.clone()) {
@@ -37,7 +37,7 @@ impl Distinct {
     /// Returns the name for a secret with these parts, joined by `/`.
     ///
     /// # Errors
-    /// Why it is none: too long.
+    /// The name is too long.
     pub(super) fn name(&mut self, parts: &[&str]) -> Result<SecretName, String> {
         let (folders, title) = parts.split_at(parts.len().saturating_sub(1));
         let mut name = String::new();
@@ -52,21 +52,21 @@ impl Distinct {
             Some(title) if !title.is_empty() => name.push_str(&title),
             _ => name.push_str(UNTITLED),
         }
-        // Looked at before it is taken: what is no name needs no room.
+        // Checked before it is taken: an invalid name takes no number.
         SecretName::parse(&name).map_err(|refused| refused.message().to_owned())?;
         let name = self.take(&name);
         SecretName::parse(&name).map_err(|refused| refused.message().to_owned())
     }
 }
 
-/// Returns a stranger's title as one line: each control character is a space, and there is
-/// none at the ends.
+/// Returns a foreign title as a single line: each control character becomes a space, and both ends
+/// are trimmed.
 pub(super) fn clean(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     spaced.trim().to_owned()
 }
 
-/// Returns a title as it is shown beside a position: what fits on a line.
+/// Returns a title for display beside a position, short enough for a line.
 pub(super) fn title(text: &str) -> Option<String> {
     let text = clean(text);
     let mut shown: String = text.chars().take(60).collect();

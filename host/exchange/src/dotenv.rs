@@ -1,7 +1,7 @@
-//! Environment files: `KEY=VALUE`, as shells and the many readers of `.env` have it, where
-//! these agree. Texts only, without metadata.
+//! Environment files: `KEY=VALUE`, as shells and the many readers of `.env` agree on. Texts only,
+//! without metadata.
 //!
-//! Nothing is expanded: `$NAME` and `$(...)` are taken as they stand.
+//! Nothing is expanded: `$NAME` and `$(...)` stay unchanged.
 
 mod material;
 mod quote;
@@ -18,8 +18,8 @@ use read::Parsed;
 
 pub use write::{Keys, key, write, write_bare};
 
-/// The most bytes of an entry: a text of the most bytes, each of them escaped, and as much
-/// as is read at once for the key.
+/// Maximum size in bytes of an entry: a text of the maximum size, each byte escaped, and a read
+/// buffer's size for the key.
 pub const MAX_ENTRY: usize = 2 * MAX_VALUE_BYTES + 64 * 1024;
 
 /// The secrets of an environment file.
@@ -30,12 +30,12 @@ pub struct Dotenv<R> {
 }
 
 impl<R: Read> Dotenv<R> {
-    /// Returns the secrets of this stream, which is read as they are asked for.
+    /// Returns the secrets of this stream, which is read on demand.
     pub fn new(from: R) -> Self {
         Self { window: Window::new(from, MAX_ENTRY), line: 0, over: false }
     }
 
-    /// Moves behind these bytes, which may have several lines.
+    /// Moves past these bytes, which may have several lines.
     fn take(&mut self, len: usize) {
         let breaks = self.window.rest()[..len].iter().filter(|&&byte| byte == b'\n').count();
         self.line += breaks as u64;

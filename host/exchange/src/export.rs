@@ -1,4 +1,4 @@
-//! Secrets on their way out of a vault, page by page, into JSON Lines or an environment file.
+//! Exports secrets of vaults, page by page, to JSON Lines or an environment file.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -14,38 +14,38 @@ use keystead::Host;
 use keystead::reference::Reference;
 use keystead::{PromptError, Prompter};
 
-/// How many values are asked for at once, as long as they are small.
+/// Maximum number of values read at once, as long as they are small.
 pub(super) const MOST_AT_ONCE: usize = 64;
 
-/// About how many bytes of values are held at once: after a batch that had more, the next
-/// one is smaller.
+/// Approximate number of bytes of values held at once: after a larger batch, the next batch is
+/// smaller.
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// The forms that can be written.
+/// Formats of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
     /// One JSON object a line: every kind, with the metadata that can be written.
     JsonLines,
     /// `KEY=VALUE`: texts only.
     Dotenv(Keys),
-    /// The same without quotes, for `docker run --env-file`: texts of one line.
+    /// `KEY=VALUE` without quotes, for `docker run --env-file`: texts of a single line.
     EnvFile(Keys),
 }
 
-/// What became of a secret that was to be exported.
+/// Result of exporting a secret.
 #[derive(Debug)]
 pub enum ExportOutcome {
-    /// It was written.
+    /// The secret was written.
     Written,
-    /// It was listed, and is not there any more.
+    /// The secret was listed, but no longer exists.
     Gone,
-    /// The form cannot hold it: why.
+    /// The format cannot hold the secret, with the reason.
     Unfit(String),
-    /// The vault would not give it.
+    /// The vault refused to return the secret.
     Refused(keystead::Error),
 }
 
-/// Writes secrets, of one vault after the other.
+/// An export of secrets, vault by vault.
 pub struct Export<'a> {
     host: &'a Host,
     to: ExportFormat,
@@ -55,15 +55,15 @@ pub struct Export<'a> {
 }
 
 impl<'a> Export<'a> {
-    /// Returns an export of this form. What is written goes out at once and leaves no copy.
+    /// Returns an export in this format. Output is written at once and leaves no copy.
     pub fn new(host: &'a Host, to: ExportFormat, out: &'a mut dyn Write) -> Self {
         Self { host, to, out, seal: Seal::new(), keys: HashSet::new() }
     }
 
-    /// Writes what a vault has and the pattern fits, in the vault's order, and tells of each.
+    /// Writes a vault's secrets that match the pattern, in the vault's order, and reports each.
     ///
     /// # Errors
-    /// [`Write`](Error::Write), or what the vault answers.
+    /// [`Write`](Error::Write), or the vault's error.
     pub fn vault(
         &mut self,
         vault: &VaultName,
@@ -100,7 +100,7 @@ impl<'a> Export<'a> {
         })
     }
 
-    /// Writes one secret, where the form can hold it.
+    /// Writes a secret, if the format can hold it.
     fn write(
         &mut self,
         vault: &VaultName,
@@ -138,7 +138,7 @@ impl<'a> Export<'a> {
     }
 }
 
-/// Whoever is asked, for the pages and for the values between them: never for both at once.
+/// Prompter that pages and the values between them share, never at the same time.
 struct InTurn<'a, 'b>(&'a RefCell<&'b mut dyn Prompter>);
 
 impl Prompter for InTurn<'_, '_> {

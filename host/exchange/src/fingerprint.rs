@@ -1,6 +1,5 @@
-//! What is remembered of rows instead of the rows themselves: numbers that tell whether a row
-//! is the one that was seen, and of which nobody can make out the row. Their key is random
-//! and is forgotten with them.
+//! Fingerprints that stand for rows in memory: numbers that show whether a row was seen before, and
+//! that do not reveal the row. Their key is random and is discarded with them.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,14 +9,14 @@ use keystead_plugin_api::{MetadataValue, Value};
 
 use super::{BadRow, Position, Row};
 
-/// The key of the prints of one import.
+/// Key of an import's fingerprints.
 pub(super) struct Seal([RandomState; 2]);
 
-/// The prints of all rows, in order: eight bytes a row.
+/// Fingerprints of all rows, in order: eight bytes a row.
 #[derive(Default)]
 pub(super) struct Prints {
     prints: Vec<u64>,
-    /// The rows that somebody had to be told of, ascending.
+    /// Indexes of the rows that were reported, ascending.
     told: Vec<usize>,
 }
 
@@ -26,12 +25,12 @@ impl Prints {
         self.prints.push(print);
     }
 
-    /// Notes that somebody was told of a row; none before the last one noted.
+    /// Records that a row was reported; its index must not be below the last index.
     pub(super) fn tell(&mut self, index: usize) {
         self.told.push(index);
     }
 
-    /// Returns the print of a row, and whether somebody was told of it.
+    /// Returns the fingerprint of a row, and whether the row was reported.
     pub(super) fn get(&self, index: usize) -> Option<(u64, bool)> {
         let told = || self.told.binary_search(&index).is_ok();
         self.prints.get(index).map(|print| (*print, told()))
@@ -42,7 +41,7 @@ impl Prints {
     }
 }
 
-/// The names of all rows, and where each stood first. There may be millions: one takes 20
+/// The names of all rows, with the first position of each. There may be millions: a name takes 20
 /// bytes, in a table of which at least 7 in 16 are taken.
 #[derive(Default)]
 pub(super) struct Names {
@@ -51,8 +50,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Notes a name that stands here, and returns where it stood before. All rows stand in
-    /// the same kind of thing; titles are not kept, and of lines the first four billion.
+    /// Records a name at this position, and returns its earlier position. All positions are of the
+    /// same kind. Titles are not kept, and of lines only the first four billion.
     pub(super) fn take(&mut self, name: [u32; 4], at: &Position) -> Option<Position> {
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         if let Some(first) = self.find(name, at) {
@@ -72,7 +71,7 @@ impl Names {
         None
     }
 
-    /// Returns where a name stood first, as a place like this one.
+    /// Returns the first position of a name, of the same kind as `like`.
     pub(super) fn find(&self, name: [u32; 4], like: &Position) -> Option<Position> {
         let first = *self.first.get(&name)?;
         Some(match like {
@@ -88,14 +87,13 @@ impl Seal {
         Self([RandomState::new(), RandomState::new()])
     }
 
-    /// Returns a number that no other text has: of 128 bits, so that none is ever taken for
-    /// another.
+    /// Returns a 128-bit number of a text, long enough that no two texts share a number.
     pub(super) fn text(&self, text: &str) -> [u32; 4] {
         let [a, b] = self.0.each_ref().map(|key| key.hash_one(text));
         [(a >> 32) as u32, a as u32, (b >> 32) as u32, b as u32]
     }
 
-    /// Returns the print of a row.
+    /// Returns the fingerprint of a row.
     pub(super) fn print(&self, row: &Result<Row, BadRow>) -> u64 {
         let mut hasher = self.0[0].build_hasher();
         match row {
@@ -118,7 +116,7 @@ fn text(hasher: &mut impl Hasher, text: &str) {
     bytes(hasher, text.as_bytes());
 }
 
-/// The length comes first, so that no two pieces are like two others.
+/// Hashes the length first, so that other splits of the same bytes differ.
 fn bytes(hasher: &mut impl Hasher, bytes: &[u8]) {
     hasher.write_usize(bytes.len());
     hasher.write(bytes);
@@ -141,7 +139,7 @@ fn value(hasher: &mut impl Hasher, of: &Value) {
             }
         }
         Value::Json(of) => text(hasher, of.expose()),
-        // A kind of a later contract reaches nobody who was built with this one.
+        // A value kind of a later plugin API never reaches this build.
         _ => {}
     }
 }

@@ -1,9 +1,9 @@
-//! What a file is that no reader here takes, by its first bytes: named, with what to do about it.
+//! Detects unsupported files by their first bytes, and suggests a remedy.
 
 use super::Error;
 
-/// Returns the error of a file that starts so and is neither text nor anything that is read here.
-/// A zip is one as well: readers of zips do not ask.
+/// Checks that a file's first bytes are not those of an unsupported type. A zip is an error as
+/// well: readers of zips do not call this.
 pub(super) fn check(head: &[u8]) -> Result<(), Error> {
     match find(head) {
         Some((what, remedy)) => Err(Error::Foreign { what, remedy }),
@@ -11,10 +11,10 @@ pub(super) fn check(head: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// What to do with a text of another encoding.
+/// Remedy for a text in another encoding.
 const UTF_16: &str = "convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`, and import that";
 
-/// What a text is that is not UTF-8, and what to do.
+/// Description of a text that is not UTF-8, and its remedy.
 pub(super) const WINDOWS_1252: (&str, &str) = (
     "a text that is not UTF-8, most likely Windows-1252",
     "convert it: `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`, and import that",
@@ -24,7 +24,7 @@ const UNPACK: &str = "unpack it, and import the file in it";
 
 const EXPORT: &str = "export it as CSV from the program that wrote it, and import that";
 
-/// First bytes, what has them, and what to do.
+/// First bytes, the type of file that has them, and the remedy.
 const STARTS: &[(&[u8], &str, &str)] = &[
     (b"\xff\xfe\0\0", "a text in UTF-32", "convert it: `iconv -f UTF-32 -t UTF-8 FILE > NEW`"),
     (b"\xff\xfe", "a text in UTF-16", UTF_16),
@@ -79,7 +79,7 @@ fn find(head: &[u8]) -> Option<(&'static str, &'static str)> {
     if is_page {
         return Some(("an HTML page", EXPORT));
     }
-    // UTF-16 without its mark: of the first characters, which are ASCII, every other byte is zero.
+    // UTF-16 without its mark: every other byte of the first characters, which are ASCII, is zero.
     let zeros = |from: usize| head.iter().skip(from).step_by(2).take(4).all(|&byte| byte == 0);
     let others = |from: usize| head.iter().skip(from).step_by(2).take(4).all(|&byte| byte != 0);
     let is_wide = head.len() >= 8 && (zeros(0) && others(1) || zeros(1) && others(0));

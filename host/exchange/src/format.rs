@@ -1,4 +1,4 @@
-//! The forms that can be imported: how each is recognised, and the one place that opens it.
+//! Import formats: detection of each, and the only function that opens them.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -10,7 +10,7 @@ use super::dotenv::Dotenv;
 use super::json_lines::JsonLines;
 use super::{Error, Rows, bitwarden, csv, foreign, input, keepass, onepux, pass, secretstore};
 
-/// A form of file or directory that secrets are kept in.
+/// Format of a file or directory with secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportFormat {
     /// One JSON object a line.
@@ -31,36 +31,36 @@ pub enum ImportFormat {
     SecretStore,
 }
 
-/// What has to be known to read some forms.
+/// Options for reading some formats.
 #[derive(Debug, Default)]
 pub struct ImportOptions {
-    /// Which column of a table is what; without, a well-known table is recognised.
+    /// Roles of a table's columns; if empty, a well-known table is recognised.
     pub columns: Vec<csv::Column>,
-    /// What stands between the fields of a table; without, what its header row has most of.
+    /// Separator of a table's fields; `None`: the most frequent in its header row.
     pub delimiter: Option<csv::Delimiter>,
-    /// How a directory of `pass` is decrypted.
+    /// Settings for decrypting a directory of `pass`.
     pub gpg: pass::Gpg,
-    /// Whose SecretStore it is, and its password.
+    /// Account of a SecretStore, and its password.
     pub owner: secretstore::Owner,
-    /// The password of an encrypted export.
+    /// The password of an encrypted export; `None` if there is none.
     pub password: Option<SecretText>,
 }
 
-/// What is imported, at its start.
+/// Source of an import, at its start.
 pub enum ImportSource {
     /// A file.
     File(File),
-    /// What can be read once: a pipe.
+    /// A stream that can be read only once: a pipe.
     Stream(Box<dyn Read>),
     /// A directory.
     Dir(PathBuf),
 }
 
-/// How many bytes of a file's start tell its form.
+/// Number of bytes at the start of a file that determine its format.
 pub const HEAD: usize = 4_096;
 
 impl ImportFormat {
-    /// Every form, in the order in which they are listed.
+    /// All formats, in display order.
     pub const ALL: &'static [Self] = &[
         Self::JsonLines,
         Self::Dotenv,
@@ -72,7 +72,7 @@ impl ImportFormat {
         Self::SecretStore,
     ];
 
-    /// Returns the form's name on the command line.
+    /// Returns the format's name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::JsonLines => "jsonl",
@@ -86,17 +86,17 @@ impl ImportFormat {
         }
     }
 
-    /// Returns the form of this name.
+    /// Returns the format of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|form| form.as_str() == name)
     }
 
-    /// Returns the form of a file, by its name, or else by how it starts; of a directory where
-    /// there is no start.
+    /// Returns the format of a file, by its name or else by its first bytes; of a directory if
+    /// `head` is `None`.
     ///
     /// # Errors
-    /// [`Error::Foreign`] when its first bytes are those of something else; [`Error::UnknownForm`] when no
-    /// form fits, or several do.
+    /// [`Error::Foreign`] if its first bytes are those of an unsupported file;
+    /// [`Error::UnknownForm`] if no format matches, or several do.
     pub fn recognise(path: &Path, head: Option<&[u8]>) -> Result<Self, Error> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let only = |fits: &dyn Fn(Self) -> bool| {
@@ -120,7 +120,7 @@ impl ImportFormat {
         }
     }
 
-    /// Returns whether files of this form are commonly called so.
+    /// Returns whether files of this format usually have such a name.
     fn has_name(self, name: &str, is_dir: bool) -> bool {
         match self {
             Self::JsonLines => !is_dir && (name.ends_with(".jsonl") || name.ends_with(".ndjson")),
@@ -132,7 +132,7 @@ impl ImportFormat {
         }
     }
 
-    /// Returns whether a file of this form may start so.
+    /// Returns whether a file of this format may start with these bytes.
     fn starts(self, head: &[u8]) -> bool {
         let text = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let text = text.trim_start_matches('\u{feff}');
@@ -141,7 +141,7 @@ impl ImportFormat {
             inner.is_some_and(|inner| inner.starts_with(member))
         };
         match self {
-            // Its zip begins with the file that holds the items.
+            // Its zip begins with the file of the items.
             Self::Bitwarden => {
                 begins_with("\"encrypted\"")
                     || head.starts_with(b"PK\x03\x04")
@@ -158,7 +158,7 @@ impl ImportFormat {
             Self::JsonLines => {
                 let line = text.trim_start().lines().next().unwrap_or_default();
                 let inner = line.strip_prefix('{').map(str::trim_start);
-                // Of a file by hand the schema may be missing.
+                // A file written by hand may have no schema.
                 inner.is_some_and(|inner| {
                     inner.starts_with("\"schema\"")
                         || inner.starts_with("\"name\"") && inner.contains("\"value\"")
@@ -189,10 +189,10 @@ impl ImportSource {
     }
 }
 
-/// Opens a source of this form: the one place where forms differ.
+/// Opens a source in this format: the only function in which formats differ.
 ///
 /// # Errors
-/// When it cannot be of this form.
+/// The source cannot be of this format.
 pub fn open(
     form: ImportFormat,
     source: ImportSource,

@@ -1,5 +1,5 @@
-//! Rows on their way into a vault: what each would become, and then does. A look comes first
-//! where the rows can be read twice, and then only what was looked at is written.
+//! Imports rows into a vault: first decides the outcome of each row, and then writes. If the rows
+//! can be read twice, a dry run comes first, and only rows seen there are written.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -17,23 +17,23 @@ use super::export::MOST_AT_ONCE;
 use super::fingerprint::{Names, Prints, Seal};
 use super::{Position, Row, Rows};
 
-/// The most rows that are held at once, as many as one call to a vault may have; and their
-/// most bytes, unless one alone has more.
+/// Maximum number of rows held at once, as many as a single call to a vault may have; and maximum
+/// size in bytes, unless a single row is larger.
 const BATCH_ROWS: usize = MAX_SET_MANY;
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
-/// What is done where a vault has another secret of the same name.
+/// Treatment of a secret whose name exists in the vault with another value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportConflict {
-    /// It is left alone, and told.
+    /// Keep the existing secret, and report it.
     Tell,
-    /// It is replaced.
+    /// Replace the existing secret.
     Replace,
-    /// It is left alone, and that is fine.
+    /// Keep the existing secret, without a report.
     Skip,
 }
 
-/// An import into one vault.
+/// An import into a vault.
 ///
 /// # Examples
 /// ```no_run
@@ -57,70 +57,69 @@ pub struct Import<'a> {
     prefix: String,
     if_there: ImportConflict,
     seal: Seal,
-    /// What an earlier pass saw.
+    /// Fingerprints of an earlier pass; `None` in the first pass.
     looked: Option<Prints>,
-    /// What the vault says of its names, and the names of this pass.
+    /// The vault's rules for names, and the names of this pass.
     rules: Option<Rules>,
     names: Names,
-    /// Whether of two rows with one name the last counts; then the names of this pass as they are
-    /// spelled, and which of them it has written.
+    /// Whether the last of two rows with the same name counts. Then also the names of this pass as
+    /// spelled, and the names that it has written.
     is_keyed: bool,
     spelled: HashSet<[u32; 4]>,
     written: HashSet<[u32; 4]>,
-    /// How the vault spells the secrets that rows of this pass are, where only it knows which names are
-    /// one.
+    /// The vault's spelling of the secrets of this pass's rows, if only the vault knows which names
+    /// are equal.
     spellings: Names,
 }
 
-/// A row, and what became of it, or would.
+/// A row and its outcome, in an import or a dry run.
 #[derive(Debug)]
 pub struct Imported {
-    /// Where it stands.
+    /// Position of the row.
     pub at: Position,
-    /// The secret's name and kind, where it has them.
+    /// Name and value kind of the secret; `None` if the row has none.
     pub secret: Option<(SecretName, ValueKind)>,
-    /// What became of it.
+    /// Outcome of the row.
     pub became: ImportOutcome,
-    /// The earlier row of the same name, which this one takes the place of.
+    /// Earlier row of the same name, which this row replaces; `None` if there is none.
     pub repeats: Option<Position>,
-    /// Whether an earlier pass had to tell of this row as well.
+    /// Whether an earlier pass also reported this row.
     pub told: bool,
 }
 
-/// What becomes of a row.
+/// Outcome of a row.
 #[derive(Debug)]
 pub enum ImportOutcome {
     /// A new secret.
     New,
     /// The vault has it already: the same value, and all of its metadata.
     Unchanged,
-    /// It takes the place of another secret.
+    /// The row replaces another secret.
     Replaced,
-    /// Another secret of its name is there and stays, as was asked for.
+    /// Another secret of this name exists and stays, as requested.
     Skipped,
-    /// Another secret of its name is there and stays.
+    /// Another secret of this name exists and stays.
     Different,
-    /// It is no secret: why.
+    /// The row is not a valid secret, with the reason.
     Broken(String),
-    /// This vault can hold no such secret: why.
+    /// The vault cannot store such a secret, with the reason.
     Unfit(String),
-    /// The vault refused this one.
+    /// The vault refused this secret.
     Failed(Error),
 }
 
 impl ImportOutcome {
-    /// Returns whether all is as it was wished.
+    /// Returns whether the outcome is as requested.
     pub fn is_fine(&self) -> bool {
         matches!(self, Self::New | Self::Unchanged | Self::Replaced | Self::Skipped)
     }
 }
 
 impl<'a> Import<'a> {
-    /// Returns an import into this vault, or the default one; each name gets this prefix.
+    /// Returns an import into this vault, or the default vault; each name gets this prefix.
     ///
     /// # Errors
-    /// [`Error::NoDefaultVault`], [`Error::NoSuchVault`], or that the vault cannot be
-    /// written to.
+    /// [`Error::NoDefaultVault`], [`Error::NoSuchVault`], or the vault is read-only.
     pub fn new(
         host: &'a Host,
         vault: Option<&VaultName>,
@@ -151,20 +150,20 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// Returns the vault that it goes into.
+    /// Returns the destination vault.
     pub fn vault(&self) -> &VaultName {
         &self.vault
     }
 
-    /// Reads all rows, and says of each what it becomes. A pass after another one wants the
-    /// same rows, and stops before it writes anything that the other did not see.
+    /// Reads all rows, and reports the outcome of each. A later pass expects the same rows, and
+    /// stops before it writes any row that the first pass did not see.
     ///
-    /// A secret is only ever created, unless it is to be replaced: an import that was broken
-    /// off can be made again.
+    /// A pass only creates secrets, unless the import replaces them: an interrupted import can be
+    /// repeated.
     ///
     /// # Errors
-    /// [`Changed`](super::Error::Changed), what is wrong with the rows as a whole, or with
-    /// the vault. What was told before that is done.
+    /// [`Changed`](super::Error::Changed), an error of the rows as a whole, or of the vault.
+    /// Outcomes reported before the error are final.
     pub fn pass(
         &mut self,
         rows: &mut dyn Rows,
@@ -215,7 +214,7 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Decides what can be decided without the vault.
+    /// Decides the outcome of a row as far as possible without the vault.
     fn item(&mut self, row: Row, rules: &Rules) -> Item {
         let Row { at, name, value, metadata } = row;
         let kind = value.kind();
@@ -231,11 +230,11 @@ impl<'a> Import<'a> {
             Ok(name) => name,
             Err(fault) => return done(at, None, ImportOutcome::Broken(fault.message().to_owned())),
         };
-        // Names that are one secret there would take each other's place. Where only the vault knows,
-        // it is asked before anything is replaced.
+        // Names that are equal in the vault would replace each other. If only the vault knows, it
+        // is asked before any secret is replaced.
         let repeats = self.names.take(self.seal.text(&sort_key(rules, &name)), &at);
         if let Some(first) = &repeats {
-            // Two spellings are two keys of the file, whatever the vault makes of them.
+            // Two spellings are two keys of the file, even if the vault treats them as equal.
             let is_same = self.is_keyed && self.spelled.contains(&self.seal.text(name.as_str()));
             if !is_same {
                 return done(at, None, ImportOutcome::Broken(stood_before(first)));
@@ -256,7 +255,7 @@ impl<'a> Import<'a> {
         done(at, Some((name, kind)), ImportOutcome::Unfit(why))
     }
 
-    /// Asks the vault about the rows of a batch, or writes them, and tells of all.
+    /// Compares or writes the rows of a batch, and reports the outcome of each.
     fn flush(
         &mut self,
         mut batch: Batch,
@@ -267,7 +266,7 @@ impl<'a> Import<'a> {
     ) -> Result<()> {
         let done = self.settle(&mut batch, run, ask);
         for (index, told, Item { at, secret, repeats, what }) in batch.items {
-            // Where the vault failed during a batch write, some rows are left as they were.
+            // If the vault failed during a batch write, some rows are still undecided.
             let What::Done(became) = what else { continue };
             if !became.is_fine() || repeats.is_some() {
                 prints.tell(index);
@@ -283,7 +282,7 @@ impl<'a> Import<'a> {
         done
     }
 
-    /// Decides what becomes of each row of a batch.
+    /// Decides the outcome of each row of a batch.
     fn settle(&mut self, batch: &mut Batch, run: RunMode, ask: &mut dyn Prompter) -> Result<()> {
         let new: Vec<usize> =
             (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
@@ -301,7 +300,7 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Writes these rows of the batch, and returns those that are there already.
+    /// Writes these rows of the batch, and returns the rows whose secrets exist already.
     fn write(
         &mut self,
         batch: &mut Batch,
@@ -335,15 +334,15 @@ impl<'a> Import<'a> {
         if let Some(error) = stopped {
             return Err(error);
         }
-        // A later row may find it under another name.
+        // A later row may have the same secret under another name.
         for item in created.into_iter().map(|at| &batch.items[at].2) {
             self.other_row(item.name(), &item.at, ask)?;
         }
         Ok(there)
     }
 
-    /// Returns the earlier row whose secret this one is, where only the vault knows that their names are
-    /// one. Nothing is asked where each row that is there is told anyway.
+    /// Returns the earlier row with the same secret, if only the vault knows that their names are
+    /// equal. Asks nothing if each existing secret is reported anyway.
     fn other_row(
         &mut self,
         name: &SecretName,
@@ -364,13 +363,12 @@ impl<'a> Import<'a> {
         Ok(self.spellings.take(self.seal.text(spelling.as_str()), at))
     }
 
-    /// Returns whether an earlier row of this pass was written under this name, or would have been.
+    /// Returns whether this pass wrote an earlier row under this name, really or in a dry run.
     fn is_written(&self, name: &SecretName) -> bool {
         self.written.contains(&self.seal.text(name.as_str()))
     }
 
-    /// Compares these rows of the batch with what the vault has, and returns those that are
-    /// to be replaced.
+    /// Compares these rows of the batch with the vault's secrets, and returns the rows to replace.
     fn compare(
         &mut self,
         batch: &mut Batch,
@@ -379,7 +377,7 @@ impl<'a> Import<'a> {
         ask: &mut dyn Prompter,
     ) -> Result<Vec<usize>> {
         let mut replaced = Vec::new();
-        // What the vault has may be larger than the rows are.
+        // The vault's secrets may be larger than the rows.
         for which in which.chunks(MOST_AT_ONCE) {
             let names: Vec<SecretName> =
                 which.iter().map(|&at| batch.items[at].2.name().clone()).collect();
@@ -397,7 +395,7 @@ impl<'a> Import<'a> {
                 let became = match (found, self.if_there) {
                     (Ok(None), _) if is_ours && run == RunMode::DryRun => ImportOutcome::Replaced,
                     (Ok(None), _) if run == RunMode::DryRun => ImportOutcome::New,
-                    // It was there when it was to be created, and is gone: somebody else is at work.
+                    // It existed at creation time, and is gone: another process is at work.
                     (Ok(None), _) => {
                         let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);
                         ImportOutcome::Failed(Error::NoSuchSecret {
@@ -407,7 +405,7 @@ impl<'a> Import<'a> {
                         })
                     }
                     (Ok(Some(secret)), _) if item.is(&secret) => ImportOutcome::Unchanged,
-                    // What an earlier row made it is no other secret.
+                    // A secret that an earlier row wrote is not another secret.
                     (Ok(Some(_)), _) if is_ours => {
                         replaced.push(at);
                         continue;
@@ -427,7 +425,7 @@ impl<'a> Import<'a> {
     }
 }
 
-/// Returns what names have in common that are one secret, as far as the rules tell.
+/// Returns a key that names of the same secret share, as far as the rules define it.
 fn sort_key<'n>(rules: &Rules, name: &'n SecretName) -> Cow<'n, str> {
     rules.names.key(name.as_str()).unwrap_or(Cow::Borrowed(name.as_str()))
 }
@@ -436,16 +434,16 @@ fn stood_before(first: &Position) -> String {
     format!("its name stood in {first} already")
 }
 
-/// Rows that wait for the vault, and what was decided meanwhile.
+/// Rows that wait for the vault, and outcomes decided meanwhile.
 #[derive(Default)]
 struct Batch {
-    /// With each row's number, and whether an earlier pass told of it.
+    /// Items with the row's index, and whether an earlier pass reported it.
     items: Vec<(usize, bool, Item)>,
     bytes: usize,
 }
 
 impl Batch {
-    /// Leaves out the rows of a name, since a later one counts.
+    /// Marks the rows of a name as superseded, since a later row counts.
     fn supersede(&mut self, name: &SecretName) {
         for (_, _, item) in &mut self.items {
             if item.secret.as_ref().is_some_and(|(other, _)| other == name) {
@@ -462,7 +460,7 @@ impl Batch {
 struct Item {
     at: Position,
     secret: Option<(SecretName, ValueKind)>,
-    /// The earlier row of the same name, where this one counts.
+    /// The earlier row of the same name, if this row counts; else `None`.
     repeats: Option<Position>,
     what: What,
 }
@@ -481,7 +479,7 @@ impl Item {
 
     fn bytes(&self) -> usize {
         match &self.what {
-            // What is over the limits never becomes a row.
+            // A value over the limits never becomes a row.
             What::Row(value, _) => value.encoded_len().unwrap_or_default(),
             What::Done(_) | What::Superseded => 0,
         }
@@ -495,7 +493,7 @@ impl Item {
         self.what = What::Done(became);
     }
 
-    /// Returns whether the vault's secret is all that this row would make it.
+    /// Returns whether the vault's secret already equals the result of this row.
     fn is(&self, secret: &Secret) -> bool {
         match &self.what {
             What::Row(value, metadata) => {
@@ -517,7 +515,7 @@ impl Item {
     }
 }
 
-/// Returns the secrets of these names, `None` for those that are not there.
+/// Returns the secrets of these names, `None` for names that do not exist.
 pub(super) fn fetch(
     host: &Host,
     vault: &VaultName,
@@ -533,7 +531,7 @@ pub(super) fn fetch(
     found.into_iter().map(one).collect()
 }
 
-/// Tells what a vault says of one secret from what ends the work with all.
+/// Returns an error about a single secret as a value; any other error ends the work.
 fn of_one(error: Error) -> Result<Error> {
     match &error {
         Error::SecretExists { .. } | Error::NoSuchSecret { .. } => Ok(error),

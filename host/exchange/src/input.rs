@@ -1,4 +1,4 @@
-//! A whole file in memory that is wiped, up to a size.
+//! Reads a whole file into memory that is wiped, up to a maximum size.
 
 use std::io::{self, Read};
 
@@ -7,27 +7,27 @@ use zeroize::Zeroizing;
 
 use super::Error;
 
-/// The most bytes of a text that is imported as a whole: 64 MiB, a hundred times the export of
-/// a password manager with a thousand items.
+/// Maximum size in bytes of a text that is imported as a whole: 64 MiB. The export of a password
+/// manager with a thousand items has a hundredth of that.
 pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// How much is read at once.
+/// Number of bytes read at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Reads everything there is.
+/// Reads the whole input.
 ///
 /// # Errors
-/// Where it cannot be read, or is longer than [`MAX_BYTES`].
+/// The input cannot be read, or is longer than [`MAX_BYTES`].
 pub(super) fn whole(input: impl Read, form: &'static str) -> Result<SecretBytes, Error> {
     Ok(SecretBytes::new(std::mem::take(&mut *wiped(input, form)?)))
 }
 
-/// Reads everything there is into a buffer.
+/// Reads the whole input into a buffer.
 ///
 /// # Errors
 /// As those of [`whole`].
 pub(super) fn wiped(mut input: impl Read, form: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // In pieces, since one buffer that grows would leave copies behind.
+    // In pieces, since a growing buffer leaves copies in memory.
     let mut pieces: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     let mut total = 0;
     loop {
@@ -60,10 +60,10 @@ pub(super) fn wiped(mut input: impl Read, form: &'static str) -> Result<Zeroizin
     Ok(bytes)
 }
 
-/// Reads everything there is as a text, without the mark some programs begin it with.
+/// Reads the whole input as a text, without the byte order mark of some programs.
 ///
 /// # Errors
-/// As those of [`whole`], or where it is not UTF-8.
+/// As those of [`whole`], or the input is not UTF-8.
 pub(super) fn text(input: impl Read, form: &'static str) -> Result<SecretText, Error> {
     let bytes = whole(input, form)?;
     let not_utf8 = |_| Error::NotOfForm { form, why: "it is not UTF-8".into() };
@@ -73,8 +73,8 @@ pub(super) fn text(input: impl Read, form: &'static str) -> Result<SecretText, E
     }
 }
 
-/// Returns bytes as a text in which each byte that is no UTF-8 is [`NO_TEXT`]: so that what it stands
-/// in is broken, and what is beside it is not.
+/// Returns bytes as a text in which each byte that is not UTF-8 is [`NO_TEXT`]: only the part that
+/// contains it is broken.
 pub(super) fn marked(bytes: SecretBytes) -> SecretText {
     let bytes = match SecretText::from_bytes(bytes.duplicate()) {
         Ok(text) => return text,
@@ -89,12 +89,12 @@ pub(super) fn marked(bytes: SecretBytes) -> SecretText {
     SecretText::from_bytes(text).expect("texts, and a control character for each other byte")
 }
 
-/// Returns why a part of a text that [`marked`] made is broken.
+/// Returns the reason why a part of a text from [`marked`] is broken.
 pub(super) fn why_in<'a>(part: &str, why: &'a str) -> &'a str {
     if part.as_bytes().contains(&NO_TEXT) { "it is not UTF-8" } else { why }
 }
 
-/// What stands for a byte that is no UTF-8: a control character that JSON has nowhere.
+/// Replacement for a byte that is not UTF-8: a control character that JSON never contains.
 const NO_TEXT: u8 = 0x1f;
 
 /// The byte order mark in UTF-8.

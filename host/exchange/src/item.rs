@@ -1,5 +1,5 @@
-//! What an entry of a password manager becomes: fields that are secret make the value, and what
-//! is not secret the metadata.
+//! Converts an entry of a password manager: secret fields become the value, and all other data the
+//! metadata.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -13,16 +13,16 @@ use super::distinct::{Distinct, clean};
 use super::left_out::{LeftOut, Thing};
 use super::{BadRow, Position, Row};
 
-/// The most fields of one entry: no program that is read here offers a hundred.
+/// Maximum number of fields of an entry: no supported program offers a hundred.
 const MAX_FIELDS: usize = 1_000;
 
-/// The most addresses that are metadata; the rest are fields.
+/// Maximum number of addresses in the metadata; further addresses become fields.
 const MAX_URLS: usize = 50;
 
-/// The most bytes of an address that is metadata: no browser's address bar takes more.
+/// Maximum size in bytes of an address in the metadata: no browser's address bar takes more.
 const MAX_URL_BYTES: usize = 2_048;
 
-/// Words in the name of what is secret, or better treated so.
+/// Words in names of secrets, or of data better treated as secret.
 const SECRET_WORDS: &[&str] = &[
     "auth",
     "code",
@@ -43,7 +43,7 @@ const SECRET_WORDS: &[&str] = &[
     "token",
 ];
 
-/// One entry on its way to a [`Row`].
+/// An entry that becomes a [`Row`].
 #[derive(Debug, Default)]
 pub(super) struct Item {
     fields: Map,
@@ -55,7 +55,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Adds a field; an empty one is none. A label that stands twice gets a number.
+    /// Adds a field, unless it is empty. A repeated label gets a number.
     pub(super) fn field(&mut self, label: &str, text: Option<SecretText>) {
         if let Some(text) = text.filter(|text| !text.expose().is_empty()) {
             self.value(label, Value::Text(text));
@@ -73,8 +73,8 @@ impl Item {
         self.fields.insert(label, value);
     }
 
-    /// Adds an address: to the metadata as `url`, `url.2`, ..., or as a field `url` where
-    /// it may hold a secret itself.
+    /// Adds an address: to the metadata as `url`, `url.2`, ..., or as a field `url` if the address
+    /// may hold a secret.
     pub(super) fn url(&mut self, url: Option<SecretText>) {
         let Some(url) = url.filter(|url| !url.expose().is_empty()) else { return };
         if self.urls == MAX_URLS || may_be_secret(url.expose()) {
@@ -85,7 +85,7 @@ impl Item {
         self.text(&key, url.expose());
     }
 
-    /// Adds an address, unless it is there already.
+    /// Adds an address, unless the metadata has it already.
     pub(super) fn other_url(&mut self, url: SecretText) {
         let is_there = self.metadata.iter().any(|(key, value)| {
             (key == "url" || key.starts_with("url."))
@@ -96,7 +96,7 @@ impl Item {
         }
     }
 
-    /// Adds a text to the metadata; an empty one is none.
+    /// Adds a text to the metadata, unless it is empty.
     pub(super) fn text(&mut self, key: &str, text: &str) {
         let text = clean(text);
         if !text.is_empty() {
@@ -118,7 +118,7 @@ impl Item {
         self.text("tags", &tags.join(","));
     }
 
-    /// Adds a moment to the metadata, in any form [`moment`] reads; an empty one is none.
+    /// Adds a time to the metadata, in any form that [`moment`] reads, unless the text is empty.
     pub(super) fn time(&mut self, key: &str, text: &str) {
         if text.trim().is_empty() {
             return;
@@ -129,7 +129,7 @@ impl Item {
         }
     }
 
-    /// Adds a moment to the metadata: seconds since 1970.
+    /// Adds a time to the metadata, in seconds since 1970.
     pub(super) fn seconds(&mut self, key: &str, seconds: Option<i64>) {
         let Some(seconds) = seconds else { return };
         match in_range(seconds.checked_mul(1_000)) {
@@ -138,7 +138,7 @@ impl Item {
         }
     }
 
-    /// Adds the end of a month as the moment from which this no longer holds.
+    /// Adds the end of a month as the time of expiry.
     pub(super) fn expires_after(&mut self, year: i64, month: i64) {
         let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
         let first = i16::try_from(year)
@@ -158,12 +158,12 @@ impl Item {
         }
     }
 
-    /// Remembers why this cannot be taken over; the first reason counts.
+    /// Records the reason why the entry cannot be imported; the first reason counts.
     pub(super) fn fail(&mut self, why: String) {
         self.fault.get_or_insert(why);
     }
 
-    /// Returns whether nothing secret has been added.
+    /// Returns whether the entry has no secret field.
     pub(super) fn is_empty(&self) -> bool {
         self.fields.is_empty() && self.fault.is_none()
     }
@@ -189,13 +189,13 @@ impl Item {
 
 const UNREAD_TIMES: Thing = Thing("date that cannot be read", "dates that cannot be read");
 
-/// Returns the plainest value that holds these fields: the text of a lone password, note or
-/// value; a credential of user and password; else a map.
+/// Returns the simplest value for these fields: the text of a single password, note or value; a
+/// credential of user and password; else a map.
 fn value(mut fields: Map, metadata: &Metadata) -> Option<Value> {
     let labels: Vec<&str> = fields.iter().map(|(label, _)| label).collect();
     match labels.as_slice() {
         [] => {
-            // A bookmark: better kept than lost.
+            // A bookmark: imported rather than lost.
             let Some(MetadataValue::Text(url)) = metadata.get("url") else { return None };
             fields.insert("url", Value::text(url.clone()));
         }
@@ -208,7 +208,7 @@ fn value(mut fields: Map, metadata: &Metadata) -> Option<Value> {
                     let user = user.expose().to_owned();
                     return Some(Value::Credential(Credential::new(user, password)));
                 }
-                // No reader makes these of another kind; nothing is lost if one ever does.
+                // No reader gives these fields another kind; if a reader does, nothing is lost.
                 (user, password) => {
                     for (label, value) in [("user", user), ("password", password)] {
                         value.and_then(|value| fields.insert(label, value));
@@ -221,14 +221,14 @@ fn value(mut fields: Map, metadata: &Metadata) -> Option<Value> {
     Some(Value::Map(fields))
 }
 
-/// Returns whether something of this name is better treated as a secret.
+/// Returns whether data with this name is better treated as a secret.
 pub(super) fn sounds_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Returns whether an address may hold a secret: a password before its host, or a parameter
-/// whose name sounds like one.
+/// Returns whether an address may hold a secret: a password before its host, or a parameter with
+/// the name of a secret.
 pub(super) fn may_be_secret(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (place, parameters) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
@@ -243,7 +243,7 @@ pub(super) fn may_be_secret(url: &str) -> bool {
         || names.into_iter().any(sounds_secret)
 }
 
-/// Returns a moment in milliseconds since 1970: RFC 3339, a date with or without a time (then
+/// Returns a time in milliseconds since 1970. Reads RFC 3339, a date with or without a time (then
 /// in UTC), or a number of seconds or milliseconds since 1970.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let text = text.trim();

@@ -1,5 +1,5 @@
-//! JSON Lines: one secret a line, of every kind and with its metadata; what Keystead itself
-//! reads and writes whole.
+//! JSON Lines: a secret on each line, of every kind and with its metadata. Keystead reads and
+//! writes this format without loss.
 
 use std::io::Read;
 
@@ -11,8 +11,8 @@ use super::window::{More, Window};
 use super::{BadRow, Error, Position, Row, Rows, foreign};
 use keystead::internals::json::{escaped, line, metadata, write};
 
-/// The most bytes of a line: a value and metadata of the most bytes, all of them characters
-/// that JSON writes as six (`\u0000`), and as much again as metadata for names and signs.
+/// Maximum size in bytes of a line: the largest value and metadata, with each character as six
+/// (`\u0000`); and as much again as metadata for names and punctuation.
 pub const MAX_LINE: usize = 6 * (MAX_VALUE_BYTES + 2 * MAX_METADATA_BYTES);
 
 /// The secrets of a stream of lines.
@@ -24,7 +24,7 @@ pub struct JsonLines<R> {
 }
 
 impl<R: Read> JsonLines<R> {
-    /// Returns the secrets of this stream, which is read as they are asked for.
+    /// Returns the secrets of this stream, which is read on demand.
     pub fn new(from: R) -> Self {
         Self::limited(from, MAX_LINE)
     }
@@ -58,8 +58,8 @@ impl<R: Read> JsonLines<R> {
         }
     }
 
-    /// Returns the length of the next line with its end, zero behind the last one; `None`
-    /// where it is too long.
+    /// Returns the length of the next line with its end, zero after the last line; `None` if the
+    /// line is too long.
     fn line_len(&mut self) -> Result<Option<usize>, Error> {
         let mut looked = 0;
         loop {
@@ -262,7 +262,7 @@ mod tests {
             for (row, value) in rows.into_iter().zip(values) {
                 let row = row.unwrap();
                 prop_assert_eq!(&row.name, &name);
-                // Harmful characters in JSON come back as escapes.
+                // Harmful characters in JSON become escapes.
                 prop_assert!(same_value(&row.value, &value) && row.value.kind() == value.kind());
                 prop_assert_eq!(&row.metadata, &metadata);
             }

@@ -15,10 +15,10 @@ use super::{BadRow, Error, Position, Row, Rows, foreign, input};
 
 pub(super) const FORM: &str = "an XML export of KeePass";
 
-/// The most levels of elements: groups within groups are one each.
+/// Maximum depth of elements: each nested group adds a level.
 const MAX_LEVELS: usize = 64;
 
-/// The most entries.
+/// Maximum number of entries.
 const MAX_ENTRIES: usize = 1_000_000;
 
 const TRASH: Thing = Thing("entry of the recycle bin", "entries of the recycle bin");
@@ -39,7 +39,7 @@ pub fn read(file: impl Read) -> Result<KeePassEntries, Error> {
     let mut reader = Reader::from_str(text);
     let mut walk = Walk::default();
     loop {
-        // Nothing of the text is repeated: only where it is broken.
+        // The error repeats no text, only the line.
         let broken = |line: usize| wrong(&format!("line {line}: it is not XML"));
         let line =
             |at: u64| 1 + text.as_bytes()[..at as usize].iter().filter(|&&b| b == b'\n').count();
@@ -97,14 +97,14 @@ impl Iterator for KeePassEntries {
     }
 }
 
-/// A group that is open.
+/// A group whose element is open.
 #[derive(Debug, Default)]
 struct Group {
     name: String,
     is_trash: bool,
 }
 
-/// An entry that is open.
+/// An entry whose element is open.
 #[derive(Debug, Default)]
 struct Entry {
     item: Item,
@@ -115,11 +115,11 @@ struct Entry {
     attachments: u64,
 }
 
-/// Where the reading is.
+/// State of the reader.
 #[derive(Debug, Default)]
 struct Walk {
     path: Vec<Vec<u8>>,
-    /// What stands in the innermost element so far.
+    /// Content of the innermost element so far.
     content: Zeroizing<Vec<u8>>,
     groups: Vec<Group>,
     entry: Option<Entry>,
@@ -165,7 +165,7 @@ impl Walk {
         self.path.iter().any(|element| element == name)
     }
 
-    /// Adds a piece of text; line ends are line feeds, as XML has it.
+    /// Adds a piece of text, with line feeds as line ends, as in XML.
     fn text(&mut self, piece: &[u8]) {
         let mut rest = piece;
         while let Some(at) = rest.iter().position(|&byte| byte == b'\r') {
@@ -179,7 +179,7 @@ impl Walk {
     fn put(&mut self, piece: &[u8]) {
         let needed = self.content.len() + piece.len();
         if needed > self.content.capacity() {
-            // One that grows by itself would leave a copy behind.
+            // A buffer that grows by itself leaves a copy in memory.
             let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(64) * 2));
             larger.extend_from_slice(&self.content);
             self.content = larger;
@@ -219,7 +219,7 @@ impl Walk {
         }
     }
 
-    /// Makes a row of the entry that ends here; none of one in the recycle bin.
+    /// Adds the row of the entry that ends here, unless it is in the recycle bin.
     fn row(&mut self) {
         let Some(mut entry) = self.entry.take() else { return };
         if self.groups.iter().any(|group| group.is_trash) {
@@ -242,7 +242,7 @@ impl Walk {
 }
 
 impl Entry {
-    /// Takes what stands in an element.
+    /// Adds the content of an element.
     fn member(
         &mut self,
         grandparent: &[u8],
@@ -294,7 +294,7 @@ mod tests {
     use super::super::shown::{changed, shown};
     use super::*;
 
-    /// In the form of `keepass.xml` of pass-import's tests.
+    /// In the format of `keepass.xml` of pass-import's tests.
     const EXPORT: &str = r#"<?xml version="1.0" encoding="utf-8" standalone="yes"?>
 <KeePassFile>
   <Meta><Generator>KeePass</Generator><RecycleBinUUID>bin==</RecycleBinUUID></Meta>

@@ -1,10 +1,10 @@
-//! Rows that are read once and passed twice: where each takes gpg or a person, as those of `pass` do.
+//! Rows read once and passed twice: for rows that need gpg or the user, such as those of `pass`.
 
 use keystead_plugin_api::Value;
 
 use super::{BadRow, Error, Row, Rows, input};
 
-/// Passes rows on, and keeps them in memory that is wiped.
+/// Passes on rows, and keeps them in memory that is wiped.
 pub struct Keeping {
     from: Box<dyn Rows>,
     rows: Vec<Result<Row, BadRow>>,

@@ -1,10 +1,10 @@
-//! What a reader does not take over, counted: to be said after the last row.
+//! Counts data that a reader skips, for a report after the last row.
 
-/// One thing that is left out of an import: its words for one and for several.
+/// A kind of skipped data: its singular and its plural.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Thing(pub(super) &'static str, pub(super) &'static str);
 
-/// What is left out so far.
+/// Data skipped so far.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut(Vec<(Thing, u64)>);
 
@@ -19,7 +19,7 @@ impl LeftOut {
         }
     }
 
-    /// Returns a line for each thing, in the order they were met: `2 items of the trash`.
+    /// Returns a line for each kind, in order of first occurrence: `2 items of the trash`.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(Thing(one, many), count)| match count {
             1 => format!("1 {one}"),

@@ -1,7 +1,7 @@
-//! Secrets to and from the files of other programs: what an import reads and an export writes.
+//! Imports secrets from files of other programs, and exports secrets to files.
 //!
-//! The forms are read here; which vault the secrets go to is decided by the caller. A file is
-//! hostile until it is read, and secret: no error repeats any value of it.
+//! This crate reads the formats; the caller selects the vault. A file is hostile until it is read,
+//! and secret: no error repeats any value of it.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -46,12 +46,12 @@ pub use import::{Import, ImportConflict, ImportOutcome, Imported};
 pub use keeping::Keeping;
 pub use output::{Output, Overwrite};
 
-/// One secret of a file.
+/// A secret of a file.
 #[derive(Debug)]
 pub struct Row {
-    /// Where it stands.
+    /// Position in the source.
     pub at: Position,
-    /// What it is to be called.
+    /// Name of the secret.
     pub name: SecretName,
     /// Its value.
     pub value: Value,
@@ -59,12 +59,12 @@ pub struct Row {
     pub metadata: Metadata,
 }
 
-/// What stands where a secret was expected. The rows after it can be read.
+/// A broken row in place of a secret. Later rows can still be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// Where it stands.
+    /// Position in the source.
     pub at: Position,
-    /// What is wrong, without any value: a lower-case fragment.
+    /// Reason, without any value: a lower-case fragment.
     pub why: String,
 }
 
@@ -74,14 +74,14 @@ impl fmt::Display for BadRow {
     }
 }
 
-/// Where in what is imported something stands.
+/// Position in the source of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
     /// A line, from 1.
     Line(u64),
-    /// An item of a list, from 1, and its title where it has one that can be shown.
+    /// An item of a list, from 1, with its title; `None` if there is no title to show.
     Item(u64, Option<String>),
-    /// A file below the directory that is imported.
+    /// A file below the imported directory.
     File(PathBuf),
 }
 
@@ -98,30 +98,30 @@ impl fmt::Display for Position {
     }
 }
 
-/// Reads one form, secret by secret.
+/// A reader of a format, secret by secret.
 ///
-/// A broken row is an item of its own and does not end the reading; an error does, and
-/// nothing follows it.
+/// A broken row is a separate item and does not end the reading; an error does, and nothing follows
+/// it.
 pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {
-    /// Returns what is to be known before the first row, in lines: which column is what.
+    /// Returns information to show before the first row, in lines: the roles of columns.
     fn plan(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Returns whether a row's name is its key: of two rows with one name the last counts. Otherwise names
-    /// are made here, and there are no two.
+    /// Returns whether a row's name is its key: of two rows with the same name the last counts.
+    /// Otherwise the reader creates the names, and they are unique.
     fn is_keyed(&self) -> bool {
         false
     }
 
-    /// Returns what has been left out so far, in lines: `2 items of the trash`. After the
-    /// last row that is all.
+    /// Returns the data skipped so far, in lines: `2 items of the trash`. Complete after the last
+    /// row.
     fn left_out(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// Why a file as a whole cannot be read or written, or a vault cannot be used. No variant holds a
+/// Error of a file as a whole that cannot be read or written, or of a vault. No variant holds a
 /// value of the file.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -129,38 +129,38 @@ pub enum Error {
     /// The file cannot be read.
     #[error("cannot read what is to be imported")]
     Read(#[source] std::io::Error),
-    /// The file is not of the form it was said to be.
+    /// The file is not of the stated format.
     #[error("this is not {form}: {why}")]
     NotOfForm {
-        /// The form, with its article: `a Bitwarden export`.
+        /// The format, with its article: `a Bitwarden export`.
         form: &'static str,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
     /// The file is encrypted, and only its own program can decrypt it.
     #[error("this is an encrypted {form}")]
     Encrypted {
-        /// The form, without its article.
+        /// The format, without its article.
         form: &'static str,
     },
-    /// The program that has to decrypt it cannot be run.
+    /// The program that decrypts the file cannot be run.
     #[error("cannot run `{program}`: {why}")]
     NoProgram {
         /// The program.
         program: String,
-        /// Why not.
+        /// Reason.
         why: String,
     },
-    /// It takes a passphrase, and nobody may be asked for it.
+    /// A file needs a passphrase, and prompting is not allowed.
     #[error("`{path}` takes a passphrase", path = visible_path(path))]
     NoPassphrase {
-        /// The file that takes it.
+        /// The file that needs the passphrase.
         path: PathBuf,
     },
-    /// Whoever was asked for a passphrase did not want to answer.
+    /// The user cancelled the prompt for a passphrase.
     #[error("unlocking a key was cancelled")]
     Cancelled,
-    /// An encrypted store belongs to another account than was said, or is damaged.
+    /// An encrypted store belongs to another account than stated, or is damaged.
     #[error("`storeconfig` is not that of account `{user}`, or it is damaged")]
     WrongAccount {
         /// The account.
@@ -169,45 +169,45 @@ pub enum Error {
     /// A store or an export is locked with a password, and none was given.
     #[error("this is locked with a password")]
     NoPassword,
-    /// The password is not that of a store or an export, or it is damaged.
+    /// The password of a store or an export is wrong, or the file is damaged.
     #[error("the password is wrong, or {file} is damaged: both look the same")]
     WrongPassword {
-        /// What may be damaged.
+        /// The file that may be damaged.
         file: &'static str,
     },
-    /// It is nothing that is read here, and its first bytes tell what it is.
+    /// The file is of an unsupported type, known by its first bytes.
     #[error("this is {what}")]
     Foreign {
-        /// What it is: `a zip archive`.
+        /// Type of the file: `a zip archive`.
         what: &'static str,
-        /// What to do about it: an imperative.
+        /// Remedy: an imperative.
         remedy: &'static str,
     },
-    /// Nobody said which column of a table is what, and its first row is not exactly that of a known
-    /// export.
+    /// The caller gave no roles of columns, and the table's first row is not exactly the header row
+    /// of a known export.
     #[error("its first row is not the header row of a known table")]
     UnknownTable {
-        /// Its columns, where the first row is one of headers: otherwise it may be somebody's secret.
+        /// Its columns, if the first row is a header row: otherwise it may hold secrets.
         columns: Vec<String>,
     },
-    /// Neither its name nor its start tells the form.
+    /// Neither the name nor the first bytes determine the format.
     #[error("cannot detect the import format")]
     UnknownForm,
-    /// It is read twice, and was changed meanwhile.
+    /// The source changed between the two times it was read.
     #[error("the import source changed after the preview")]
     Changed,
-    /// What is exported cannot be written.
+    /// The output of an export cannot be written.
     #[error("cannot write what is exported")]
     Write(#[source] std::io::Error),
-    /// The file that an export writes cannot be made.
+    /// The output file of an export cannot be created.
     #[error("cannot write `{path}`", path = path.display())]
     Output {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file that an export would write is there.
+    /// The output file of an export exists already.
     #[error("`{path}` exists", path = path.display())]
     Exists {
         /// The file.
@@ -218,7 +218,7 @@ pub enum Error {
     Host(Box<keystead::Error>),
 }
 
-/// Returns a path of what is imported: its names are a stranger's.
+/// Returns an imported path with escapes: its names are foreign text.
 fn visible_path(path: &Path) -> String {
     keystead::internals::visible(&path.to_string_lossy())
 }
@@ -230,7 +230,7 @@ impl From<keystead::Error> for Error {
 }
 
 impl Error {
-    /// Returns the stable code of this cause.
+    /// Returns the stable code of this error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Read(_) => "E13.unreadable",

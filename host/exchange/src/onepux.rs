@@ -1,4 +1,4 @@
-//! 1PUX, the unencrypted export of 1Password 8: a zip of one JSON text and of files.
+//! 1PUX, the unencrypted export of 1Password 8: a zip of a JSON text and files.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Seek};
@@ -17,10 +17,10 @@ use keystead::internals::json::tree::{self, MAX_PARTS, Tree};
 
 pub(super) const FORM: &str = "a 1PUX export";
 
-/// The newest version of the form that is read: what 1Password 8 writes.
+/// The newest supported version of the format, written by 1Password 8.
 const NEWEST: i64 = 3;
 
-/// The most bytes of `export.attributes`, which has three short members.
+/// Maximum size in bytes of `export.attributes`, which has three short members.
 const MAX_ATTRIBUTES_BYTES: u64 = 64 * 1024;
 
 const TRASH: Thing = Thing("deleted item", "deleted items");
@@ -30,7 +30,7 @@ const LINKS: Thing = Thing("link to another item", "links to other items");
 const SIGN_INS: Thing = Thing("sign-in by another account", "sign-ins by other accounts");
 const BUTTONS: Thing = Thing("box or button of a web form", "boxes and buttons of web forms");
 
-/// Reads an export, item by item. A document and each attached file are secrets of their own,
+/// Reads an export, item by item. A document and each attached file are separate secrets,
 /// `ITEM/FILENAME`.
 ///
 /// # Errors
@@ -75,10 +75,10 @@ pub fn read<R: Read + Seek>(file: R) -> Result<Items<R>, Error> {
     })
 }
 
-/// Where an item lies, behind the number of its vault.
+/// The number of an item's vault, and the item's range in the text.
 type Place = (usize, Range<usize>);
 
-/// Returns the names of the vaults, and the place of each item.
+/// Returns the names of the vaults, and the range of each item.
 fn outline(text: &str) -> Result<(Vec<String>, Vec<Place>), Error> {
     let fault = |fault: tree::Fault| wrong(format!("`export.data`: {fault}"));
     let member = |members: Vec<(String, Range<usize>)>, name: &str| {
@@ -135,10 +135,10 @@ fn refused(name: &str, fault: Fault) -> Error {
 #[derive(Debug)]
 pub struct Items<R> {
     archive: Archive<R>,
-    /// The number of each file in the zip, by its id. Each is read once at most.
+    /// The number of each file in the zip, by its id. Each is read at most once.
     files: HashMap<String, usize>,
     text: SecretText,
-    /// The names of the vaults; one alone is not named.
+    /// The names of the vaults; empty for a single vault.
     vaults: Vec<String>,
     places: std::iter::Enumerate<std::vec::IntoIter<Place>>,
     ready: VecDeque<Result<Result<Row, BadRow>, Error>>,
@@ -171,10 +171,10 @@ impl<R: Read + Seek> Items<R> {
         self.ready.push_back(Ok(Err(BadRow { at, why: why.into() })));
     }
 
-    /// Makes an item's rows ready: none for one of the trash.
+    /// Prepares an item's rows: none for an item of the trash.
     fn item(&mut self, number: u64, vault: usize, place: &Range<usize>) {
         let mut from = match tree::parse(self.text.expose(), place) {
-            // Once each item stood in an object of its own.
+            // Earlier versions put each item in a separate object.
             Ok(mut from @ Tree::Object(_)) => from.take("item").unwrap_or(from),
             Ok(_) => return self.bad(Position::Item(number, None), "it is no object"),
             Err(why) => {
@@ -231,7 +231,7 @@ impl<R: Read + Seek> Items<R> {
         }
     }
 
-    /// Adds what is in an item, and hands out the files that belong to it.
+    /// Adds the content of an item, and passes on the files that belong to it.
     fn details(
         &mut self,
         item: &mut Item,
@@ -270,7 +270,7 @@ impl<R: Read + Seek> Items<R> {
         self.left_out.count(PASSKEYS, u64::from(details.get("passkey").is_some()));
     }
 
-    /// Adds a field of a section: its value is an object of one member, named by its kind.
+    /// Adds a field of a section: its value is an object with a single member, named by its kind.
     fn field(&mut self, item: &mut Item, mut field: Tree, at: &Position, files: &mut Vec<Tree>) {
         let (id, name) = (field.take_text("id"), field.take_text("title"));
         let id = id.as_ref().map_or("", SecretText::expose);
@@ -344,7 +344,7 @@ impl<R: Read + Seek> Items<R> {
         times: [(&str, Option<i64>); 2],
     ) -> Result<Result<Row, BadRow>, Error> {
         let file_name = document.take_text("fileName");
-        // Of a path its last part: a name of others is no place of ours.
+        // Only the last part of a path: a foreign name must not select a directory.
         let file_name = file_name.as_ref().map_or("", SecretText::expose);
         let file_name = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
         let file_name = if matches!(file_name, "." | "..") { "" } else { file_name };
@@ -377,7 +377,7 @@ impl<R: Read + Seek> Items<R> {
     }
 }
 
-/// Adds an address as a map, in the order it is written on a letter.
+/// Adds an address as a map, in the order used on letters.
 fn address(item: &mut Item, label: &str, parts: Vec<(String, Tree)>) {
     let mut parts = Tree::Object(parts);
     let mut map = Map::new();
@@ -391,13 +391,13 @@ fn address(item: &mut Item, label: &str, parts: Vec<(String, Tree)>) {
     }
 }
 
-/// Returns the day of a moment as `YYYY-MM-DD`.
+/// Returns the date of a time as `YYYY-MM-DD`.
 fn day(seconds: i64) -> Option<String> {
     let at = Timestamp::from_second(seconds).ok()?;
     Some(at.to_zoned(TimeZone::UTC).date().to_string())
 }
 
-/// Returns what an item of this category is; the code itself where it is not known.
+/// Returns the name of a category; the code itself if unknown.
 fn category(code: &str) -> &str {
     match code {
         "001" => "login",

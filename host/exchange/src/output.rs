@@ -1,5 +1,5 @@
-//! The file that an export writes: it has no name until it is whole. Nobody else can read
-//! it, and one that was not finished is gone, also when the process is killed.
+//! The output file of an export, which has no name until it is complete. No other user can read it.
+//! An unfinished file is removed, even if the process is killed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,12 +13,12 @@ use rustix::io::Errno;
 use super::Error;
 use keystead::internals::fs::PRIVATE_FILE;
 
-/// Whether a file that is there may be replaced.
+/// Whether an existing file may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overwrite {
     /// Never.
     Never,
-    /// It is replaced when the new one is whole.
+    /// When the new file is complete.
     WhenWhole,
 }
 
@@ -28,22 +28,22 @@ pub struct Output {
     path: PathBuf,
     dir: OwnedFd,
     file: File,
-    /// What it is called meanwhile, where the file system has no files without a name.
+    /// Temporary name; `None` if the file system has files without a name.
     name: Option<String>,
     overwrite: Overwrite,
 }
 
 impl Output {
-    /// Starts a file that will have this path.
+    /// Starts a file that gets this path at the end.
     ///
     /// # Errors
-    /// [`Error::Exists`], or [`Error::Output`] when the system refuses.
+    /// [`Error::Exists`], or [`Error::Output`] for an error of the operating system.
     pub fn create(path: &Path, overwrite: Overwrite) -> Result<Self, Error> {
         let failed = |source: io::Error| Error::Output { path: path.to_owned(), source };
         let Some(name) = path.file_name() else {
             return Err(failed(io::ErrorKind::InvalidFilename.into()));
         };
-        // Said before anything is asked; what decides is the end.
+        // Reported before any prompt; the check at the end decides.
         match std::fs::symlink_metadata(path) {
             Ok(_) if overwrite == Overwrite::Never => {
                 return Err(Error::Exists { path: path.to_owned() });
@@ -61,7 +61,7 @@ impl Output {
         let begin = || -> Result<_, Errno> {
             let dir = rustix::fs::open(dir, flags, Mode::empty())?;
             let (file, name) = begin(&dir, name)?;
-            // The umask may have taken bits away.
+            // The umask may have removed permission bits.
             rustix::fs::fchmod(&file, Mode::from_raw_mode(PRIVATE_FILE))?;
             Ok((dir, file, name))
         };
@@ -69,11 +69,11 @@ impl Output {
         Ok(Self { path: path.to_owned(), dir, file: file.into(), name, overwrite })
     }
 
-    /// Gives the file its name, once the disk has it.
+    /// Gives the file its name, after its content is on the disk.
     ///
     /// # Errors
-    /// [`Error::Exists`], or [`Error::Output`] when the system refuses; there is no new file
-    /// then.
+    /// [`Error::Exists`], or [`Error::Output`] for an error of the operating system; then there is
+    /// no new file.
     pub fn finish(mut self) -> Result<(), Error> {
         self.publish().map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::Exists { path: self.path.clone() },
@@ -134,19 +134,19 @@ impl Write for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            // Best effort: what went wrong is told already.
+            // Best effort: the error has been reported already.
             let _ = rustix::fs::unlinkat(&self.dir, &**name, AtFlags::empty());
         }
     }
 }
 
-/// Begins a file without a name, or with one of its own where there are no others.
+/// Creates a file without a name, or with a temporary name if that is not supported.
 fn begin(dir: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
     let mode = Mode::from_raw_mode(PRIVATE_FILE);
     let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
     match rustix::fs::openat(dir, ".", flags, mode) {
         Ok(file) => return Ok((file, None)),
-        // What systems say that have no such files.
+        // Errors of systems without such files.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {}
         Err(fault) => return Err(fault),
     }
@@ -168,7 +168,7 @@ fn named(dir: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Err
 }
 
 fn temporary(target: &OsStr, number: u32) -> String {
-    // The name may be as long as names can be, and need not be text.
+    // The name may have the maximum length, and may not be text.
     let target: String = target.to_string_lossy().chars().take(40).collect();
     format!(".{target}.{}-{number}.tmp", std::process::id())
 }
@@ -184,7 +184,7 @@ mod tests {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// A file that has a name meanwhile, as on file systems without other ones.
+    /// Returns a file with a temporary name, as on file systems without unnamed files.
     fn with_a_name(path: &Path, overwrite: Overwrite) -> Output {
         let mut output = Output::create(path, overwrite).unwrap();
         let (file, name) = named(&output.dir, path.file_name().unwrap()).unwrap();

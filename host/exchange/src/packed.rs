@@ -1,6 +1,6 @@
-//! Builds zips, good and lying, for tests.
+//! Builds valid and inconsistent zips for tests.
 
-/// A file of a zip, with what is to be untrue of it.
+/// A file of a zip, with its false properties.
 pub(super) struct Packed {
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
@@ -38,7 +38,7 @@ pub(super) fn zip(files: &[Packed]) -> Vec<u8> {
             false => file.bytes.clone(),
         };
         let at = bytes.len() as u32;
-        // From the needed version to the length of the extra part: the same in both places.
+        // From the needed version to the length of the extra part: the same in both headers.
         let mut common = Vec::new();
         common.extend(20_u16.to_le_bytes());
         common.extend(u16::from(file.encrypted).to_le_bytes());
@@ -71,7 +71,7 @@ pub(super) fn zip(files: &[Packed]) -> Vec<u8> {
     bytes
 }
 
-/// Returns the checksum of zip, bit by bit.
+/// Returns the checksum of zip, computed bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |sum: u32| if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
     !bytes.iter().fold(!0, |sum, &byte| (0..8).fold(sum ^ u32::from(byte), |sum, _| step(sum)))

@@ -1,4 +1,4 @@
-//! The directory of `pass` and of gopass: a file encrypted with gpg for each secret.
+//! The directory of `pass` and of gopass: a file for each secret, encrypted with gpg.
 
 mod dir;
 mod entry;
@@ -20,12 +20,12 @@ pub(super) const FORM: &str = "a password store";
 const OTHERS: Thing =
     Thing("file that is not encrypted with gpg", "files that are not encrypted with gpg");
 
-/// Looks through a directory, and decrypts its files as they are asked for. The name of a secret
-/// is the path of its file, without `.gpg`.
+/// Searches a directory, and decrypts its files on demand. The name of a secret is the path of its
+/// file, without `.gpg`.
 ///
 /// # Errors
-/// [`Error::NoProgram`] where there is no gpg, [`Error::Read`], or [`Error::NotOfForm`] where
-/// the directory has no file to decrypt, or more than 100,000.
+/// [`Error::NoProgram`] if there is no gpg, [`Error::Read`], or [`Error::NotOfForm`] if the
+/// directory has no file to decrypt, or more than 100,000.
 pub fn read(dir: &Path, gpg: Gpg) -> Result<PassEntries, Error> {
     let all = dir::all(dir)?;
     if all.found.is_empty() {
@@ -71,7 +71,7 @@ impl PassEntries {
         match self.gpg.decrypt(encrypted) {
             Ok(text) => Ok(decrypted(text, at, name)),
             Err(Undecrypted::Bad(why)) => Ok(Err(bad(why))),
-            // The same would be asked, or said, of each file that follows.
+            // The same prompt or error applies to each file that follows.
             Err(Undecrypted::Locked) => Err(Error::NoPassphrase { path: found.path }),
             Err(Undecrypted::Cancelled) => Err(Error::Cancelled),
         }

@@ -1,7 +1,7 @@
-//! The directory of PowerShell's SecretStore: three encrypted files of one account, with a
-//! password or without. Read only: what it encrypts with is weak.
+//! The directory of PowerShell's SecretStore: three encrypted files of an account, with or without
+//! a password. Read only, since its encryption is weak.
 //!
-//! `storeconfig` says whether there is a password, `storeaux` has the key, `storefile` all
+//! `storeconfig` records whether there is a password, `storeaux` has the key, `storefile` has all
 //! secrets below one HMAC.
 
 mod blob;
@@ -29,20 +29,20 @@ pub use entries::Entries;
 
 pub(super) const FORM: &str = "a SecretStore";
 
-/// What the three files are called.
+/// Names of the three files.
 const CONFIG: &str = "storeconfig";
 const KEY: &str = "storeaux";
 const DATA: &str = "storefile";
 
-/// The most bytes of the two small files, which have about a hundred.
+/// Maximum size in bytes of the two small files, which have about a hundred.
 const MAX_SMALL_BYTES: usize = 64 * 1024;
 
-/// Whose store it is, and what it is locked with.
+/// The account of a store, and its password.
 #[derive(Debug, Default)]
 pub struct Owner {
     /// The name of the account that SecretStore ran as.
     pub user: String,
-    /// The store's password, where it has one.
+    /// The store's password; `None` if there is none.
     pub password: Option<SecretText>,
 }
 
@@ -59,7 +59,7 @@ pub fn read(dir: &Path, owner: &Owner) -> Result<Entries, Error> {
     Store::open(dir, &owner.user)?.unlock(owner.password.as_ref())
 }
 
-/// A store of which is known whether it has a password.
+/// A store that is not unlocked yet, but known to have a password or not.
 pub struct Store {
     user: String,
     has_password: bool,
@@ -81,16 +81,16 @@ impl Store {
     /// Reads the files of an account's store.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::WrongAccount`] where `storeconfig` is not that account's;
-    /// [`Error::NotOfForm`] where a file is missing, has more than 64 MiB, holds what is not
-    /// known, or `storeaux` is damaged.
+    /// [`Error::Read`]; [`Error::WrongAccount`] if `storeconfig` belongs to another account;
+    /// [`Error::NotOfForm`] if a file is missing, has more than 64 MiB or unknown content, or
+    /// `storeaux` is damaged.
     pub fn open(dir: &Path, user: &str) -> Result<Self, Error> {
         let config = content(dir, CONFIG, MAX_SMALL_BYTES)?;
         let key = content(dir, KEY, MAX_SMALL_BYTES)?;
         Self::new(user, &config, &key, content(dir, DATA, MAX_BYTES)?)
     }
 
-    /// Returns the store that these contents of the three files are.
+    /// Returns the store with these contents of the three files.
     ///
     /// # Errors
     /// As those of [`Store::open`].
@@ -116,17 +116,17 @@ impl Store {
         Ok(Self { user: user.to_owned(), has_password, key, iv, data })
     }
 
-    /// Returns whether it is locked with a password.
+    /// Returns whether the store has a password.
     pub fn has_password(&self) -> bool {
         self.has_password
     }
 
-    /// Returns the secrets. A password is not looked at where the store has none.
+    /// Returns the secrets. Ignores the password if the store has none.
     ///
     /// # Errors
-    /// [`Error::NoPassword`]; [`Error::WrongPassword`], which may be damage as well;
-    /// [`Error::NotOfForm`] for damage to a store without a password, or where the list of
-    /// its entries is none.
+    /// [`Error::NoPassword`]; [`Error::WrongPassword`], which may also mean damage;
+    /// [`Error::NotOfForm`] for damage to a store without a password, or an invalid list of
+    /// entries.
     pub fn unlock(self, password: Option<&SecretText>) -> Result<Entries, Error> {
         let secrets = match (self.has_password, password) {
             (true, None) => return Err(Error::NoPassword),
@@ -159,8 +159,8 @@ impl Store {
     }
 }
 
-/// Returns an account's name as SecretStore makes a key of it: in upper case, letter by
-/// letter as .NET has it; and as it is, as versions before 1.0 did.
+/// Returns an account's name in the spellings from which SecretStore derives keys: in upper case,
+/// letter by letter as in .NET; and unchanged, as in versions before 1.0.
 fn spellings(user: &str) -> Vec<String> {
     let upper = |letter: char| {
         let mut upper = letter.to_uppercase();
@@ -177,7 +177,7 @@ fn damaged(file: &str) -> Error {
     Error::NotOfForm { form: FORM, why: format!("its `{file}` is damaged") }
 }
 
-/// Returns whether a decrypted `storeconfig` asks for a password; nothing where it is none.
+/// Returns whether a decrypted `storeconfig` requires a password; `None` if it is not valid.
 fn has_password(bytes: &[u8]) -> Option<Result<bool, String>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let members = tree::document(text).ok()?;
@@ -192,7 +192,7 @@ fn has_password(bytes: &[u8]) -> Option<Result<bool, String>> {
 
 type KeyAndIv = (Zeroizing<[u8; KEY_BYTES]>, Zeroizing<[u8; IV_BYTES]>);
 
-/// Returns what is in a decrypted `storeaux`: both lengths, then key and IV.
+/// Returns the content of a decrypted `storeaux`, which has both lengths, then key and IV.
 fn key_and_iv(bytes: &[u8]) -> Option<KeyAndIv> {
     let (KEY_BYTES, rest) = integer(bytes)? else { return None };
     let (IV_BYTES, rest) = integer(rest)? else { return None };
@@ -203,7 +203,7 @@ fn key_and_iv(bytes: &[u8]) -> Option<KeyAndIv> {
     ))
 }
 
-/// Returns the HMAC of `storefile`, and all that it covers.
+/// Returns the HMAC of `storefile`, and all data that it covers.
 fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = integer(data)?;
     rest.split_at_checked(len)
@@ -211,7 +211,7 @@ fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Reads one of the files.
 fn content(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, Error> {
-    // A pipe in its place is not waited for.
+    // Opening must not wait for a pipe in place of the file.
     let flags = rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).expect("flags of open have 32 bits");
     let path = dir.join(name);

@@ -1,4 +1,4 @@
-//! What a reader made of a file, as the text that tests compare.
+//! The rows of a reader, as the text that tests compare.
 
 use std::fmt::Write as _;
 
@@ -60,7 +60,7 @@ fn one(text: &mut String, indent: &str, value: &Value) {
     }
 }
 
-/// Reads a file with bytes of it changed, in two thousand ways that are the same each time.
+/// Reads a file with changed bytes, in two thousand ways that are the same each time.
 pub(super) fn changed(good: &[u8], mut read: impl FnMut(&[u8])) {
     let mut state = 1_u64;
     // The numbers of Knuth's MMIX.

@@ -1,8 +1,8 @@
-//! The vaults that are registered with PowerShell's SecretManagement: its file `vaultinfo`,
-//! and the registrations here that stand for them. Nothing is registered by it.
+//! The vaults registered with PowerShell's SecretManagement, from its file `vaultinfo`, and the
+//! matching registrations in Keystead. This module registers nothing.
 //!
-//! A parameter there may be a secret that was written down. Only what is known to be none is
-//! taken from the file; of everything else no more than the name.
+//! A parameter in that file may be a secret. Only values known not to be secret are read from the
+//! file; of all other parameters only the names.
 
 mod module;
 mod proposal;
@@ -21,66 +21,66 @@ pub use proposal::{Here, LeftOut, Proposal};
 
 pub(super) const FORM: &str = "a registry of SecretManagement";
 
-/// What the file is called.
+/// Name of the file.
 pub const FILE: &str = "vaultinfo";
 
-/// The directory that it is in.
+/// Name of the directory that contains the file.
 pub const DIR: &str = "secretvaultregistry";
 
-/// The directory beside that one which SecretStore has its files in.
+/// Name of the directory beside `DIR` that contains SecretStore's files.
 pub const STORE_DIR: &str = "localstore";
 
-/// The most vaults of one file: nobody registers a hundred.
+/// Maximum number of vaults in a file: no user registers a hundred.
 const MAX_VAULTS: usize = 1_000;
 
-/// The most bytes of a value that becomes a parameter: what a path has at most.
+/// Maximum size in bytes of a value that becomes a parameter: that of a path.
 const MAX_VALUE_BYTES: usize = 4_096;
 
-/// What is registered there.
+/// The vaults registered with SecretManagement.
 #[derive(Debug)]
 pub struct ForeignRegistry {
     /// Each vault, in the order of the file.
     pub vaults: Vec<Result<ForeignVault, BadRow>>,
 }
 
-/// One vault that is registered there.
+/// A vault registered with SecretManagement.
 #[derive(Debug)]
 pub struct ForeignVault {
     /// Its name: any text.
     pub name: String,
-    /// The module that it comes from.
+    /// The module that provides the vault.
     pub module: String,
     /// Its description; may be empty.
     pub description: String,
-    /// Whether it is the default one.
+    /// Whether it is the default vault.
     pub is_default: bool,
     /// Its parameters, in the order of the file.
     parameters: Vec<Parameter>,
 }
 
-/// A parameter of a vault there.
+/// A parameter of a vault of SecretManagement.
 #[derive(Debug)]
 struct Parameter {
     name: String,
-    /// What it is here.
+    /// The matching parameter in Keystead and its value, or the reason why there is none.
     ours: Result<(&'static str, String), Lost>,
 }
 
-/// Why a parameter is not taken over.
+/// Reason why a parameter is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
     /// It may be a secret.
     Secret,
-    /// Nothing is known that is like it.
+    /// No matching parameter is known.
     Unknown,
-    /// It is no text of one line.
+    /// It is not a text of a single line.
     Odd,
 }
 
-/// Reads what is registered.
+/// Reads the registered vaults.
 ///
 /// # Errors
-/// [`Error::Read`], or [`Error::NotOfForm`] where it is no such file.
+/// [`Error::Read`], or [`Error::NotOfForm`] if it is not such a file.
 pub fn read(source: ImportSource) -> Result<ForeignRegistry, Error> {
     let text = input::text(source.into_read(FORM)?, FORM)?;
     let wrong = |why: String| Error::NotOfForm { form: FORM, why };
@@ -134,8 +134,8 @@ impl ForeignVault {
     }
 }
 
-/// Returns what a parameter of a known module is here, with its value: nobody else's value is
-/// looked at.
+/// Returns the matching parameter of a known module's parameter, with its value. Reads no value of
+/// any other module.
 fn ours(module: Option<&Module>, name: &str, value: Tree) -> Result<(&'static str, String), Lost> {
     let Some(ours) = module.and_then(|module| module.parameter(name)) else {
         let harmless = matches!(value, Tree::Boolean(_) | Tree::Null);

@@ -1,28 +1,28 @@
-//! A window on a stream of secrets: as much of it as one row needs, up to a limit, in memory
-//! that is wiped. Where the window must grow, the smaller one is wiped.
+//! A window on a stream of secrets: as many bytes as a row needs, up to a limit, in memory that is
+//! wiped. When the window grows, the smaller buffer is wiped.
 
 use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-/// Enough for nearly every row at once.
+/// Initial size in bytes: enough for nearly every row.
 const FIRST: usize = 64 * 1024;
 
-/// What is between the last row and as far as was read.
+/// Bytes that were read after the last row.
 pub(super) struct Window<R> {
     from: R,
     bytes: Zeroizing<Vec<u8>>,
     start: usize,
     end: usize,
-    /// The most bytes that are held.
+    /// Maximum number of bytes held.
     most: usize,
     ended: bool,
 }
 
-/// What came of asking for more.
+/// Result of reading more bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum More {
-    /// There is more than there was.
+    /// More bytes were read.
     Came,
     /// The stream has ended.
     Ended,
@@ -36,22 +36,22 @@ impl<R: Read> Window<R> {
         Self { from, bytes, start: 0, end: 0, most, ended: false }
     }
 
-    /// Returns what there is and was not taken.
+    /// Returns the bytes that were read and not taken.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// Moves the window behind these bytes.
+    /// Moves the window past these bytes.
     pub(super) fn take(&mut self, len: usize) {
         debug_assert!(len <= self.end - self.start);
         self.start += len;
     }
 
-    /// Reads until the window has no more room: so that looking at it from its start again
-    /// and again costs no more than twice its length.
+    /// Reads until the window is full: then reading it repeatedly from its start costs no more than
+    /// twice its length.
     ///
     /// # Errors
-    /// What the stream says.
+    /// The error of the stream.
     pub(super) fn more(&mut self) -> io::Result<More> {
         if self.ended {
             return Ok(More::Ended);
@@ -82,10 +82,10 @@ impl<R: Read> Window<R> {
         Ok(if self.end == len { More::Ended } else { More::Came })
     }
 
-    /// Moves the window behind the next line break, however far that is.
+    /// Moves the window past the next line break, however far that is.
     ///
     /// # Errors
-    /// What the stream says.
+    /// The error of the stream.
     pub(super) fn skip_line(&mut self) -> io::Result<()> {
         loop {
             if let Some(at) = self.rest().iter().position(|&byte| byte == b'\n') {
@@ -99,10 +99,10 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// Moves the window behind a byte order mark, where the stream begins with one.
+    /// Moves the window past a byte order mark, if the stream begins with it.
     ///
     /// # Errors
-    /// What the stream says.
+    /// The error of the stream.
     pub(super) fn skip_mark(&mut self) -> io::Result<()> {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         self.more()?;
@@ -117,7 +117,7 @@ impl<R: Read> Window<R> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time, as a slow pipe may.
+    /// Returns a single byte for each read, as a slow pipe may.
     struct Drops<'a>(&'a [u8]);
 
     impl Read for Drops<'_> {

@@ -1,8 +1,8 @@
-//! The files in a zip, read one by one into memory that is wiped. Nothing is ever written, so
-//! the paths in it lead nowhere.
+//! The files in a zip, read one by one into memory that is wiped. Nothing is written to disk, so
+//! the paths in it have no effect.
 //!
-//! Each file is unpacked straight into one buffer of the size it says it has, which is bounded
-//! first; a crate for zips would unpack by way of a window that nobody wipes.
+//! Each file is unpacked directly into a buffer of its stated size, which is checked first. A crate
+//! for zips unpacks through a window that is never wiped.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -12,23 +12,23 @@ use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUT
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use zeroize::Zeroizing;
 
-/// The length of the record a zip ends with, without the comment.
+/// Size in bytes of the record at the end of a zip, without the comment.
 const END_BYTES: usize = 22;
 
-/// The most bytes of the list of files: 65,535 files with names of 470 bytes.
+/// Maximum size in bytes of the list of files: 65,535 files with names of 470 bytes.
 const MAX_LIST_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How many times longer than what is packed deflate can make anything.
+/// Maximum ratio of unpacked to packed size in deflate.
 const MAX_RATIO: u64 = 1_032;
 
-/// What is wrong with a zip, or a file of it.
+/// Error of a zip, or of a file in it.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// It cannot be read.
     Read(io::Error),
     /// It is encrypted.
     Encrypted,
-    /// It is broken, or of a form that is not read: a lower-case fragment.
+    /// It is broken or of an unsupported type: a lower-case fragment.
     Broken(String),
 }
 
@@ -45,10 +45,10 @@ fn broken(why: &str) -> Fault {
     Fault::Broken(why.to_owned())
 }
 
-/// One file of a zip, as the list at its end describes it.
+/// A file of a zip, as described in the list at its end.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Its name, only to be compared.
+    /// Its name, used only for comparison.
     pub(super) name: String,
     encrypted: bool,
     method: u16,
@@ -63,8 +63,7 @@ pub(super) struct Entry {
 pub(super) struct Archive<R> {
     file: R,
     entries: Vec<Entry>,
-    /// How many packed bytes may still be read: files that lie over each other would need more
-    /// than there are.
+    /// Number of packed bytes that may still be read: overlapping files need more than there are.
     left: u64,
 }
 
@@ -128,7 +127,7 @@ impl<R: Read + Seek> Archive<R> {
             return Err(broken("it is not where the list says"));
         }
         let names = u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
-        // Before anything of that length is asked for.
+        // Checked before memory of that size is allocated.
         self.left = self.left.checked_sub(packed).ok_or_else(|| broken("files overlap"))?;
         if size > packed.saturating_mul(MAX_RATIO) {
             return Err(broken("it cannot become as long as it says"));
@@ -148,8 +147,7 @@ impl<R: Read + Seek> Archive<R> {
     }
 }
 
-/// Reads a piece of the file. Its length is that of a piece of the file at most, whatever a
-/// stranger wrote.
+/// Reads a piece of the file. Its length cannot exceed the file's, even if the zip states more.
 fn read_at(file: &mut (impl Read + Seek), at: u64, len: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let end = file.seek(SeekFrom::End(0))?;
     if at.checked_add(len).is_none_or(|last| last > end) {
@@ -198,7 +196,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// For each byte, what it adds to the checksum.
+/// Contribution of each byte value to the checksum.
 const CRC_TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -215,7 +213,7 @@ const CRC_TABLE: [u32; 256] = {
     table
 };
 
-/// Returns the checksum of zip: it finds accidents, not intent.
+/// Returns the checksum of zip, which detects accidents, not attacks.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes
         .iter()
@@ -261,7 +259,7 @@ mod tests {
             why(&zip(&[Packed::deflated("a", &zeros)])),
             "it has 1000000 bytes; the most is 1000"
         );
-        // It says it is short.
+        // Its stated size is too short.
         let lying = Packed { size: Some(900), ..Packed::deflated("a", &zeros) };
         assert_eq!(why(&zip(&[lying])), "it is damaged");
         let lying = Packed { size: Some(999), ..Packed::deflated("a", b"") };

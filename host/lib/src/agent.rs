@@ -1,9 +1,9 @@
-//! The agent: a small process of each user that keeps the sessions of unlocked vaults, in
-//! memory only, until they run out. No plugin's code runs in it, and it reads no file.
+//! The agent: a small process of each user that keeps the sessions of unlocked vaults, in memory
+//! only, until they expire. It runs no plugin's code and reads no file.
 //!
-//! [`Client`] is the host's end; [`dispatch`] is the agent itself, the same binary behind a
-//! hidden argument. Both are given the directory of the socket: nothing is looked up here, and
-//! only [`Client::keep`] and [`SessionCache::keep_login`] start anything. For Linux.
+//! [`Client`] is the host's end; [`dispatch`] is the agent itself, the same binary behind a hidden
+//! argument. Callers pass the socket's directory to both. Only [`Client::keep`] and
+//! [`SessionCache::keep_login`] start a process. Linux only.
 
 mod client;
 mod error;
@@ -31,32 +31,32 @@ pub use proto::{MemoryLock, Status, UnlockedVault};
 
 use crate::fs::Lock;
 
-/// The most bytes of a session's secret: the plugin API's own limit.
+/// Maximum size of a session's secret in bytes: the plugin API's own limit.
 pub(crate) use keystead_plugin_api::MAX_SESSION_BYTES;
 
-/// The most sessions that one agent keeps.
+/// Maximum number of sessions in one agent.
 pub(crate) const MAX_SESSIONS: usize = 64;
 
-/// The most vaults that use the sessions of one agent: all of their names fit into one answer.
+/// Maximum number of vaults that use one agent's sessions: all of their names fit into one reply.
 pub(crate) const MAX_VAULTS: usize = 128;
 
-/// How long an agent lives that keeps nothing: long enough to unlock the next vault.
+/// How long an agent without sessions keeps running: long enough to unlock the next vault.
 pub(crate) const LINGER: Duration = Duration::from_secs(60);
 
-/// How long a session is kept.
+/// Time limits of a cached session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// At most this long in all; the plugin's own limit may be shorter.
+    /// Maximum time in all; the plugin's own limit may be shorter.
     pub whole: Duration,
-    /// At most this long without being used.
+    /// Maximum time without use.
     pub idle: Duration,
 }
 
 impl SessionLimits {
-    /// A quarter of an hour: what people know of `sudo`.
+    /// 15 minutes, which users know from `sudo`.
     pub const DEFAULT_WHOLE: Duration = Duration::from_secs(15 * 60);
 
-    /// An hour: a longer unlocking is for a day's work, and ends with it.
+    /// 1 hour: an unlock for longer serves a day's work, and ends with it.
     pub const DEFAULT_IDLE: Duration = Duration::from_secs(60 * 60);
 }
 
@@ -66,33 +66,33 @@ impl Default for SessionLimits {
     }
 }
 
-/// A session that is kept somewhere.
+/// A session that a [`SessionCache`] keeps.
 #[derive(Debug)]
 pub struct CachedSession {
-    /// The session; its lifetime is what is left of it.
+    /// The session; its lifetime is the time that is left.
     pub session: Session,
-    /// What tells it from earlier and later ones of the same key.
+    /// Number that differs for earlier and later sessions of the same key.
     pub serial: u64,
 }
 
-/// How long an agent may take to answer.
+/// How long the host waits for the agent's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// A hundred times what a healthy agent needs: what is lost is at worst a prompt.
+    /// A hundred times what a healthy agent needs: a timeout costs at worst a prompt.
     Short,
-    /// Long enough for a loaded machine: what would be lost is a login.
+    /// Long enough for a loaded machine: a timeout would cost a login.
     Long,
 }
 
-/// Where the host finds sessions that reopen unlocked vaults.
+/// Cache of the sessions that reopen unlocked vaults.
 pub trait SessionCache: Send + Sync {
-    /// Returns whether there may be any: asked before the work that a key costs.
+    /// Returns whether the cache may hold sessions. The host checks this before it computes a key.
     fn any(&self) -> bool;
 
     /// Returns the session that is kept for exactly this key, for use by this vault.
     ///
     /// # Errors
-    /// Why that cannot be said. The host goes on without a session.
+    /// The reason why the cache cannot answer. The host continues without a session.
     fn get(
         &self,
         key: &SessionKey,
@@ -100,23 +100,23 @@ pub trait SessionCache: Send + Sync {
         patience: Patience,
     ) -> Result<Option<CachedSession>, Error>;
 
-    /// Takes note that the vault did not accept this session.
+    /// Records that the vault rejected this session.
     fn refused(&self, key: &SessionKey, serial: u64);
 
-    /// Replaces the secret of the session of this serial number. When it ends at the latest was
-    /// decided when it was first kept, and stays. Returns the new serial number; `None` where that
-    /// session is not kept any more.
+    /// Replaces the secret of the session with this serial number. Its latest end was fixed when it
+    /// was first kept, and stays. Returns the new serial number; `None` if that session is no
+    /// longer kept.
     ///
     /// # Errors
-    /// Why it is not replaced.
+    /// The reason why the secret is not replaced.
     fn renew(&self, key: &SessionKey, serial: u64, session: &Session)
     -> Result<Option<u64>, Error>;
 
-    /// Keeps the session of a login that asked nobody, where one of this key is not kept yet.
-    /// Returns its serial number; `None` where it is not kept.
+    /// Keeps the session of a login without prompts, unless a session of this key is kept already.
+    /// Returns its serial number; `None` if it is not kept.
     ///
     /// # Errors
-    /// Why it is not kept.
+    /// The reason why the session is not kept.
     fn keep_login(
         &self,
         key: &SessionKey,
@@ -124,17 +124,16 @@ pub trait SessionCache: Send + Sync {
         session: &Session,
     ) -> Result<Option<u64>, Error>;
 
-    /// Takes the turn to log in with this key, or to ask a person for it; `None` while another
-    /// process has it.
+    /// Takes the lock to log in with this key, or to prompt the user for it; `None` while another
+    /// process holds the lock.
     fn asking(&self, key: &SessionKey) -> Option<PromptLock>;
 
-    /// Returns the directory that they are reached through, where there is one: no plugin may write
-    /// there.
+    /// Returns the directory of the cache, if it has one: no plugin may write there.
     fn dir(&self) -> Option<PathBuf> {
         None
     }
 }
 
-/// The turn to ask a person; given back when dropped.
+/// Lock for prompting the user; released when dropped.
 #[derive(Debug, Default)]
 pub struct PromptLock(#[expect(dead_code, reason = "held, not used")] Option<Lock>);

@@ -1,4 +1,4 @@
-//! Bytes in and out of a frame's body: bounds-checked, and never allocating by a length
+//! Reads and writes a frame's body: bounds-checked, and without allocations by a length
 //! that the other end claims.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keystead_plugin_api as api;
 
-/// What is wrong with the other end's bytes: a fragment that follows "it sent".
+/// Fault in the other end's bytes: a fragment that follows "it sent".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) Cow<'static, str>);
 
@@ -15,15 +15,15 @@ impl Fault {
         Self(Cow::Borrowed(what))
     }
 
-    /// A value that its own decoder refused; its messages hold sizes, never bytes.
+    /// Returns the fault of a value that its decoder rejected; messages hold sizes, never bytes.
     pub(crate) fn value(refused: &api::Error) -> Self {
         Self(Cow::Owned(format!("a value that is none: {}", refused.message())))
     }
 }
 
 /// Writes a body into a buffer that never grows, since growth would leave copies of a
-/// secret behind. What does not fit is counted only: [`Writer::wanted`] then tells how
-/// large a second buffer has to be.
+/// secret behind. Bytes that do not fit are only counted: [`Writer::wanted`] then returns
+/// the size that a second buffer needs.
 pub(crate) struct Writer<'a> {
     buffer: &'a mut [u8],
     wanted: usize,
@@ -35,7 +35,7 @@ impl<'a> Writer<'a> {
         Self { buffer, wanted: 0 }
     }
 
-    /// Returns how many bytes were written, or would have been.
+    /// Returns the length of the whole body in bytes, even if the buffer cannot hold it.
     pub(crate) fn wanted(&self) -> usize {
         self.wanted
     }
@@ -64,8 +64,8 @@ impl<'a> Writer<'a> {
         self.u8(u8::from(yes));
     }
 
-    /// Writes a length or count. One beyond `u32` makes the body exceed every limit, so
-    /// that it is never sent.
+    /// Writes a length or count. A count beyond `u32` makes the body exceed every limit, so
+    /// that the body is never sent.
     pub(crate) fn count(&mut self, count: usize) {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX));
     }
@@ -79,8 +79,8 @@ impl<'a> Writer<'a> {
         self.bytes(text.as_bytes());
     }
 
-    /// Writes a span in whole milliseconds, rounded up: a deadline that is not over yet
-    /// must not arrive as one that is.
+    /// Writes a span in whole milliseconds, rounded up: a deadline that has not passed yet
+    /// must not arrive as passed.
     pub(crate) fn span(&mut self, span: Duration) {
         let millis = span.as_nanos().div_ceil(1_000_000);
         self.u64(u64::try_from(millis).unwrap_or(u64::MAX));
@@ -133,8 +133,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a count of things that are at least a byte each: more than the frame could
-    /// hold is refused before anything is reserved for them.
+    /// Reads a count of items of at least 1 byte each. A count larger than the rest of the
+    /// frame is rejected before memory is reserved.
     pub(crate) fn count(&mut self, most: usize, too_many: &'static str) -> Result<usize, Fault> {
         let count = self.u32()? as usize;
         if count > most || count > self.rest.len() {
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
         Ok(Duration::from_millis(self.u64()?))
     }
 
-    /// Ends the body: bytes that nobody read are a fault.
+    /// Checks that the body ends here: unread bytes are a fault.
     pub(crate) fn end(&self) -> Result<(), Fault> {
         if self.rest.is_empty() { Ok(()) } else { Err(Fault::new("a frame that goes on too long")) }
     }

@@ -1,5 +1,5 @@
-//! What is wrong with what is installed and registered, why that matters, and what fixes
-//! it. Looks at everything, runs no plugin, opens no vault and changes nothing.
+//! Finds problems with installed plugins and registered vaults, reports why they matter, and
+//! suggests fixes. Inspects everything, runs no plugin, opens no vault and changes nothing.
 
 mod dir;
 mod fix;
@@ -13,19 +13,19 @@ use crate::plugin::trust::Survey;
 
 pub use fix::Fix;
 
-/// How bad a [`Finding`] is.
+/// Severity of a [`Finding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Something does not work, or is not used because it is not safe.
+    /// A part does not work, or is not used because it is not safe.
     Error,
-    /// Everything works, and perhaps not as somebody thinks.
+    /// Everything works, but perhaps not as the user expects.
     Warning,
-    /// Nothing is wrong, and it is good to know.
+    /// Useful information; no problem.
     Note,
 }
 
 impl Severity {
-    /// Returns its name for people and for `--json`.
+    /// Returns the severity's name in text and in `--json` output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -35,20 +35,20 @@ impl Severity {
     }
 }
 
-/// One thing that is wrong. Holds no secret and no value of a secret parameter.
+/// One problem. Holds no secret and no value of a secret parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity of the problem.
     pub severity: Severity,
-    /// The stable code of the error that it is or leads to.
+    /// Stable code of the error that the problem is or leads to.
     pub code: &'static str,
-    /// What is wrong, as a fragment without a full stop.
+    /// The problem, as a fragment without a full stop.
     pub what: String,
-    /// Why it is so, the nearest cause first.
+    /// Causes of the problem, the nearest first.
     pub causes: Vec<String>,
-    /// Why it matters.
+    /// Why the problem matters.
     pub why: String,
-    /// What fixes it: each by itself, the best first.
+    /// Fixes, the best first; each is sufficient alone.
     pub fixes: Vec<Fix>,
 }
 
@@ -58,13 +58,13 @@ impl Finding {
         Self { severity, code, what, causes: Vec::new(), why, fixes: Vec::new() }
     }
 
-    /// Returns a finding in an error's own words.
+    /// Returns a finding with the text and the causes of an error.
     fn of(severity: Severity, code: &'static str, error: &dyn std::error::Error) -> Self {
         let mut finding = Self::new(severity, code, error.to_string());
         let (mut last, mut next) = (error.to_string(), error.source());
         while let Some(cause) = next {
             let text = cause.to_string();
-            // A transparent error says what its source says.
+            // A transparent error has the text of its source.
             if text != last {
                 finding.causes.push(visible(&text));
             }
@@ -85,11 +85,11 @@ impl Finding {
 }
 
 impl Host {
-    /// Looks for what is wrong with directories, plugins and registrations: errors first, and
-    /// in each half directories before plugins before vaults. Nothing found is all sound.
+    /// Returns problems with directories, plugins and registrations: errors first, and of each
+    /// severity directories before plugins before vaults. Empty if no problems are found.
     ///
     /// No plugin is run, no vault is opened, no reference is followed, nothing is written.
-    /// Every plugin file is read and hashed, whatever was found out about it before.
+    /// Every plugin file is read and hashed, regardless of earlier results.
     pub(crate) fn diagnose(&self) -> Vec<Finding> {
         let survey = self.plugins().survey();
         let mut findings = Vec::new();
@@ -98,7 +98,7 @@ impl Host {
         findings.extend(sandbox::of_namespaces(survey.namespaces, &self.options().runner));
         self.all_plugins(&survey, &mut findings);
         self.all_vaults(&survey, &mut findings);
-        // One unsafe directory stands in the way of many things.
+        // One unsafe directory can cause the same finding many times.
         let mut seen = Vec::new();
         findings.retain(|finding| {
             let is_new = !seen.contains(&(finding.code, finding.what.clone()));
@@ -129,7 +129,7 @@ fn users_of(host: &Host, id: &str) -> Vec<keystead_plugin_api::VaultName> {
     uses.map(|vault| vault.name).collect()
 }
 
-/// Whether nothing more can be said of plugins than that their directories cannot be used.
+/// Returns whether plugins cannot be checked because their directories cannot be used.
 fn is_blind(survey: &Survey) -> bool {
     !survey.faults.is_empty()
 }

@@ -1,5 +1,5 @@
-//! What the library answers when it cannot do what was asked. The variants say who must
-//! act; [`Error::class`] says it in one word, [`Error::code`] names the cause for good.
+//! Errors of the library. The variants show who must act; [`Error::class`] returns that in
+//! one word, and [`Error::code`] returns a stable code of the cause.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::{agent, fs, plugin, reference, registry, transfer};
 /// The result of every call to the host.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Who must act on an error, and so how a program ends that meets it.
+/// Class of an error: who must act, and so with which exit code a program ends.
 ///
 /// # Examples
 /// ```
@@ -30,21 +30,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// It could not be done; the caller can act.
+    /// The request failed; the caller can act.
     CannotDo,
     /// There is no such secret, vault or plugin.
     NoSuch,
-    /// A person is needed, and none is there.
+    /// Input from a user is needed, and no user is present.
     NeedsInput,
-    /// Part of it was done.
+    /// Part of the request was done.
     Partial,
-    /// A plugin misbehaved, or we did.
+    /// A plugin misbehaved, or the host has a bug.
     Fault,
 }
 
 impl ErrorClass {
-    /// Returns the class of an error whose cause this is: what was asked for is there, and
-    /// what it needs is not.
+    /// Returns the class of an error whose cause has this class: the requested object exists,
+    /// but a dependency of that object does not.
     fn of_need(self) -> Self {
         match self {
             Self::NoSuch | Self::Partial => Self::CannotDo,
@@ -53,18 +53,18 @@ impl ErrorClass {
     }
 }
 
-/// Why the host could not do what was asked. No variant holds a secret.
+/// Error of a request to the host. No variant holds a secret.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// None of the vaults that were asked has a secret of this name.
+    /// None of the searched vaults has a secret of this name.
     #[error("no secret `{name}` in {}{}", vaults(.searched), said_of_missing(.searched, .answers))]
     NoSuchSecret {
         /// The name.
         name: SecretName,
-        /// Where it was looked for.
+        /// The vaults that were searched.
         searched: Vec<VaultName>,
-        /// What vaults said of it beyond that, such as that it can be brought back.
+        /// Further answers of vaults, such as that the secret can be restored.
         answers: Vec<(VaultName, keystead_plugin_api::Error)>,
     },
     /// No vault of this name is registered.
@@ -75,17 +75,17 @@ pub enum Error {
         /// A registered name that looks like it.
         similar: Option<VaultName>,
     },
-    /// The plugin has no kind of vault of this name.
+    /// The plugin has no vault kind of this name.
     #[error("plugin `{plugin}` has no kind of vault `{kind}`")]
     NoSuchKind {
         /// The plugin's id.
         plugin: String,
         /// The kind.
         kind: String,
-        /// The kinds it has.
+        /// The vault kinds of the plugin.
         kinds: Vec<String>,
     },
-    /// Vaults of this kind need what this host does not know.
+    /// Vaults of this kind need a feature that this host does not know.
     #[error(
         "plugin `{plugin}` needs a newer Keystead for vaults of kind `{kind}`: this one does not know {unknown}"
     )]
@@ -94,7 +94,7 @@ pub enum Error {
         plugin: String,
         /// The kind.
         kind: String,
-        /// What the host does not know.
+        /// The features that the host does not know.
         unknown: String,
     },
     /// The vault has no action of this id.
@@ -104,10 +104,10 @@ pub enum Error {
         vault: VaultName,
         /// The action.
         action: String,
-        /// The actions it has.
+        /// The actions of the vault.
         actions: Vec<String>,
     },
-    /// A value that is not a map was to have one of its fields changed.
+    /// The request changes a field of a value that is not a map.
     #[error("secret `{name}` in vault `{vault}` is not a map: it has no field to change")]
     NotAMap {
         /// The vault.
@@ -115,8 +115,8 @@ pub enum Error {
         /// The secret.
         name: SecretName,
     },
-    /// A field of a map was to get a value that is not of its type, and nothing said that this is
-    /// meant.
+    /// The request gives a field of a map a value of another type, and does not state that this is
+    /// intended.
     #[error(
         "field `{field}` of secret `{name}` in vault `{vault}` is {present}, and the new value is not"
     )]
@@ -127,10 +127,10 @@ pub enum Error {
         name: SecretName,
         /// The field.
         field: String,
-        /// What the field is.
+        /// The type of the field now, in words.
         present: String,
     },
-    /// A field that is not there was to be made under a name that looks like a JSON pointer.
+    /// The request creates a missing field with a name that looks like a JSON pointer.
     #[error("secret `{name}` in vault `{vault}` has no field of the name `{field}`")]
     FieldPointer {
         /// The vault.
@@ -140,13 +140,13 @@ pub enum Error {
         /// The field.
         field: String,
     },
-    /// Nothing says which vault is meant: none was named, and none is the default.
+    /// The request names no vault, and there is no default vault.
     #[error("no vault given and no default vault set")]
     NoDefaultVault {
-        /// The vaults there are.
+        /// The registered vaults.
         vaults: Vec<VaultName>,
     },
-    /// A write that must not replace anything met a secret of this name.
+    /// A write that must not replace a secret found one of this name.
     #[error("secret `{name}` exists in vault `{vault}`")]
     SecretExists {
         /// The vault.
@@ -154,17 +154,17 @@ pub enum Error {
         /// The secret.
         name: SecretName,
     },
-    /// The vault is locked, and nobody answered what it asks for.
+    /// The vault is locked, and its prompts were not answered.
     #[error("vault `{vault}` is locked{}{}", said(&.challenge.message), unanswered(.why))]
     Locked {
         /// The vault.
         vault: VaultName,
-        /// What it asks for that nothing has answered, what it says, and what it waits for.
+        /// The unanswered prompts, the vault's message, and how the vault waits.
         challenge: Box<Challenge>,
-        /// Why there was no answer.
+        /// Why the prompts were not answered.
         why: PromptError,
     },
-    /// The vault was unlocked, and its plugin hands out nothing that keeps it so.
+    /// The vault was unlocked, but its plugin returned no session that keeps it unlocked.
     #[error("vault `{vault}` cannot stay unlocked: plugin `{plugin}` returned no session")]
     NoSession {
         /// The vault.
@@ -172,53 +172,53 @@ pub enum Error {
         /// The plugin's id.
         plugin: String,
     },
-    /// The vault said no.
+    /// The vault rejected the request.
     #[error("vault `{vault}` answered: {}", one_line(.answer))]
     Refused {
         /// The vault.
         vault: VaultName,
-        /// In its own words.
+        /// The plugin's error.
         answer: keystead_plugin_api::Error,
     },
-    /// What the vault asked for was answered, and wrongly.
+    /// The answer to a prompt of the vault was wrong.
     #[error("vault `{vault}` answered: {}", one_line(.answer))]
     WrongAnswer {
         /// The vault.
         vault: VaultName,
-        /// In its own words.
+        /// The plugin's error.
         answer: keystead_plugin_api::Error,
         /// The prompts that were answered from references; the others were typed.
         from: Vec<(String, reference::Reference)>,
     },
-    /// The plugin broke its contract, or its process ended.
+    /// The plugin broke an obligation, or its process ended.
     #[error("plugin `{plugin}` misbehaved in vault `{vault}`: {}", one_line(.answer))]
     Misbehaved {
         /// The vault.
         vault: VaultName,
         /// The plugin's id.
         plugin: String,
-        /// What it did.
+        /// The plugin's fault.
         answer: keystead_plugin_api::Error,
     },
-    /// The plugin's process failed.
+    /// The plugin's runner failed.
     #[error("plugin `{plugin}` failed in vault `{vault}`")]
     Runner {
         /// The vault.
         vault: VaultName,
         /// The plugin's id.
         plugin: String,
-        /// How.
+        /// Error of the runner.
         source: plugin::runner::Error,
     },
-    /// There is no memory or descriptor left to hand the plugin's file to a runner.
+    /// No memory or descriptor is left to pass the plugin's file to a runner.
     #[error("plugin `{plugin}` cannot be handed to a runner")]
     NoImage {
         /// The plugin's id.
         plugin: String,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// The vault cannot be opened: each request to it is answered with this until it can.
+    /// The vault cannot be opened: each request fails with this error until that works.
     #[error("vault `{vault}` cannot be opened")]
     Faulty {
         /// The vault.
@@ -226,23 +226,23 @@ pub enum Error {
         /// Why.
         source: Arc<Error>,
     },
-    /// The vault failed while several secrets were written; some were before.
+    /// The vault failed during a batch write, after some secrets were written.
     #[error("vault `{vault}` failed during a batch write: {}", if *.tried { "this secret may be written or not" } else { "this secret was not written" })]
     Stopped {
         /// The vault.
         vault: VaultName,
         /// Whether this secret was among those being written.
         tried: bool,
-        /// How the vault failed.
+        /// Error of the vault.
         source: Arc<Error>,
     },
-    /// A vault that comes earlier in the search could not be asked: another vault's secret
-    /// of the same name is not the answer.
+    /// A vault that comes earlier in the search is unavailable, so that a secret of the same
+    /// name in another vault is not returned.
     #[error("vault `{vault}` could not be asked for `{name}`")]
     SearchIncomplete {
         /// The secret.
         name: SecretName,
-        /// The first vault that could not be asked.
+        /// The first unavailable vault.
         vault: VaultName,
         /// Why.
         source: Box<Error>,
@@ -250,49 +250,49 @@ pub enum Error {
     /// Parameters do not fit the schema.
     #[error("{} of {what} {} wrong", count(.faults.len(), "parameter"), if .faults.len() == 1 { "is" } else { "are" })]
     Parameters {
-        /// Whose parameters they are.
+        /// The owner of the parameters, in words.
         what: String,
         /// Every fault.
         faults: Vec<schema::ParameterError>,
     },
-    /// A reference could not be followed.
+    /// A reference could not be resolved.
     #[error("`{parameter}` could not be taken from `{reference}`: {why}")]
     Unresolved {
-        /// The parameter or prompt it stands for.
+        /// The parameter or prompt that the reference stands for.
         parameter: String,
         /// The reference.
         reference: reference::Reference,
         /// Why.
         why: String,
     },
-    /// A reference to a secret of another vault could not be followed.
+    /// A reference to a secret of another vault could not be resolved.
     #[error("`{parameter}` could not be taken from `{reference}`")]
     UnresolvedSecret {
-        /// The parameter or prompt it stands for.
+        /// The parameter or prompt that the reference stands for.
         parameter: String,
         /// The reference.
         reference: reference::Reference,
-        /// What the vaults answered.
+        /// Error of the vaults.
         source: Box<Error>,
     },
-    /// The vault is asked while the same caller has it opened or unlocked: references lead
-    /// in a circle, or a search that one of them makes comes to the vault itself.
+    /// A request needs a vault that the same caller is opening or unlocking. References form a
+    /// cycle, or a reference starts a search that reaches the vault itself.
     #[error("vault `{vault}` depends on itself")]
     NeedsItself {
         /// The vault.
         vault: VaultName,
     },
-    /// The plugin asks for more than the registration grants.
+    /// The plugin requests more permissions than the registration grants.
     #[error("plugin `{plugin}` requests permissions that vault `{vault}` does not grant: {}", .missing.join(", "))]
     NotGranted {
         /// The vault.
         vault: VaultName,
         /// The plugin's id.
         plugin: String,
-        /// What it asks for beyond that, as manifests write it.
+        /// The permissions that are not granted, in the syntax of manifests.
         missing: Vec<String>,
     },
-    /// A user grants by name what the vault's kind does not request.
+    /// A user grants by name a permission that the vault kind does not request.
     #[error(
         "plugin `{plugin}` has no optional permission `{permission}` for vault `{vault}`: {}",
         if optional.is_empty() { "it has none".to_owned() } else { format!("it has {}", optional.join(", ")) }
@@ -304,10 +304,10 @@ pub enum Error {
         plugin: String,
         /// The permission as typed.
         permission: String,
-        /// The optional permissions of the vault's kind, as its manifest writes them.
+        /// The optional permissions of the vault kind, in the syntax of manifests.
         optional: Vec<String>,
     },
-    /// The plugin could write where Keystead keeps what plugins may do.
+    /// The plugin could write to a directory with files that control plugin permissions.
     #[error(
         "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which \
          controls plugin permissions",
@@ -319,12 +319,12 @@ pub enum Error {
         vault: VaultName,
         /// The plugin's id.
         plugin: String,
-        /// Where it could write.
+        /// The path that the plugin could write to.
         path: PathBuf,
-        /// The directory of Keystead's own.
+        /// The directory that belongs to Keystead.
         own: PathBuf,
     },
-    /// A path that the vault grants cannot be granted as it leads now.
+    /// A path that the vault grants cannot be granted as it resolves now.
     #[error("vault `{vault}` cannot grant what plugin `{plugin}` asks for")]
     Granting {
         /// The vault.
@@ -334,21 +334,21 @@ pub enum Error {
         /// Why.
         source: Box<plugin::grant::Error>,
     },
-    /// The registration asks for the host's own process, and nobody vouched for that.
+    /// The registration requests placement in-process, and no trust source allows that.
     #[error("plugin `{plugin}` is not allowed to run in-process")]
     InProcessForbidden {
         /// The plugin's id.
         plugin: String,
     },
-    /// The plugin's `open` refused.
+    /// The plugin's `open` returned an error.
     #[error("plugin `{plugin}` refused to open it: {}", one_line(.answer))]
     OpenRefused {
         /// The plugin's id.
         plugin: String,
-        /// In its own words.
+        /// The plugin's error.
         answer: keystead_plugin_api::Error,
     },
-    /// What is registered cannot be read or changed.
+    /// A registration cannot be read or changed.
     #[error(transparent)]
     Registry(registry::Error),
     /// This process acts for two users at once.
@@ -357,10 +357,10 @@ pub enum Error {
     /// A path is not safe to use.
     #[error(transparent)]
     Path(#[from] fs::Error),
-    /// A plugin is not installed, not as it was pinned, or not allowed.
+    /// A plugin is not installed, does not match its pin, or is not allowed.
     #[error(transparent)]
     Trust(Box<plugin::trust::Error>),
-    /// A plugin file cannot be mapped, or its contract does not fit.
+    /// A plugin file cannot be loaded, or is not compatible with this host.
     #[error(transparent)]
     Load(#[from] plugin::loader::Error),
     /// Secrets are not copied or moved.
@@ -454,7 +454,7 @@ impl From<registry::Error> for Error {
     }
 }
 
-/// The code of what a vault answered.
+/// Returns the code of a vault's error.
 fn answer_code(answer: &keystead_plugin_api::Error) -> &'static str {
     use keystead_plugin_api::{ErrorDetail, ErrorKind as Kind};
     match answer.detail() {
@@ -463,7 +463,7 @@ fn answer_code(answer: &keystead_plugin_api::Error) -> &'static str {
         Some(ErrorDetail::Conflict) => return "E12.conflict",
         Some(ErrorDetail::NotGranted) => return "E12.not-granted",
         Some(ErrorDetail::NameHeld) => return "E12.name-held",
-        // Recoverable and without such a version: reported as a secret that is not there.
+        // Recoverable, or no such version: reported as a missing secret.
         _ => {}
     }
     match answer.kind() {
@@ -480,7 +480,7 @@ fn answer_code(answer: &keystead_plugin_api::Error) -> &'static str {
     }
 }
 
-/// Returns what a plugin wrote as one line that can do nothing to a terminal.
+/// Returns a plugin's message as one line without characters that affect a terminal.
 pub(crate) fn one_line(error: &keystead_plugin_api::Error) -> String {
     visible(error.message())
 }
@@ -496,7 +496,7 @@ pub(crate) fn story(error: &dyn std::error::Error) -> String {
     story
 }
 
-/// Returns foreign text as one line that can do nothing to a terminal.
+/// Returns foreign text as one line without characters that affect a terminal.
 pub fn visible(text: &str) -> String {
     crate::escape::message(text.trim(), 1_000)
 }
@@ -512,7 +512,7 @@ fn vaults(searched: &[VaultName]) -> String {
     }
 }
 
-/// Returns what vaults said of a secret that they do not have.
+/// Returns the messages of vaults about a secret that they do not have.
 fn said_of_missing(
     searched: &[VaultName],
     answers: &[(VaultName, keystead_plugin_api::Error)],
@@ -524,7 +524,7 @@ fn said_of_missing(
     said.collect()
 }
 
-/// Returns what a locked vault says, whole: it may be what a person has to do.
+/// Returns a locked vault's message in full: it may tell the user which action is needed.
 fn said(message: &Option<String>) -> String {
     let whole = |text: &String| crate::escape::message(text.trim(), MAX_MESSAGE_BYTES);
     message.as_ref().map_or_else(String::new, |message| format!(": {}", whole(message)))

@@ -1,14 +1,14 @@
-//! Foreign text on its way to a terminal: what a terminal obeys, what turns the direction of
-//! writing and what nobody sees is escaped, as `\u{9b}`. Nothing is dropped.
+//! Escapes foreign text for a terminal: control characters, marks that change the direction of
+//! writing, and invisible characters become text such as `\u{9b}`. No character is dropped.
 //!
-//! A backslash stays as it is: this is for eyes. What must be read back is JSON, which escapes
-//! the same characters in its own way ([`crate::json::escaped`]).
+//! A backslash stays unchanged, since the result is for reading only. JSON is for text that a
+//! program reads back, and escapes the same characters differently ([`crate::json::escaped`]).
 
 use std::borrow::Cow;
 
-/// Returns whether a character does something else on a terminal than show itself: control
-/// characters (C0, DEL, C1), marks of the direction of writing, line breaks of Unicode, and what
-/// is not seen. Variation selectors, which belong to the sign before them, are shown.
+/// Returns whether a character has another effect on a terminal than its display. These are control
+/// characters (C0, DEL, C1), marks of the direction of writing, Unicode line breaks, and invisible
+/// characters. Variation selectors, which belong to the character before them, are not escaped.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}')
@@ -19,19 +19,19 @@ pub fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Returns an answer, or a part of it, for a terminal: exactly one line, nothing harmful.
+/// Returns output, or a part of it, for a terminal: exactly one line, nothing harmful.
 pub fn for_terminal(text: &str) -> Cow<'_, str> {
     escaped(text, is_harmful)
 }
 
-/// Returns an answer, or a part of it, for a program that reads lines: control characters are
-/// escaped, which no secret's name has, and all else is as it is.
+/// Returns output, or a part of it, for a program that reads lines. Only control characters,
+/// which no secret's name contains, are escaped.
 pub fn for_program(text: &str) -> Cow<'_, str> {
     escaped(text, char::is_control)
 }
 
-/// Returns a message as one line for people: line breaks and tabs are spaces, and what is longer
-/// than this many characters is cut.
+/// Returns a message as one line for users. Line breaks and tabs become spaces, and text beyond
+/// this many characters is cut off.
 pub fn message(text: &str, most: usize) -> String {
     let mut line = String::with_capacity(text.len().min(most));
     for (at, c) in text.chars().enumerate() {
@@ -74,7 +74,7 @@ fn push(out: &mut String, c: char) {
 mod tests {
     use super::*;
 
-    /// Every character of each kind, by Unicode's own tables as they were read for this.
+    /// Checks every character of each kind, with ranges from the Unicode tables.
     #[test]
     fn only_control_and_invisible_characters_are_escaped() {
         let kinds = [

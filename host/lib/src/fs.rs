@@ -1,5 +1,5 @@
-//! Files as the host trusts them: found by a walk that checks who may change every
-//! component, read once, written whole or not at all. Not for a vault's own data.
+//! Files that the host trusts. A walk checks who may change each component of a path. Files are
+//! read once, and written as a whole or not at all. Not for a vault's own data.
 
 mod lock;
 mod maker;
@@ -19,11 +19,11 @@ pub use safe_dir::SafeDir;
 pub(crate) use walk::word;
 pub use walk::{Identity, OpenedFile, Rule};
 
-/// The most bytes a plugin file may have: 256 MiB, fifty times the largest debug build
-/// measured; more is refused before a byte is read.
+/// The maximum size of a plugin file in bytes: 256 MiB, 50 times the largest debug build
+/// measured. Larger files are rejected before a byte is read.
 pub const MAX_PLUGIN_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The most symbolic links one walk follows: the kernel's own number.
+/// The maximum number of symbolic links that one walk follows: the kernel's limit.
 pub const MAX_LINKS: u32 = 40;
 
 /// The mode of a directory that is one user's own.
@@ -32,25 +32,24 @@ pub const PRIVATE_DIR: u32 = 0o700;
 /// The mode of a file that is one user's own.
 pub const PRIVATE_FILE: u32 = 0o600;
 
-/// Why a file or directory is not used.
+/// Error of a file or directory: why it is not used.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The path does not start at the root, so that what it means depends on where the
-    /// program was started.
+    /// The path does not start at the root, so that its meaning depends on the directory in
+    /// which the program was started.
     #[error("`{path}` is not an absolute path", path = path.display())]
     NotAbsolute {
         /// The path as given.
         path: PathBuf,
     },
-    /// There is nothing at the path, or a directory on the way does not exist.
+    /// The path, or a directory on the way to it, does not exist.
     #[error("`{path}` does not exist", path = path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
     },
-    /// A name that should stand for one entry of a directory has a slash, is empty, or is `.`
-    /// or `..`.
+    /// The name of a directory entry has a slash, is empty, or is `.` or `..`.
     #[error("`{name}` is not a file name")]
     Name {
         /// The name as given.
@@ -62,99 +61,99 @@ pub enum Error {
         /// The path as given.
         path: PathBuf,
     },
-    /// A symbolic link on the way belongs to someone else, who can point it elsewhere.
+    /// A symbolic link on the way belongs to another user, who can change its target.
     #[error("`{path}` leads through the symbolic link `{at}`, which belongs to user id {owner}, not to {allowed}", path = path.display(), at = at.display())]
     LinkOwner {
         /// The path as given.
         path: PathBuf,
         /// The link.
         at: PathBuf,
-        /// Whose it is.
+        /// User id of the owner.
         owner: u32,
-        /// Whose it may be, in words.
+        /// The allowed owners, in words.
         allowed: String,
     },
-    /// The file or a directory on the way belongs to someone else.
+    /// The file or a directory on the way belongs to another user.
     #[error("`{path}` is not safe to use: `{at}` belongs to user id {owner}, not to {allowed}", path = path.display(), at = at.display())]
     Owner {
         /// The path as given.
         path: PathBuf,
-        /// The file or directory that is wrong.
+        /// The unsafe file or directory.
         at: PathBuf,
-        /// Whose it is.
+        /// User id of the owner.
         owner: u32,
-        /// Whose it may be, in words.
+        /// The allowed owners, in words.
         allowed: String,
     },
-    /// The file or a directory on the way can be written by everyone.
+    /// All users can write the file or a directory on the way.
     #[error("`{path}` is not safe to use: `{at}` can be written by everyone (mode {mode:04o})", path = path.display(), at = at.display())]
     OthersWrite {
         /// The path as given.
         path: PathBuf,
-        /// The file or directory that is wrong.
+        /// The unsafe file or directory.
         at: PathBuf,
-        /// Its permission bits.
+        /// Permission bits of the unsafe file or directory.
         mode: u32,
     },
-    /// The file or a directory on the way can be written by a group that is not the user's
-    /// own private one.
+    /// A group other than the user's own private group can write the file or a directory on
+    /// the way.
     #[error("`{path}` is not safe to use: `{at}` can be written by the group with id {group} (mode {mode:04o})", path = path.display(), at = at.display())]
     GroupWrite {
         /// The path as given.
         path: PathBuf,
-        /// The file or directory that is wrong.
+        /// The unsafe file or directory.
         at: PathBuf,
-        /// The group.
+        /// Id of the group.
         group: u32,
-        /// Its permission bits.
+        /// Permission bits of the unsafe file or directory.
         mode: u32,
     },
-    /// The file or a directory on the way has an access list, which may let more people
-    /// write than its mode says.
+    /// The file or a directory on the way has an access list, which may let more users
+    /// write than its mode shows.
     #[error("`{path}` is not safe to use: `{at}` can be written by its group and has an access list that may name others", path = path.display(), at = at.display())]
     AccessList {
         /// The path as given.
         path: PathBuf,
-        /// The file or directory that is wrong.
+        /// The unsafe file or directory.
         at: PathBuf,
     },
-    /// The file lies directly in a directory that everyone may write to, such as `/tmp`.
+    /// The file is directly in a directory that all users may write to, such as `/tmp`.
     #[error("`{path}` lies directly in `{at}`, where everyone can put files", path = path.display(), at = at.display())]
     SharedDir {
         /// The path as given.
         path: PathBuf,
-        /// The directory that everyone may write to.
+        /// The directory that all users may write to.
         at: PathBuf,
     },
-    /// What is at the path is not an ordinary file.
+    /// The object at the path is not a regular file.
     #[error("`{path}` is {found}, not a file", path = path.display())]
     NotAFile {
         /// The path as given.
         path: PathBuf,
-        /// What it is, with its article.
+        /// The type of the object, with its article.
         found: &'static str,
     },
-    /// What is at the path, or on the way to it, is not a directory.
+    /// The object at the path, or on the way to it, is not a directory.
     #[error("`{at}` is {found}, not a directory", at = at.display())]
     NotADir {
         /// The path as given.
         path: PathBuf,
-        /// What should have been a directory.
+        /// The object that should be a directory.
         at: PathBuf,
-        /// What it is, with its article.
+        /// The type of the object, with its article.
         found: &'static str,
     },
-    /// The file is larger than anything of its sort has to be.
+    /// The file is larger than the limit for its type.
     #[error("`{path}` has {len} bytes; the most is {most}", path = path.display())]
     TooLarge {
         /// The path as given.
         path: PathBuf,
-        /// How many bytes it has.
+        /// Size of the file in bytes.
         len: u64,
-        /// How many it may have.
+        /// Maximum size in bytes.
         most: u64,
     },
-    /// The file was exchanged, or grew or shrank, while it was looked at.
+    /// The file was replaced, or its size changed, while the host read it.
     #[error("`{path}` changed while it was read", path = path.display())]
     Changed {
         /// The path as given.
@@ -163,14 +162,14 @@ pub enum Error {
     /// This process acts for two users at once.
     #[error(transparent)]
     MixedIds(#[from] MixedIds),
-    /// The system refused.
+    /// The system reported an error.
     #[error("cannot {action} `{path}`", path = path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
 }
@@ -198,7 +197,7 @@ impl Error {
         }
     }
 
-    /// Whether the error only says that there is nothing at the path.
+    /// Returns whether the only error is that the path does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }
@@ -215,17 +214,17 @@ impl Error {
 /// Returns all bytes of the file, read once from start to end.
 ///
 /// # Errors
-/// [`Error::TooLarge`] when it has more than `most` bytes; [`Error::Changed`] when it does
-/// not have the length it had when it was opened.
+/// [`Error::TooLarge`] when the file has more than `most` bytes; [`Error::Changed`] when its
+/// length differs from its length when it was opened.
 pub fn read_once(file: OpenedFile, most: u64) -> Result<Vec<u8>, Error> {
     file.read(most)
 }
 
-/// Writes the file as a whole: after a crash or a full disk there is the old file or the
-/// new one. The directory is walked as [`Rule::User`]; the file gets exactly this mode.
+/// Writes the file as a whole: after a crash or a full disk, either the old or the new file
+/// exists. The directory is walked as [`Rule::User`]; the file gets exactly this mode.
 ///
 /// # Errors
-/// When the directory is not safe, or the system refuses.
+/// When the directory is not safe, or the system reports an error.
 pub fn write_atomic(dir: &Path, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
     SafeDir::open(dir, Rule::User)?.write(name, bytes, mode)
 }

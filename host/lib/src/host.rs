@@ -1,5 +1,5 @@
-//! The host: one object that answers for all registered vaults. Opens a vault when it is
-//! first asked, keeps it open, and lets one caller at a time speak to each of its handles.
+//! The host: one object for all registered vaults. Opens a vault at its first call, keeps it open,
+//! and lets one caller at a time use each of its handles.
 
 mod call;
 mod completion;
@@ -46,10 +46,10 @@ use open::Open;
 use pool::Pools;
 use share::Common;
 
-/// Whether to do it, or only to say what would be done.
+/// Whether a function applies its changes or only checks them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunMode {
-    /// Do it.
+    /// Apply the changes.
     Apply,
     /// Check everything and change nothing.
     DryRun,
@@ -57,12 +57,12 @@ pub enum RunMode {
 
 /// The host of all registered vaults.
 ///
-/// It is `Send + Sync`, and a clone is the same host. Every function may be called from any thread at
-/// any time. Calls to different vaults run at the same time. Calls to one vault run one after another,
-/// in any order, unless its kind declares `concurrent`: then up to eight run at the same time, and a
-/// person is asked by one of them. Only [`Prompter`] is called by the thread whose call it is; it
-/// may call the host, but not the vault that it prompts for ([`Error::NeedsItself`]). The host never
-/// reads the environment and never touches a terminal.
+/// It is `Send + Sync`, and a clone is the same host. Every function may be called from any thread
+/// at any time. Calls to different vaults run at the same time. Calls to one vault run one after
+/// another, in any order. If its kind declares `concurrent`, up to eight run at the same time, and
+/// one of them prompts the user. Only the thread of a call uses its [`Prompter`], which may call
+/// the host, but not the vault that it prompts for ([`Error::NeedsItself`]). The host never reads
+/// the environment and never touches a terminal.
 ///
 /// # Examples
 /// ```no_run
@@ -95,38 +95,37 @@ struct Inner {
     plugins: PluginStore,
     pools: Pools<Box<Open>, Common>,
     temporary: Mutex<HashMap<VaultName, Arc<Registration>>>,
-    /// How many secrets each vault was written at once, and got done well in time.
+    /// How many secrets a batch wrote to each vault well within its time limit.
     paces: Mutex<HashMap<VaultName, usize>>,
 }
 
-/// One vault as it is registered.
+/// A registered vault.
 #[derive(Debug)]
 pub struct VaultInfo {
-    /// Its name.
+    /// Name of the vault.
     pub name: VaultName,
-    /// Where it is registered; `None` for this process only.
+    /// Layer of the registration; `None` if it is for this process only.
     pub layer: Option<Layer>,
     /// Whether it is the default vault.
     pub is_default: bool,
-    /// Its registration, or why there is none.
+    /// Its registration, or the reason why it cannot be read.
     pub entry: Result<Registration>,
 }
 
-/// One vault as it is registered, and what its plugin says of it now.
+/// A registered vault, with its kind from the plugin's current manifest.
 #[derive(Debug)]
 pub struct VaultDetails {
     /// The registration.
     pub info: VaultInfo,
-    /// The kind of vault it is, as the plugin's manifest has it now, or why that cannot be
-    /// said.
+    /// The vault kind, from the plugin's current manifest, or the reason why it is not known.
     pub kind: Result<ParsedKind>,
 }
 
 impl Host {
     /// Returns a host. Opens nothing and reads nothing.
     ///
-    /// In a process that the kernel started with more rights than its user has, the user's directories
-    /// do not count. In a set-user-ID or set-group-ID process every call of it is refused
+    /// If the kernel started the process with more rights than its user has, the host ignores the
+    /// user's directories. In a set-user-ID or set-group-ID process it rejects every call
     /// ([`Error::MixedIds`]).
     ///
     /// # Examples
@@ -160,13 +159,13 @@ impl Host {
         }))
     }
 
-    /// Forgets open vaults and faulty ones: the next call to each opens it anew, as it is
-    /// registered then. A call under way ends first, on its old vault.
+    /// Closes open and faulty vaults: the next call to each reopens it by its registration at that
+    /// time. A call under way ends first, on its old vault.
     pub fn reload(&self) {
         self.0.pools.close_all();
     }
 
-    /// Returns the plugins that are installed.
+    /// Returns the installed plugins.
     ///
     /// # Examples
     /// ```no_run
@@ -187,7 +186,7 @@ impl Host {
         &self.0.plugins
     }
 
-    /// Returns what this host works with.
+    /// Returns the options of this host.
     pub(crate) fn options(&self) -> &Options {
         &self.0.options
     }
@@ -200,12 +199,12 @@ impl Host {
     /// Returns the default vault.
     ///
     /// # Errors
-    /// What is wrong with the registry.
+    /// The fault of the registry.
     pub fn default_vault(&self) -> Result<Option<VaultName>> {
         self.default_in(&self.0.registry.once())
     }
 
-    /// Returns the default vault, from a registry of which parts may be open.
+    /// Returns the default vault, from a registry that may be partly open.
     pub(crate) fn default_in(&self, registry: &OpenRegistry) -> Result<Option<VaultName>> {
         match &self.0.options.default_vault {
             Some(name) => Ok(Some(name.clone())),
@@ -216,7 +215,7 @@ impl Host {
     /// Makes a registered vault the default, or none.
     ///
     /// # Errors
-    /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    /// [`Error::NoSuchVault`], or the fault of the registry.
     pub fn set_default(&self, name: Option<&VaultName>, layer: Layer, run: RunMode) -> Result<()> {
         let edit = self.0.registry.set_default(layer, name.cloned());
         match run {
@@ -226,11 +225,11 @@ impl Host {
         Ok(())
     }
 
-    /// Returns all vaults, sorted by name, and what is wrong beside them. A registration
-    /// that is broken is among them.
+    /// Returns all vaults, sorted by name, and other faults of the registry. The vaults include
+    /// broken registrations.
     ///
     /// # Errors
-    /// What is wrong with the registry, when it has nothing that can be told.
+    /// The fault of the registry, if the host cannot list any vault.
     ///
     /// # Examples
     /// ```no_run
@@ -276,7 +275,7 @@ impl Host {
         let faults: Vec<_> = listing.faults.into_iter().map(Error::from).collect();
         match unsaid {
             Some(error) if vaults.is_empty() => Err(error),
-            // A directory that cannot be used is told once.
+            // Reports an unusable directory once only.
             Some(error) if faults.iter().all(|fault| fault.to_string() != error.to_string()) => {
                 Ok((vaults, std::iter::once(error).chain(faults).collect()))
             }
@@ -284,10 +283,10 @@ impl Host {
         }
     }
 
-    /// Returns a vault's registration, and what its plugin says of it now. Runs no plugin.
+    /// Returns a vault's registration, and its kind from the plugin's manifest. Runs no plugin.
     ///
     /// # Errors
-    /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    /// [`Error::NoSuchVault`], or the fault of the registry.
     ///
     /// # Examples
     /// ```no_run
@@ -301,7 +300,7 @@ impl Host {
     pub fn vault(&self, name: &VaultName) -> Result<VaultDetails> {
         let (vaults, _) = self.vaults()?;
         let Some(info) = vaults.into_iter().find(|info| info.name == *name) else {
-            // The registry knows what is like it.
+            // The registry finds similar names.
             return Err(self
                 .layered(name)
                 .err()
@@ -309,18 +308,18 @@ impl Host {
         };
         let kind = match &info.entry {
             Ok(entry) => self.kind(entry),
-            // Why there is none, once more.
+            // Get the error again: the first one is in `info`.
             Err(_) => self.layered(name).and_then(|registered| self.kind(&registered.entry)),
         };
         Ok(VaultDetails { info, kind })
     }
 
-    /// Says whether a vault could do its work. Changes nothing.
+    /// Checks whether a vault is usable. Changes nothing.
     ///
     /// # Errors
-    /// What is wrong with it, in its plugin's words where it has any; and
-    /// [`Error::Locked`], [`Error::Refused`] and the like where it is locked and that does not
-    /// end: a plugin may test itself without what opens the vault.
+    /// The vault's fault, in its plugin's words if there are any. If the vault stays locked:
+    /// [`Error::Locked`], [`Error::Refused`] and the like, as a plugin may test itself while it is
+    /// locked.
     pub fn test(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<()> {
         let prepared = self.prepare(vault).ok();
         let locks = prepared
@@ -329,7 +328,7 @@ impl Host {
         let vault = prepared.as_ref().map_or(VaultRef::Named(vault), VaultRef::Prepared);
         let mut is_well = false;
         self.call(vault, ask, &mut |open, deadline| {
-            // Once: what it says of itself is logged, and this is run again when unlocked.
+            // Test only once: its log messages appear, and this closure runs again after an unlock.
             if !is_well {
                 open.test(&TestRequest::new(deadline))?;
                 is_well = true;
@@ -341,7 +340,7 @@ impl Host {
             first.limit = 1;
             match open.list(&first) {
                 Err(refusal) if refusal.kind() == ErrorKind::Locked => Err(refusal),
-                // Whether it lists is another question: it has said that it is well.
+                // Listing may still fail: the vault has reported that it is usable.
                 _ => Ok(()),
             }
         })
@@ -352,7 +351,7 @@ impl Host {
         self.names_in(&self.0.registry.once())
     }
 
-    /// Returns the names of all vaults, sorted, from a registry of which parts may be open.
+    /// Returns the names of all vaults, sorted, from a registry that may be partly open.
     pub(crate) fn names_in(&self, registry: &OpenRegistry) -> Result<Vec<VaultName>> {
         let mut names = registry.names()?;
         names.extend(lock(&self.0.temporary).keys().cloned());
@@ -361,28 +360,28 @@ impl Host {
         Ok(names)
     }
 
-    /// Forgets an open vault, or a faulty one.
+    /// Closes an open or faulty vault.
     fn close(&self, name: &VaultName) {
         self.0.pools.close(name);
     }
 
-    /// Returns how many secrets each vault was written at once.
+    /// Returns how many secrets a batch wrote to each vault.
     pub(crate) fn paces(&self) -> MutexGuard<'_, HashMap<VaultName, usize>> {
         lock(&self.0.paces)
     }
 
-    /// Returns how long a call may take.
+    /// Returns the time limit of a call.
     pub(crate) fn timeout(&self) -> Duration {
         self.0.options.timeout
     }
 
-    /// Returns when a call that starts now must be done.
+    /// Returns the deadline of a call that starts now.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.0.options.timeout)
     }
 }
 
-/// A panic elsewhere while the lock was held left plain data: nothing half-changed.
+/// Locks a mutex. A panic in another thread leaves plain data here, never half-changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

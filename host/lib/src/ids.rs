@@ -1,6 +1,5 @@
-//! Whose rights this process has: those of the user who started it, or more. Read from the kernel
-//! at each call, since a program that embeds this library may change its IDs. Nothing else is
-//! decided here.
+//! Finds whether this process has more rights than the user who started it. Each call asks the
+//! kernel, since a program that embeds this library may change its IDs. Decides nothing else.
 #![allow(
     unsafe_code,
     reason = "the kernel's word on secure execution, which no crate reads safely"
@@ -16,10 +15,10 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::plugin::trust::Privilege;
 
-/// The UID that stands for users without a number in a user namespace, where `/proc` does not say.
+/// The UID of users without a number in a user namespace, used if `/proc` does not contain it.
 const USUAL_OVERFLOW_UID: u32 = 65_534;
 
-/// The one line of `/proc/self/uid_map` in a process whose user namespace has every user.
+/// The only line of `/proc/self/uid_map` in a process whose user namespace has every user.
 const WHOLE_MAP: [u32; 3] = [0, 0, u32::MAX];
 
 /// The process runs with the rights of one user for another one: it is set-user-ID or set-group-ID.
@@ -37,13 +36,13 @@ impl MixedIds {
     }
 }
 
-/// Why a program of Keystead's own does nothing at all.
+/// Reason why a Keystead program refuses to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Its IDs differ.
+    /// The IDs of the process differ.
     #[error(transparent)]
     MixedIds(#[from] MixedIds),
-    /// It has more rights than the user who started it, and cannot do without them.
+    /// The process has more rights than the user who started it, and cannot do without them.
     #[error(
         "the kernel started this process with more rights than its user has: it serves neither as \
          a runner nor as an agent"
@@ -75,14 +74,14 @@ impl Ids {
     }
 }
 
-/// Checks that this process acts for one user: real, effective and saved IDs are equal, of user and
-/// group alike. Every public function that reads the registry, loads code or starts a process does
-/// it by itself; a program calls it first of all in `main`, before it reads its environment.
+/// Checks that this process acts for one user: real, effective and saved IDs are equal, for both
+/// user and group. Every public function that reads the registry, loads code or starts a process
+/// makes this check. A program calls it first in `main`, before it reads its environment.
 ///
 /// # Errors
 /// [`MixedIds`].
 pub fn check() -> Result<(), MixedIds> {
-    // Neither call can fail; where a filter refuses them, nothing is known.
+    // Neither call can fail unless a filter blocks it; the IDs are then unknown.
     let (Ok(user), Ok(group)) = (getresuid(), getresgid()) else { return Err(MixedIds) };
     let user = Ids {
         real: user.real.as_raw(),
@@ -101,17 +100,17 @@ fn decide(user: Ids, group: Ids) -> Result<(), MixedIds> {
     if user.are_one() && group.are_one() { Ok(()) } else { Err(MixedIds) }
 }
 
-/// Returns whose directories count in this process: only the system's where its program was started with
-/// more rights than its user has, by file capabilities or by a security module.
+/// Returns whose directories count in this process. If file capabilities or a security module gave
+/// the program more rights than its user has, only the system's directories count.
 pub fn privilege() -> Privilege {
     if check().is_ok() && !is_secure_execution() { Privilege::Ordinary } else { Privilege::SetId }
 }
 
-/// Gives up the capabilities that an ordinary user's process has from its file, for this process and
-/// all that it starts. For a program whose only thread this is.
+/// Drops the capabilities that an ordinary user's process has from its file, for this process and
+/// its children. For programs with a single thread.
 ///
 /// # Errors
-/// What the kernel says where it does not take them.
+/// Those of the kernel when it cannot drop them.
 pub fn give_up_gained() -> io::Result<()> {
     if !is_secure_execution() || rustix::process::geteuid().is_root() {
         return Ok(());
@@ -119,49 +118,49 @@ pub fn give_up_gained() -> io::Result<()> {
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets)?;
-    // A runner is the same file: it must not gain them anew.
+    // A runner is the same file, and must not gain the capabilities again.
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
-/// Checks that a runner or an agent may serve: whoever started this process could not give it
-/// more rights than they have.
+/// Checks that a runner or an agent may serve: this process has no more rights than the user
+/// who started it.
 pub(crate) fn check_service() -> Result<(), Refusal> {
     check()?;
     if !is_secure_execution() {
         return Ok(());
     }
-    // Started by a host that has given up what it had gained: the kernel calls it secure because of
-    // the file's capabilities, and gives it none.
+    // The host that started this process has dropped its gained capabilities. The kernel still sets
+    // `AT_SECURE` because of the file's capabilities, but grants none of them.
     let gained_nothing = rustix::thread::no_new_privs().unwrap_or(false)
         && rustix::thread::capabilities(None).is_ok_and(|has| has.permitted.is_empty());
     if gained_nothing { Ok(()) } else { Err(Refusal::MoreRights) }
 }
 
-/// Says on standard error why a runner or an agent does not serve, and returns its exit code.
+/// Prints on standard error why a runner or an agent does not serve, and returns its exit code.
 pub(crate) fn refuse(refusal: Refusal) -> ExitCode {
     let text = format!("{refusal} ({})\n", refusal.code());
-    // Where nobody reads it, the exit code says enough.
+    // If the text cannot be written, the exit code is enough.
     let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
     ExitCode::FAILURE
 }
 
-/// Whether the kernel started this program in secure-execution mode.
+/// Returns whether the kernel started this program in secure-execution mode.
 fn is_secure_execution() -> bool {
-    // SAFETY: it takes a number and reads a table that the kernel wrote before the program began.
+    // SAFETY: `getauxval` takes a number and reads a table that the kernel wrote at start-up.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Whether a UID stands for users who have no number in this process's user namespace: what belongs
-/// to it is nobody's own, since it may be anybody's.
+/// Returns whether a UID stands for users without a number in this process's user namespace. Its
+/// files count as no user's own, since each may belong to any of these users.
 pub(crate) fn is_nobodys(uid: u32) -> bool {
     static OVERFLOW: OnceLock<Option<u32>> = OnceLock::new();
     uid != 0 && *OVERFLOW.get_or_init(overflow_uid) == Some(uid)
 }
 
-/// Returns the UID of users without a number, where there can be such.
+/// Returns the UID of users without a number; `None` if all users have a number.
 fn overflow_uid() -> Option<u32> {
     let map = fs::read_to_string("/proc/self/uid_map");
-    // A kernel without user namespaces has no such file; without `/proc` nothing is known.
+    // A kernel without user namespaces has no such file; without `/proc`, the map is unknown.
     let is_whole = match &map {
         Ok(text) => is_whole(text),
         Err(_) => fs::exists("/proc/self/status").unwrap_or(false),
@@ -173,7 +172,7 @@ fn overflow_uid() -> Option<u32> {
     Some(known.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_OVERFLOW_UID))
 }
 
-/// Whether the text of a `uid_map` gives every user the number that it has outside.
+/// Returns whether the text of a `uid_map` gives every user the same number as outside.
 fn is_whole(map: &str) -> bool {
     let mut numbers = map.split_whitespace().map(str::parse);
     WHOLE_MAP.iter().all(|wanted| numbers.next() == Some(Ok(*wanted))) && numbers.next().is_none()

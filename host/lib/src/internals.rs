@@ -1,5 +1,5 @@
-//! For Keystead's own crates and tests only, without any promise: what the command line, the import
-//! and export, the tests and the fuzz targets need beyond what a program that embeds the host does.
+//! For Keystead's own crates and tests only, without stability guarantees. The command line, import
+//! and export, tests and fuzz targets need these items; programs that embed the host do not.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -25,17 +25,17 @@ pub use crate::secrets::{has_wildcards, single, unfit};
 pub use crate::shell::word;
 pub use crate::similar::similar;
 
-/// The agent beyond [`Client`](crate::agent::Client).
+/// Items of the agent beyond [`Client`](crate::agent::Client).
 pub mod agent {
     pub use crate::agent::*;
 }
 
-/// What `doctor` finds and offers.
+/// Findings and fixes of `doctor`.
 pub mod doctor {
     pub use crate::doctor::*;
 }
 
-/// Foreign text made harmless.
+/// Escaping of foreign text.
 pub mod escape {
     pub use crate::escape::*;
 }
@@ -55,7 +55,7 @@ pub mod json {
     pub use crate::json::*;
 }
 
-/// Keys of metadata that mean the same everywhere.
+/// Metadata keys with the same meaning in every vault.
 pub mod metadata {
     pub use crate::secrets::metadata::*;
 }
@@ -78,34 +78,34 @@ pub fn was_closed(stream: u8) -> bool {
 /// Returns the vault that a write goes to.
 ///
 /// # Errors
-/// [`NoDefaultVault`](Error::NoDefaultVault) where none is named and there is none.
+/// [`NoDefaultVault`](Error::NoDefaultVault) if no vault is named and no default vault is set.
 pub fn target(host: &Host, named: Option<&VaultName>) -> Result<VaultName> {
     host.target(named)
 }
 
-/// Returns the kind of a vault.
+/// Returns the vault kind of a vault.
 ///
 /// # Errors
-/// The error that the vault answers every request with.
+/// The error of every request to the vault.
 pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<ParsedKind> {
     Ok(host.prepare(vault)?.kind().clone())
 }
 
-/// Returns a vault other than this one that has a secret, of those that a search asks and that answer
+/// Returns another vault that has a secret, among the vaults that a search covers and that answer
 /// without a prompt.
 pub fn other_vault_with(host: &Host, name: &SecretName, than: &VaultName) -> Option<VaultName> {
     host.other_vault_with(name, than)
 }
 
-/// Looks for what is wrong with directories, plugins and registrations.
+/// Returns problems with directories, plugins and registrations.
 pub fn diagnose(host: &Host) -> Vec<Finding> {
     host.diagnose()
 }
 
-/// Hands out the names of a vault's secrets that begin with this prefix, where that needs no prompt.
+/// Passes the names of a vault's secrets with this prefix to `each`, if that needs no prompt.
 ///
 /// # Errors
-/// What is wrong with the registration or the plugin; that the vault is locked.
+/// Faults of the registration or the plugin, or that the vault is locked.
 pub fn names_at_hand(
     host: &Host,
     vault: &VaultName,
@@ -118,7 +118,7 @@ pub fn names_at_hand(
 /// Returns the names on the first page of a vault.
 ///
 /// # Errors
-/// What the vault answers.
+/// Those of the vault.
 pub fn first_names(
     host: &Host,
     vault: &VaultName,
@@ -127,24 +127,24 @@ pub fn first_names(
     host.first_names(vault, ask)
 }
 
-/// Returns what is granted to the vault that an error is of, where that error may come from its
+/// Returns the grants of the vault that an error belongs to, if that error may come from its
 /// plugin's sandbox.
 pub fn denied(host: &Host, error: &Error) -> Option<Denied> {
     host.denied(error)
 }
 
-/// Returns where the code of a registered vault runs, and why there.
+/// Returns the placement of a registered vault, and its reason.
 ///
 /// # Errors
-/// Its plugin cannot be used.
+/// When the vault's plugin cannot be used.
 pub fn placement(host: &Host, entry: &Registration) -> Result<(Placement, PlacementReason)> {
     host.placement(entry)
 }
 
-/// Returns what a vault's plugin could be granted beside what it needs.
+/// Returns the optional permissions that a vault's plugin requests.
 ///
 /// # Errors
-/// The plugin cannot be used, or has no such kind of vault.
+/// When the plugin cannot be used, or has no such vault kind.
 pub fn optional_permissions(host: &Host, entry: &Registration) -> Result<Vec<OptionalPermission>> {
     host.optional_permissions(entry)
 }
@@ -152,7 +152,7 @@ pub fn optional_permissions(host: &Host, entry: &Registration) -> Result<Vec<Opt
 /// Returns the secret text that a reference stands for.
 ///
 /// # Errors
-/// That the reference cannot be followed.
+/// When the reference cannot be resolved.
 pub fn follow(host: &Host, what: &str, of: &Reference, dir: &Path) -> Result<SecretText> {
     host.follow(what, of, dir)
 }
@@ -160,7 +160,7 @@ pub fn follow(host: &Host, what: &str, of: &Reference, dir: &Path) -> Result<Sec
 /// Runs the conformance tests on a file that need not be installed.
 ///
 /// # Errors
-/// What keeps the vault from being opened at all.
+/// When the vault cannot be opened.
 pub fn check_file(
     host: &Host,
     plugin: &Unpinned,
@@ -173,7 +173,7 @@ pub fn check_file(
 /// Runs the conformance tests on an installed plugin.
 ///
 /// # Errors
-/// As for [`check_file`], and when it may not run there.
+/// As for [`check_file`], and when the plugin may not run with this placement.
 pub fn check_installed(
     host: &Host,
     id: &PluginId,

@@ -1,9 +1,9 @@
-//! The host: loads vault plugins that it has proven, and answers for all their vaults.
+//! The host: loads vault plugins that it has verified, and gives access to all their vaults.
 //!
-//! [`Host`] is where to begin: it finds a registered vault's plugin, proves the file, runs it in
-//! a process of its own or in this one, and speaks to it. This library never reads the
-//! environment, never prints, never asks a person and never ends the process: what it needs
-//! of these, its caller hands it ([`Options`], [`Prompter`]).
+//! Start with [`Host`]: it finds a registered vault's plugin, verifies the file, runs it in a
+//! runner or in this process, and calls it. This library never reads the environment, never
+//! prints, never prompts the user and never ends the process. The caller provides what the
+//! library needs of these ([`Options`], [`Prompter`]).
 #![deny(unsafe_code)]
 
 pub mod agent;
@@ -29,17 +29,17 @@ mod secrets;
 mod shell;
 mod similar;
 
-/// Metadata of a secret that is there: changed without its value.
+/// Changes of an existing secret's metadata, without its value.
 pub mod metadata {
     pub use crate::secrets::metadata::{Change, Changed, MetadataEdit};
 }
 
-/// The process of an isolated plugin: this program, started again.
+/// The runner of an isolated plugin: this program, started again.
 pub mod runner {
     pub use crate::plugin::runner::dispatch;
 }
 
-/// Secrets from one vault to another: what is copied or moved, what is planned, what became of it.
+/// Copies and moves of secrets between vaults: requests, plans and outcomes.
 pub mod transfer {
     pub use crate::secrets::transfer::{
         Carried, Error, OnRejected, Outcome, Planned, Reason, Refusal, Step, Transfer,
@@ -47,7 +47,7 @@ pub mod transfer {
     };
 }
 
-/// Installed plugins: a file is inspected, somebody vouches for it, and it is installed and pinned.
+/// Installed plugins: a file is inspected, gets a trust source, and is installed and pinned.
 pub mod trust {
     pub use crate::plugin::inspect::{FileAccess, Permission};
     pub use crate::plugin::pins::{Digest, InProcess, PluginId};

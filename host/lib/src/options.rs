@@ -1,5 +1,5 @@
-//! What a caller gives the host: directories, the program for runners, and the few things of
-//! its surroundings that the library never looks up itself.
+//! Options that a caller gives the host: directories, the program for runners, and the parts
+//! of the environment that the library never reads itself.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,43 +13,43 @@ use crate::ids;
 use crate::paths::Paths;
 use crate::plugin::trust::Privilege;
 
-/// How long a call to a vault may take where the caller does not say: a server across the
-/// world answers in one second, a person gives up after ten.
+/// Default timeout of a call to a vault: a server on another continent replies within 1
+/// second, and a user stops waiting after 10.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long unlocking may take, all of its steps together: key derivation is slow on purpose.
+/// Timeout of an unlock, for all of its steps together: key derivation is slow on purpose.
 pub const UNLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most handles of one vault: the threads of a small program at a server that takes its time.
-/// Each isolated one is a process with 3 MiB of its own and a connection to the server.
+/// The maximum number of handles of one vault: the threads of a small program with a slow server.
+/// Each isolated handle is a process with 3 MiB of its own and a connection to the server.
 pub const MAX_HANDLES: usize = 8;
 
-/// What a [`Host`](crate::Host) works with.
+/// Options of a [`Host`](crate::Host).
 #[derive(Clone)]
 pub struct Options {
-    /// Where things are.
+    /// Directories that the host works in.
     pub paths: Paths,
     /// The program that serves isolated plugins: the `keystead` binary, or a program that
     /// calls [`runner::dispatch`](crate::runner::dispatch) first.
     pub runner: PathBuf,
-    /// Whether the process has rights that its user has not.
+    /// Whether the process has rights that its user does not have.
     pub privilege: Privilege,
     /// The default vault, instead of the registered one.
     pub default_vault: Option<VaultName>,
-    /// How long one call to a vault may take.
+    /// Timeout of one call to a vault.
     pub timeout: Duration,
-    /// Where references find what they name.
+    /// Source of the values that references name.
     pub sources: Arc<dyn Sources>,
-    /// Where sessions are that reopen unlocked vaults: an
-    /// [`agent::Client`](crate::agent::Client), or nowhere.
+    /// Cache of the sessions that reopen unlocked vaults, such as an
+    /// [`agent::Client`](crate::agent::Client).
     pub sessions: Arc<dyn SessionCache>,
-    /// Where plugins' log lines go.
+    /// Receiver of plugins' log lines.
     pub log: Arc<dyn Log>,
-    /// What no plugin may write to, beside what is in `paths`: where the same user's other commands find
-    /// their registrations and pins, and the program itself.
+    /// Paths that no plugin may write to, in addition to `paths`: the registrations and pins of the
+    /// same user's other commands, and the program itself.
     pub off_limits: Vec<PathBuf>,
-    /// How many handles of one concurrent vault may be open at once, 1 to [`MAX_HANDLES`]: as many
-    /// requests are in flight then. With 1 no copy of what the vault is opened with is kept.
+    /// Maximum number of open handles of one concurrent vault, and so of parallel requests: 1 to
+    /// [`MAX_HANDLES`]. With 1, the host keeps no copy of the data that opens the vault.
     pub max_handles: usize,
 }
 
@@ -73,8 +73,8 @@ impl Options {
 }
 
 impl Options {
-    /// Leaves out the user's directories where the kernel says that this process has more rights than
-    /// its user has.
+    /// Removes the user's directories if, according to the kernel, this process has more rights
+    /// than its user.
     pub(crate) fn for_this_process(mut self) -> Self {
         if ids::privilege() != Privilege::Ordinary {
             self.privilege = Privilege::SetId;
@@ -86,7 +86,7 @@ impl Options {
     }
 }
 
-/// What references may name beyond files, commands and vaults.
+/// Sources of references other than files, commands and vaults.
 pub trait Sources: Send + Sync {
     /// Returns an environment variable.
     fn variable(&self, name: &str) -> Option<SecretText>;
@@ -94,14 +94,14 @@ pub trait Sources: Send + Sync {
     /// Reads an open file descriptor to its end.
     ///
     /// # Errors
-    /// When it is not open or cannot be read.
+    /// When the descriptor is not open or cannot be read.
     fn descriptor(&self, number: u32) -> io::Result<SecretBytes>;
 
     /// Returns the user's home, for paths that start with `~/`.
     fn home(&self) -> Option<PathBuf>;
 }
 
-/// Takes what plugins log. The message has no control characters and at most 4,096 bytes.
+/// Receiver of plugins' log lines. A message has no control characters and at most 4,096 bytes.
 ///
 /// # Examples
 /// ```
@@ -117,7 +117,7 @@ pub trait Sources: Send + Sync {
 /// }
 /// ```
 pub trait Log: Send + Sync {
-    /// Takes one line.
+    /// Receives one line.
     fn line(&self, vault: &VaultName, level: Level, message: &str);
 }
 

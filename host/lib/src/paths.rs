@@ -1,16 +1,16 @@
-//! Where things are: the directories a caller gives the host. Never looked up in the environment here.
+//! Directories that a caller gives the host. Nothing here reads the environment.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use keystead_plugin_api::VaultName;
 
-/// One of the two places a registration can come from.
+/// Layer of the configuration that a registration can come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
-    /// The administrator's: `/etc/keystead`.
+    /// The administrator's layer: `/etc/keystead`.
     System,
-    /// The user's own; it lies over the system layer.
+    /// The user's layer, which overrides the system layer.
     User,
 }
 
@@ -33,10 +33,10 @@ impl fmt::Display for Layer {
     }
 }
 
-/// The directories the host works in. The caller fills it, from the environment or not.
+/// Directories that the host works in. The caller sets them, from the environment or not.
 ///
-/// Every path is absolute: a relative one would make the answer depend on where the
-/// process happens to be. A directory that does not exist is an empty one.
+/// Every path is absolute: a relative path depends on the current directory of the process.
+/// A missing directory counts as empty.
 ///
 /// # Examples
 /// ```
@@ -54,12 +54,12 @@ impl fmt::Display for Layer {
 pub struct Paths {
     /// The administrator's settings, registrations and pins: `/etc/keystead`.
     pub system_config: PathBuf,
-    /// The user's settings and registrations; `None` where there is no such user.
+    /// The user's settings and registrations; `None` if there is no such user.
     pub user_config: Option<PathBuf>,
-    /// The user's plugins, pins, verdicts and vaults; `None` where there is no such user.
+    /// The user's plugins, pins, verdicts and vaults; `None` if there is no such user.
     pub user_data: Option<PathBuf>,
-    /// What packages installed, most specific first; each may hold `plugins/` and
-    /// `pins.d/`.
+    /// Directories of installed packages, most specific first; each may hold `plugins/`
+    /// and `pins.d/`.
     pub packaged: Vec<PathBuf>,
 }
 
@@ -82,8 +82,8 @@ impl Paths {
         Some(self.config_dir(layer)?.join("vaults"))
     }
 
-    /// Returns the file a vault of this name is registered in by us. A file that somebody
-    /// else put there may be spelled with other case.
+    /// Returns the file in which the host registers a vault of this name. The name of a file
+    /// that another program created may differ in case.
     pub(crate) fn vault_file(&self, layer: Layer, name: &VaultName) -> Option<PathBuf> {
         Some(self.vaults_dir(layer)?.join(format!("{name}.toml")))
     }

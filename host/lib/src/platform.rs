@@ -1,5 +1,5 @@
-//! What only this operating system can do, behind functions that say what they are for: the rest of
-//! the library asks here. Another system gets a module of its own beside [`linux`], with the same names.
+//! Functions that only this operating system provides; the rest of the library calls them here.
+//! Another system gets its own module beside [`linux`], with the same names.
 
 mod linux;
 

@@ -1,12 +1,12 @@
-//! Who answers when a vault is locked: a person at a terminal, or nobody.
+//! Answers to the prompts of a locked vault: from a user at a terminal, or none.
 
 use keystead_plugin_api::{Answer, Challenge, Prompt, VaultName};
 
 use crate::reference::Reference;
 
-/// Answers a locked vault's challenge. The binary asks at the terminal; a library's caller
-/// may do what it likes. Whoever wraps another one hands on every question: that is why
-/// those with an answer have no default.
+/// Answers a locked vault's challenge. The binary prompts at the terminal; other callers of
+/// the library are free to choose. A wrapper must forward every call, so methods with a
+/// result have no default.
 ///
 /// # Examples
 /// ```
@@ -36,59 +36,59 @@ use crate::reference::Reference;
 /// }
 /// ```
 pub trait Prompter {
-    /// Returns where the answer to this prompt is to come from, where that was said for this
-    /// call. It goes before what the vault is registered with.
+    /// Returns the reference for the answer to this prompt, if the caller set one for this call.
+    /// The reference overrides the unlock reference of the vault's registration.
     fn answer_source(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference>;
 
-    /// Returns an answer to each of these prompts: those of a step that nothing else answers.
+    /// Returns an answer to each of these prompts of one step, which have no other answer.
     ///
-    /// No deadline runs meanwhile. The vault that asks is busy: a call to it from here is
-    /// [`Error::NeedsItself`](crate::Error::NeedsItself), and from a thread that this waits
-    /// for it never ends.
+    /// No deadline runs meanwhile. The vault that prompts is busy: a call to it from here is
+    /// [`Error::NeedsItself`](crate::Error::NeedsItself). A call from a thread that this
+    /// method waits for never ends.
     ///
     /// # Errors
-    /// [`PromptError`], when nobody is there or somebody declines.
+    /// [`PromptError`], when no user is present or the user declines.
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge)
     -> Result<Vec<Answer>, PromptError>;
 
-    /// Shows a person what a vault says and waits for: its sentence, the address to open. The host
-    /// does so before a vault waits for something that a person does elsewhere, and again before
-    /// each time it asks the vault whether that is done; an error ends the waiting. The challenge has
-    /// the prompts that [`Prompter::ask`] asks next, if any.
+    /// Shows the user a vault's message and the address to open. The host calls this before a vault
+    /// waits for an action of the user elsewhere. It repeats the call each time before it asks the
+    /// vault whether the action is done; an error ends the wait. The challenge has the prompts that
+    /// [`Prompter::ask`] asks next, if any.
     ///
     /// # Errors
-    /// [`PromptError`], when nobody is there or somebody breaks off.
+    /// [`PromptError`], when no user is present or the user cancels.
     fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), PromptError>;
 
-    /// Returns whether somebody is there who could answer.
+    /// Returns whether a user is present who can answer.
     fn is_interactive(&self) -> bool;
 
-    /// Is told that another process asks for this vault just now, before that is waited for.
+    /// Called before the host waits for another process that is prompting for this vault.
     fn on_wait(&mut self, vault: &VaultName) {
         let _ = vault;
     }
 
-    /// Is told that an answer was wrong, before it is asked again.
+    /// Called after a wrong answer, before the next prompt.
     fn on_wrong_answer(&mut self, vault: &VaultName, message: &str) {
         let _ = (vault, message);
     }
 }
 
-/// Why there is no answer.
+/// Reason why a prompt has no answer.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptError {
-    /// Nobody is there to ask: no terminal, or the caller said not to.
+    /// No user can be prompted: there is no terminal, or the caller disabled prompts.
     NonInteractive,
-    /// Somebody was asked and broke off.
+    /// The user cancelled the prompt.
     Interrupted,
-    /// Another command shows a person what this vault waits for, until that is done.
+    /// Another command shows the user which action this vault waits for, until it is done.
     Elsewhere,
-    /// What was typed could not be read.
+    /// The input could not be read.
     Failed(String),
 }
 
-/// Asks nobody: every locked vault stays locked.
+/// Prompter that never prompts: every locked vault stays locked.
 #[derive(Debug, Clone, Copy)]
 pub struct NonInteractive;
 

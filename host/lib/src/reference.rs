@@ -1,26 +1,26 @@
-//! Where a secret is to be taken from, as one line of text: the grammar only. Resolving a
-//! reference is done where the vaults are.
+//! References: one line of text that locates a secret. Only the grammar is here; the host
+//! resolves references with its vaults.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use keystead_plugin_api::{MAX_SECRET_NAME_BYTES, SecretName, VaultName};
 
-/// The most bytes a reference may have: a name of 1,024 bytes, percent-encoded, and a
-/// command line with room.
+/// The maximum length of a reference in bytes: enough for a percent-encoded name of 1,024
+/// bytes, or for a long command line.
 pub(crate) const MAX_REFERENCE_BYTES: usize = 8 * 1_024;
 
-/// A place to take a secret from.
+/// Reference to a secret.
 ///
 /// | text | where |
 /// |---|---|
-/// | `keystead://[VAULT]/NAME[#FIELD]` | a registered vault; without one, the default, then a search |
+/// | `keystead://[VAULT]/NAME[#FIELD]` | a registered vault; if none, the default, then a search |
 /// | `env:VAR` | an environment variable |
 /// | `file:PATH` | a file's content |
-/// | `command:["PROGRAM","ARGUMENT"]` | what a program prints; no shell |
+/// | `command:["PROGRAM","ARGUMENT"]` | the output of a program; no shell |
 /// | `fd:N` | an open file descriptor; on the command line only |
 ///
-/// In `keystead://`, `%`, `#` and control characters are percent-encoded; anything may be.
+/// In `keystead://`, `%`, `#` and control characters are percent-encoded; others may be.
 ///
 /// # Examples
 /// ```
@@ -33,11 +33,11 @@ pub(crate) const MAX_REFERENCE_BYTES: usize = 8 * 1_024;
 pub enum Reference {
     /// A secret in a vault.
     Secret {
-        /// The vault, or `None` for the default one and then a search.
+        /// The vault; `None` for the default vault and then a search.
         vault: Option<VaultName>,
         /// The secret's name.
         name: SecretName,
-        /// The part of the value that is meant.
+        /// The requested part of the value.
         field: Option<Field>,
     },
     /// An environment variable.
@@ -50,12 +50,12 @@ pub enum Reference {
     Fd(u32),
 }
 
-/// The name of a part of a value, or a JSON pointer to one: 1 to 1,024 bytes, no control characters.
+/// Name of a part of a value, or a JSON pointer to it: 1 to 1,024 bytes, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field(SecretName);
 
 impl Field {
-    /// Returns the field, if it keeps the rules of a secret's name.
+    /// Returns the field, if it follows the rules of a secret's name.
     ///
     /// # Errors
     /// As [`SecretName::parse`].
@@ -102,12 +102,12 @@ impl Command {
     }
 }
 
-/// Why a text is not a reference. It holds no part of the text, which may be a secret that
-/// was typed where a reference belongs.
+/// Error of a text that is not a reference. Holds no part of the text, which may be a secret
+/// that a user typed in place of a reference.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The text starts with no scheme that is known.
+    /// The text does not start with a known scheme.
     #[error(
         "not a reference: it starts with none of `keystead://`, `env:`, `file:`, `command:`, `fd:`"
     )]
@@ -115,15 +115,15 @@ pub enum Error {
     /// The text is longer than 8 KiB.
     #[error("the reference has {bytes} bytes; the most is {MAX_REFERENCE_BYTES}")]
     TooLong {
-        /// How many bytes it has.
+        /// Length of the text in bytes.
         bytes: usize,
     },
-    /// A known scheme is followed by something it does not allow.
+    /// The text after a known scheme is not allowed there.
     #[error("the reference is wrong at character {column}: {why}")]
     Syntax {
-        /// The character at which it goes wrong, from 1.
+        /// Position of the fault in characters, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The fault at that character.
         why: &'static str,
     },
 }
@@ -140,10 +140,10 @@ impl Error {
 }
 
 impl Reference {
-    /// Returns the place this text stands for.
+    /// Returns the reference in this text.
     ///
     /// # Errors
-    /// Why it is not a reference, with the character at which it goes wrong.
+    /// Why the text is not a reference, with the position of the fault.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > MAX_REFERENCE_BYTES {
             return Err(Error::TooLong { bytes: text.len() });
@@ -167,16 +167,16 @@ impl Reference {
         })
     }
 
-    /// Returns the same reference with an absolute path where it names a file: against
-    /// `home` for `~/`, else against `folder`. `None` where `~/` is used without a home, or
-    /// where the directory is not UTF-8 and the reference could not be written down.
+    /// Returns the same reference, with an absolute path if it names a file: below `home` for
+    /// `~/`, otherwise below `dir`. `None` if `~/` is used without a home, or if the directory
+    /// is not UTF-8, so that the reference cannot be written.
     pub fn anchored(self, dir: &Path, home: Option<&Path>) -> Option<Self> {
         let Self::File(path) = self else { return Some(self) };
         let absolute = absolute(&path.0, dir, home)?;
         Some(Self::File(FilePath(absolute.to_str()?.to_owned())))
     }
 
-    /// Returns the vault this refers to, where it names one.
+    /// Returns the vault that this reference names, if any.
     pub fn vault(&self) -> Option<&VaultName> {
         match self {
             Self::Secret { vault, .. } => vault.as_ref(),
@@ -185,8 +185,8 @@ impl Reference {
     }
 }
 
-/// Returns a path as people type it made absolute, without looking at any file: `..` stays,
-/// since what it means depends on links. `None` where `~` is used without a home.
+/// Returns the absolute form of a path as typed, without access to any file. `..` stays,
+/// since its meaning depends on links. `None` if `~` is used without a home.
 pub(crate) fn absolute(typed: &str, dir: &Path, home: Option<&Path>) -> Option<PathBuf> {
     let joined = match typed.strip_prefix('~') {
         Some("") => home?.to_owned(),
@@ -196,7 +196,7 @@ pub(crate) fn absolute(typed: &str, dir: &Path, home: Option<&Path>) -> Option<P
     Some(joined.components().collect())
 }
 
-/// What is wrong, and how many bytes from the end it is.
+/// A fault, and its distance from the end in bytes.
 struct Wrong {
     rest: usize,
     why: &'static str,
@@ -264,7 +264,7 @@ fn command(text: &str) -> Result<Reference, Wrong> {
     let argv: Vec<String> = match serde_json::from_str(text) {
         Ok(argv) => argv,
         Err(fault) => {
-            // Its column counts bytes of the line and is past the byte that was wrong.
+            // The column counts bytes of the line, and is past the wrong byte.
             let line: usize =
                 text.split('\n').take(fault.line().saturating_sub(1)).map(|l| l.len() + 1).sum();
             let mut at = (line + fault.column().saturating_sub(1)).min(text.len());

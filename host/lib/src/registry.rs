@@ -1,5 +1,5 @@
-//! Which vaults are registered: layers of directories, one file a vault. Reading one vault
-//! parses one file; nothing is read before it is asked for.
+//! The registered vaults: layers of directories, with one file for each vault. Reading one
+//! vault parses one file; no file is read before it is needed.
 
 mod circle;
 mod config;
@@ -27,24 +27,24 @@ use crate::ids;
 use crate::paths::{Layer, Paths};
 use crate::plugin::trust::Privilege;
 
-/// The registered vaults: the user's over the administrator's.
+/// Registry of vaults: the user's layer overrides the administrator's.
 ///
-/// A user's registration takes the place of the administrator's of the same name, unless
-/// that one is locked. Names are compared without case.
+/// A user's registration overrides the administrator's of the same name, unless the
+/// administrator's is locked. Names are compared without case.
 ///
-/// Nothing is kept between calls, so that each call sees what is there now.
+/// Nothing is kept between calls, so that each call reads the current files.
 #[derive(Debug, Clone)]
 pub struct Registry {
     paths: Arc<Paths>,
 }
 
-/// All vaults, and what hides none of them.
+/// All vaults, and faults that hide none of them.
 #[derive(Debug)]
 pub struct RegistryListing {
-    /// Each name once, sorted without case.
+    /// The vaults: each name once, sorted without case.
     pub vaults: Vec<RegisteredVault>,
-    /// What is wrong beside them: a layer that cannot be read, a file with a name that is
-    /// no vault's, a user's registration of a locked name.
+    /// Further faults: a layer that cannot be read, a file whose name is not a vault name, a
+    /// user's registration of a locked name.
     pub faults: Vec<Error>,
 }
 
@@ -53,9 +53,9 @@ pub struct RegistryListing {
 pub struct RegisteredVault {
     /// The name.
     pub name: VaultName,
-    /// Where it is registered.
+    /// The layer of the registration.
     pub layer: Layer,
-    /// The registration, or why there is none.
+    /// The registration, or why it cannot be read.
     pub entry: Result<Registration, Error>,
 }
 
@@ -69,7 +69,7 @@ impl Registry {
         Self { paths: Arc::new(paths) }
     }
 
-    /// Returns the registry as one command uses it. Reads nothing yet.
+    /// Returns the registry for one command. Reads nothing yet.
     pub(crate) fn once(&self) -> OpenRegistry {
         OpenRegistry::new(Arc::clone(&self.paths))
     }
@@ -77,9 +77,9 @@ impl Registry {
     /// Returns the registration of a vault.
     ///
     /// # Errors
-    /// [`Error::NoSuchVault`], or what is wrong with its file. A damaged file of the
-    /// administrator's is an error for users who registered the same name as well: it may
-    /// have been locked.
+    /// [`Error::NoSuchVault`], or a fault of the vault's file. A damaged file of the
+    /// administrator is an error also for users who registered the same name: it may have
+    /// been locked.
     pub fn entry(&self, name: &VaultName) -> Result<Registration, Error> {
         self.once().entry(name)
     }
@@ -87,21 +87,21 @@ impl Registry {
     /// Returns the names of all vaults, sorted without case.
     ///
     /// # Errors
-    /// A layer that cannot be read. What is wrong with single files does not matter here.
+    /// When a layer cannot be read. Faults of single files are ignored here.
     pub fn names(&self) -> Result<Vec<VaultName>, Error> {
         self.once().names()
     }
 
-    /// Returns all vaults with their registrations; what is broken hides nothing else.
+    /// Returns all vaults with their registrations; a fault hides no other vault.
     pub fn all(&self) -> RegistryListing {
         self.once().all()
     }
 
-    /// Returns the default vault, where there is one. Whether it is still registered shows
-    /// when it is asked for.
+    /// Returns the default vault, if one is set. Does not check whether that vault is still
+    /// registered.
     ///
     /// # Errors
-    /// What is wrong with a layer's `config.toml`.
+    /// Faults of a layer's `config.toml`.
     pub fn default(&self) -> Result<Option<VaultName>, Error> {
         self.once().default()
     }

@@ -1,21 +1,21 @@
-//! Makes a call again after as long as its vault asks to wait, while the deadline leaves time for that.
+//! Repeats a call after the delay that its vault requests, while the deadline leaves time for that.
 
 use std::thread::sleep;
 use std::time::Duration;
 
 use keystead_plugin_api::{Deadline, Error, ErrorKind, Result};
 
-/// The shortest wait before a call is made again, whatever the vault says.
+/// The shortest delay before a call is repeated, even if the vault requests less.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
-/// Returns how long a vault asks to wait before the same call is made again; none where the deadline
-/// leaves no time for that.
+/// Returns the delay that a vault requests before the same call is repeated. `None` if the vault
+/// requests no delay, or the deadline leaves no time for the delay.
 pub(crate) fn pause(refusal: &Error, deadline: Deadline) -> Option<Duration> {
     let wait = refusal.retry_after().filter(|_| refusal.kind() == ErrorKind::Unavailable)?;
     Some(wait.max(SHORTEST_WAIT)).filter(|wait| *wait < deadline.remaining())
 }
 
-/// Makes a call until the vault no longer asks to wait.
+/// Repeats a call until the vault no longer requests a delay, or the deadline leaves no time.
 pub(crate) fn again<T>(deadline: Deadline, mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match call() {
@@ -28,8 +28,8 @@ pub(crate) fn again<T>(deadline: Deadline, mut call: impl FnMut() -> Result<T>) 
     }
 }
 
-/// Makes a call of many again for those whose results ask to wait, by their places, and puts the new
-/// results in. One that is locked by then keeps the result that it had.
+/// Repeats a batch call for the results that request a delay, by their indexes, and stores the new
+/// results. A result that is locked by then keeps its old value.
 pub(crate) fn each<T>(
     results: &mut [Result<T>],
     deadline: Deadline,
@@ -38,7 +38,7 @@ pub(crate) fn each<T>(
     let is_locked = |result: &Result<T>| {
         result.as_ref().is_err_and(|refusal| refusal.kind() == ErrorKind::Locked)
     };
-    // Its vault is unlocked first, and then asked for these again.
+    // The vault is unlocked first, and then these requests are repeated.
     let mut locked = results.iter().any(is_locked);
     while !locked {
         let asks = |result: &Result<T>| pause(result.as_ref().err()?, deadline);

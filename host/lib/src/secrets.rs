@@ -1,5 +1,5 @@
-//! What people do with secrets, over one vault or many: which vault is meant, in which
-//! order they are asked, and what it means when one of them cannot answer.
+//! Operations on secrets, over one vault or many: which vault is meant, the order of a search, and
+//! the effect of an unavailable vault.
 
 mod action;
 mod atomic;
@@ -31,7 +31,7 @@ use crate::registry::OpenRegistry;
 pub(crate) use list::Walk;
 pub use write::unfit;
 
-/// Where a secret is looked for.
+/// Scope of a search for a secret.
 ///
 /// # Examples
 /// ```
@@ -44,29 +44,29 @@ pub use write::unfit;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SearchScope {
-    /// In this vault.
+    /// This vault.
     Vault(VaultName),
-    /// In the default vault, then in the others by name. The first that has it answers.
+    /// The default vault, then the other vaults by name. The first vault with the secret answers.
     Search(OnUnavailable),
 }
 
 impl SearchScope {
-    /// Returns a search that stops at a vault which cannot be asked.
+    /// Returns a search that stops at an unavailable vault.
     pub fn anywhere() -> Self {
         Self::Search(OnUnavailable::Fail)
     }
 }
 
-/// What a search does at a vault that is locked, broken or late.
+/// Effect of a vault that is locked, broken or timed out on a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnavailable {
-    /// It stops: what a later vault has under the same name is not the answer.
+    /// Stop: the same name in a later vault is not the answer.
     Fail,
-    /// It goes on: any vault's answer will do.
+    /// Continue: any vault's answer is accepted.
     Skip,
 }
 
-/// A secret, and where it was found.
+/// A secret, and the vault that has it.
 #[derive(Debug)]
 pub struct FoundSecret {
     /// The vault that has it.
@@ -75,52 +75,52 @@ pub struct FoundSecret {
     pub secret: Secret,
 }
 
-/// A secret without its value, and where it was found.
+/// A secret without its value, and the vault that has it.
 #[derive(Debug, Clone)]
 pub struct ListedSecret {
     /// The vault that has it.
     pub vault: VaultName,
-    /// What the vault tells of it.
+    /// The vault's information about the secret.
     pub entry: Entry,
 }
 
-/// What a listing found.
+/// Result of a listing.
 #[derive(Debug)]
 pub struct SecretListing {
-    /// What there is, sorted by name, then by vault.
+    /// The secrets, sorted by name, then by vault.
     pub entries: Vec<ListedSecret>,
-    /// The vaults that could not be asked, and why.
+    /// The unavailable vaults, with their errors.
     pub failed: Vec<(VaultName, Error)>,
 }
 
-/// A secret to be written.
+/// A secret to write.
 #[derive(Debug)]
 pub struct NewSecret {
-    /// Its name.
+    /// Name of the secret.
     pub name: SecretName,
-    /// The vault; `None` for the default one.
+    /// The vault; `None` for the default vault.
     pub vault: Option<VaultName>,
-    /// Its value.
+    /// The new value.
     pub value: Value,
-    /// The one field of a map that `value` is for; the others stay.
+    /// The field of a map that `value` is for; other fields stay. `None`: the whole secret.
     pub field: Option<NewField>,
-    /// Its metadata, instead of all there was; `None` leaves it.
+    /// Metadata in place of all that exists; `None` leaves it unchanged.
     pub metadata: Option<Metadata>,
-    /// What to do when the name is there already, or is not.
+    /// What to do if the name exists, or does not exist.
     pub mode: WriteMode,
-    /// Whether to write.
+    /// Whether to write or only to check.
     pub run: RunMode,
 }
 
 impl FoundSecret {
-    /// Returns one part of the value. It is that of exactly this name: a map's key, `user` and
-    /// `password` of a credential, a member of JSON that is an object or of a text that is one. Or it
-    /// is what a JSON pointer leads to (`/hosts/0`, RFC 6901), through maps, JSON and such texts.
+    /// Returns one part of the value. An exact name comes first: a map's key, `user` and `password`
+    /// of a credential, or a member of a JSON object. A text that is such an object counts as JSON.
+    /// Otherwise a JSON pointer (`/hosts/0`, RFC 6901) leads through maps, JSON and such texts.
     ///
-    /// A JSON string is given as the text that it stands for.
+    /// A JSON string is returned as the text that it stands for.
     ///
     /// # Errors
-    /// Why there is none. `null` is none.
+    /// The reason why there is none. `null` counts as none.
     pub fn into_field(self, field: &str) -> std::result::Result<Value, NoField> {
         field::part(self.secret.value, field)
     }
@@ -130,9 +130,9 @@ impl Host {
     /// Returns a secret.
     ///
     /// # Errors
-    /// [`Error::NoSuchSecret`] when every vault that was to be asked was asked and none has
-    /// it; [`Error::SearchIncomplete`] when one of several could not be asked; what a named
-    /// vault answers, or the only one there is.
+    /// [`Error::NoSuchSecret`] if all vaults of the search answered and none has it;
+    /// [`Error::SearchIncomplete`] if one of several was unavailable. For a named vault, or the
+    /// only vault, its own error.
     ///
     /// # Examples
     /// ```no_run
@@ -173,7 +173,7 @@ impl Host {
         secret.map_err(|error| named(error, vault.name(), name))
     }
 
-    /// Returns what a vault tells of a secret besides its value.
+    /// Returns a vault's information about a secret, without its value.
     ///
     /// # Errors
     /// As [`Host::get`].
@@ -203,7 +203,7 @@ impl Host {
         Ok(ListedSecret { vault, entry })
     }
 
-    /// Returns what exactly this vault tells of a secret besides its value.
+    /// Returns exactly this vault's information about a secret, without its value.
     pub(crate) fn described(
         &self,
         vault: VaultRef<'_>,
@@ -216,8 +216,8 @@ impl Host {
         entry.map_err(|error| named(error, vault.name(), name))
     }
 
-    /// Returns a vault other than this one that has a secret, of those that a search asks and that answer
-    /// without a prompt.
+    /// Returns another vault that has a secret, among the vaults that a search includes and that
+    /// answer without a prompt.
     pub(crate) fn other_vault_with(
         &self,
         name: &SecretName,
@@ -235,7 +235,7 @@ impl Host {
         others.find(|vault| vault != than && is_searched(vault) && has(vault))
     }
 
-    /// Asks vaults in order for the first answer.
+    /// Sends a request to vaults in order until one answers.
     fn first<T>(
         &self,
         name: &SecretName,
@@ -250,11 +250,11 @@ impl Host {
         let registry = &Arc::new(self.registry().once());
         let default = self.default_in(registry)?;
         let mut search = Search { host: self, registry, name, unasked, missed: Missed::default() };
-        // The default vault first: the others are not even looked up if it has the secret.
+        // The default vault first: if it has the secret, the other vaults are not even looked up.
         if let Some(vault) = &default {
             match run(VaultRef::In(vault, registry), ask) {
                 Ok(found) => return Ok((vault.clone(), found)),
-                // The caller named it, as it names one with [`SearchScope::Vault`].
+                // The caller named it, as with [`SearchScope::Vault`].
                 Err(error @ Error::NoSuchVault { .. })
                     if unasked == OnUnavailable::Fail
                         && self.options().default_vault.as_ref() == Some(vault) =>
@@ -272,7 +272,7 @@ impl Host {
             let place = match &registered {
                 Ok(registered) if !registered.entry.search => continue,
                 Ok(registered) => VaultRef::Registered(&vault, registered),
-                // It may be the one that has it, and says what is wrong with it.
+                // The vault may have the secret, and its error shows its fault.
                 Err(_) => VaultRef::In(&vault, registry),
             };
             match run(place, &mut NonInteractive) {
@@ -294,15 +294,15 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// Decides what a vault without the secret means: the search goes on, remembers the failure, or
-    /// ends.
+    /// Decides the effect of a vault without the secret: the search continues, remembers the
+    /// failure, or ends.
     fn miss(&mut self, error: Error, vault: &VaultName) -> Result<()> {
         match error {
             Error::NoSuchSecret { answers, .. } => {
                 self.missed.searched.push(vault.clone());
                 self.missed.answers.extend(answers);
             }
-            // Where no other vault could have it, nothing is incomplete: what it says is all.
+            // If no other vault could have the secret, the search is complete: return this error.
             error if self.is_alone(vault)? => return Err(error),
             error if self.unasked == OnUnavailable::Skip => {
                 self.missed.failed.get_or_insert((vault.clone(), error));
@@ -318,8 +318,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Whether no other vault takes part. A registration that cannot be read does: it may be the one
-    /// that has it.
+    /// Returns whether no other vault takes part. A vault with an unreadable registration does: it
+    /// may have the secret.
     fn is_alone(&self, vault: &VaultName) -> Result<bool> {
         let is_searched = |other: &VaultName| {
             let registered = self.host.layered_in(self.registry, other);
@@ -330,12 +330,12 @@ impl Search<'_> {
     }
 }
 
-/// The vaults that do not have a secret, and what they said of it beyond that.
+/// The vaults that do not have a secret, and their further answers.
 #[derive(Default)]
 struct Missed {
     searched: Vec<VaultName>,
     answers: Vec<(VaultName, Answer)>,
-    /// The first that could not be asked.
+    /// The first unavailable vault.
     failed: Option<(VaultName, Error)>,
 }
 
@@ -351,11 +351,11 @@ impl Missed {
     }
 }
 
-/// Puts the secret's name where the vault's own words have none.
+/// Adds the secret's name to a vault's error that lacks it.
 fn named(error: Error, vault: &VaultName, name: &SecretName) -> Error {
     match &error {
         Error::Refused { answer, .. } if answer.kind() == ErrorKind::NotFound => {
-            // Its usual sentence says no more than that.
+            // The usual error text adds nothing.
             let says_more = answer.detail().is_some() || *answer != Answer::not_found();
             let answers = says_more.then(|| (vault.clone(), answer.clone())).into_iter().collect();
             Error::NoSuchSecret { name: name.clone(), searched: vec![vault.clone()], answers }

@@ -1,6 +1,6 @@
-//! Words of a POSIX shell, for commands that are shown to be pasted.
+//! Quotes words of a POSIX shell, for printed commands that users paste.
 
-/// Returns one word.
+/// Returns a text as one word, quoted if needed.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

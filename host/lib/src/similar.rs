@@ -1,12 +1,12 @@
-//! "Did you mean": the known name that looks most like a given one. For hints only: nothing is
-//! ever done to what was not named.
+//! "Did you mean": the known name that looks most like a given one. For hints only: Keystead never
+//! acts on a name that the user did not give.
 
-/// Returns the candidate that most likely was meant: at most a third of its letters differ.
+/// Returns the most similar candidate, if at most a third of its letters differ.
 pub fn similar<'a, T: AsRef<str> + ?Sized>(
     given: &str,
     candidates: impl IntoIterator<Item = &'a T>,
 ) -> Option<&'a T> {
-    // Nothing of this length is a typing error, and the work grows with its square.
+    // A text of this length is no typing error, and the cost grows with its square.
     if given.len() > 64 {
         return None;
     }
@@ -15,7 +15,7 @@ pub fn similar<'a, T: AsRef<str> + ?Sized>(
         .into_iter()
         .filter_map(|candidate| {
             let known = candidate.as_ref().to_ascii_lowercase();
-            // Letters put in, left out, replaced or swapped with the next.
+            // Letters inserted, omitted, replaced or swapped with the next.
             let away = strsim::osa_distance(&given, &known);
             (away * 3 <= known.chars().count().max(3)).then_some((away, candidate))
         })

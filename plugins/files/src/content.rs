@@ -1,37 +1,37 @@
-//! From a file's bytes to a value and back: a text is what is UTF-8, but for bytes that are
-//! marked as such: by an index beside the files, or by an attribute that earlier builds gave them.
+//! Conversion between a file's bytes and a value: UTF-8 content is text unless it is marked as
+//! bytes. The mark is a line in the directory's index, or an attribute that earlier builds set.
 
 use std::fs::File;
 
 use keystead_plugin_api::{Error, MAX_VALUE_BYTES, Result, SecretBytes, SecretText, Value};
 
-/// The attribute of a file that marked its content as bytes although it is UTF-8, until there was an
-/// index for that ([`crate::kinds`]).
+/// Attribute that marked the UTF-8 content of a file as bytes before the index existed
+/// ([`crate::kinds`]).
 const MARK: &str = "user.keystead.kind";
 
-/// What the attribute holds.
+/// Content of the attribute.
 const BYTES: &[u8] = b"bytes";
 
-/// What becomes of the line end at the end of a text.
+/// Treatment of the line end at the end of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Newline {
-    /// It is part of the text, as every other byte.
+    /// The line end is part of the text, as every other byte.
     Kept,
-    /// One, `\n` or `\r\n`, is taken off when a text is read, and put there when it is written.
+    /// A read removes one line end, `\n` or `\r\n`, and a write appends one.
     Trimmed,
 }
 
-/// Whether something says of a file that it holds bytes.
+/// Mark of a file as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// Nothing does.
+    /// The file is not marked.
     None,
-    /// Something does.
+    /// The file is marked as bytes.
     Bytes,
 }
 
 impl Mark {
-    /// Returns what an open file says of itself. A file system without attributes has said nothing.
+    /// Returns the mark in an open file's attribute; `None` if the file system has no attributes.
     pub(crate) fn of(file: &File) -> Self {
         let mut found = [0u8; 16];
         match rustix::fs::fgetxattr(file, MARK, &mut found[..]) {
@@ -41,10 +41,10 @@ impl Mark {
     }
 }
 
-/// Returns the value that a file's content is.
+/// Returns the value of a file's content.
 ///
 /// # Errors
-/// `Unsupported` where it is more than a secret may have.
+/// `Unsupported` if the content exceeds the size limit of a secret.
 pub(crate) fn value(content: SecretBytes, mark: Mark, newline: Newline) -> Result<Value> {
     let value = match (mark, std::str::from_utf8(content.expose())) {
         (Mark::None, Ok(text)) => match (newline, line(text)) {
@@ -61,29 +61,29 @@ pub(crate) fn value(content: SecretBytes, mark: Mark, newline: Newline) -> Resul
     }
 }
 
-/// Returns a text without the line end at its end, `\n` or `\r\n`, where it has one.
+/// Returns a text without its last line end, `\n` or `\r\n`, if there is one.
 fn line(text: &str) -> Option<&str> {
     let line = text.strip_suffix('\n')?;
     Some(line.strip_suffix('\r').unwrap_or(line))
 }
 
-/// Returns the error for what is larger than a secret may be.
+/// Returns the error for content that exceeds the size limit of a secret.
 pub(crate) fn too_large() -> Error {
     Error::unsupported(format!("more than the {MAX_VALUE_BYTES} bytes that a secret may have"))
 }
 
-/// Returns the content and the mark of a file that is to hold a value.
+/// Returns the content and the mark of the file that stores a value.
 ///
 /// # Errors
-/// `Unsupported` where it is neither text nor bytes.
+/// `Unsupported` if the value is neither text nor bytes.
 pub(crate) fn content(value: Value, newline: Newline) -> Result<(SecretBytes, Mark)> {
     match value {
         Value::Text(text) if newline == Newline::Kept => Ok((text.into_bytes(), Mark::None)),
         Value::Text(text) => {
-            // At its full size from the start: growing would leave a copy behind.
+            // Full capacity from the start: growing would leave a copy behind.
             let mut line = Vec::with_capacity(text.expose().len() + 2);
             line.extend_from_slice(text.expose().as_bytes());
-            // After a carriage return of the text's own, `\n` alone would be read as the end `\r\n`.
+            // After a carriage return in the text, a reader would take `\n` alone for `\r\n`.
             let end: &[u8] = if text.expose().ends_with('\r') { b"\r\n" } else { b"\n" };
             line.extend_from_slice(end);
             Ok((SecretBytes::new(line), Mark::None))

@@ -1,6 +1,6 @@
-//! The directory of a vault as it is at one moment. Kubernetes changes all files of a volume at
-//! once: it makes a new directory beside the old one and turns the link `..data`. So what belongs
-//! together is read from one open directory, and read again where it was swapped meanwhile.
+//! The directory of a vault at one moment. Kubernetes changes all files of a volume at once: it
+//! creates a new directory beside the old one and switches the link `..data`. So this module reads
+//! from one open directory, and reads again after a switch.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -16,67 +16,67 @@ use crate::failed;
 use crate::kinds;
 use crate::trust::{self, Outside};
 
-/// The link of a Kubernetes volume to the directory that holds its files now.
+/// Link of a Kubernetes volume to the directory that holds its current files.
 const DATA: &str = "..data";
 
-/// How long to wait before a directory that was just swapped is read again.
+/// Pause before a directory is read again after a switch.
 const SWAP: Duration = Duration::from_millis(1);
 
-/// How directories are opened: never through a link as their last part, but for the vault's own.
+/// Flags for directories: no link is followed as the last path component, except the vault's own.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Where a vault's files are.
+/// Location of a vault's files.
 pub(crate) struct SecretsDir {
     path: PathBuf,
     outside: Outside,
 }
 
-/// Who lays the files out.
+/// Layout of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// They are in the directory itself.
+    /// The files are in the directory itself.
     Plain,
-    /// They are in the directory that `..data` leads to, which is swapped as a whole.
+    /// The files are in the target directory of `..data`, which is switched as a whole.
     Kubernetes,
 }
 
-/// An open directory with the files of one moment.
+/// An open directory with its files at one moment.
 pub(crate) struct Snapshot {
     /// The directory that holds the files.
     pub(crate) dir: OwnedFd,
-    /// How people call it.
+    /// Path for messages.
     pub(crate) path: PathBuf,
-    /// Where it is, without links below what the vault is given.
+    /// Actual path, without links below the vault's path.
     pub(crate) place: PathBuf,
     pub(crate) outside: Outside,
     pub(crate) layout: Layout,
-    /// The state of the directory itself.
+    /// State of the directory itself.
     pub(crate) stat: Stat,
-    /// What its index says.
+    /// Cached index of kinds.
     pub(crate) kinds: kinds::Cache,
 }
 
-/// What was read from a snapshot.
+/// Result of a read from a snapshot.
 pub(crate) enum Read<T> {
-    /// It is whole, whatever became of the snapshot since.
+    /// Complete, even if the snapshot was replaced since.
     Whole(T),
-    /// Something may be missing in it, if the snapshot was being taken away.
+    /// Possibly incomplete, if the snapshot was being removed.
     Perhaps(T),
 }
 
-/// What is at the path.
+/// Content of the vault's path.
 enum Found {
     Nothing,
     Snapshot(Box<Snapshot>),
-    /// A snapshot that was taken away before it could be opened.
+    /// The snapshot was removed before it could be opened.
     Swapped,
 }
 
 impl SecretsDir {
-    /// Returns the directory at this path. Nothing is opened.
+    /// Returns the directory at this path without opening anything.
     ///
     /// # Errors
-    /// `Invalid` where it cannot be a directory's path.
+    /// `Invalid` if the path cannot be a directory's path.
     pub(crate) fn new(parameter: &str, path: &str, outside: Outside) -> Result<Self> {
         let path = PathBuf::from(path);
         if !path.is_absolute() {
@@ -90,11 +90,11 @@ impl SecretsDir {
         &self.path
     }
 
-    /// Reads from one snapshot; `None` where there is no directory. `read` is called again where
-    /// the snapshot was swapped for another while it read.
+    /// Reads from one snapshot; `None` if there is no directory. Calls `read` again if the snapshot
+    /// was switched during the read.
     ///
     /// # Errors
-    /// Those of `read` from a snapshot that stayed; `Late` where none does.
+    /// Those of `read` from a snapshot that was not switched; `TimedOut` if every snapshot was.
     pub(crate) fn read<T>(
         &self,
         deadline: Deadline,
@@ -120,8 +120,8 @@ impl SecretsDir {
         }
     }
 
-    /// Returns whether a snapshot is what is there now. While it is open no other directory has
-    /// its number.
+    /// Returns whether a snapshot is still current. While the snapshot is open, no other directory
+    /// has its inode number.
     pub(crate) fn is_still(&self, snapshot: &Snapshot) -> bool {
         let id = |stat: &Stat| (stat.st_dev, stat.st_ino);
         matches!(self.find(), Ok(Found::Snapshot(now)) if id(&now.stat) == id(&snapshot.stat))
@@ -139,7 +139,7 @@ impl SecretsDir {
         };
         let outer = opened(dir, path, path.clone(), &self.outside, Layout::Plain)?;
         let Some(target) = data(&outer)? else { return Ok(Found::Snapshot(Box::new(outer))) };
-        // Not through another link: the name is of a directory beside it.
+        // Without following another link: the name is that of a directory beside the link.
         let flags = OPEN.union(OFlags::NOFOLLOW);
         match rustix::fs::openat(&outer.dir, target.as_slice(), flags, Mode::empty()) {
             Ok(dir) => {
@@ -154,7 +154,7 @@ impl SecretsDir {
     }
 }
 
-/// Returns what an open directory is, if it is one to believe.
+/// Returns the snapshot of an open directory, if the directory is trusted.
 fn opened(
     dir: OwnedFd,
     path: &Path,
@@ -170,7 +170,7 @@ fn opened(
     Ok(Snapshot { dir, path: path.to_owned(), place, outside, layout, stat, kinds })
 }
 
-/// Returns the name that the link `..data` has in it, where there is one.
+/// Returns the target of the link `..data`, if there is one.
 fn data(outer: &Snapshot) -> Result<Option<Vec<u8>>> {
     let path = outer.path.join(DATA);
     let stat = match rustix::fs::statat(&outer.dir, DATA, AtFlags::SYMLINK_NOFOLLOW) {
@@ -187,7 +187,7 @@ fn data(outer: &Snapshot) -> Result<Option<Vec<u8>>> {
         Ok(target) => target.into_bytes(),
         Err(error) => return Err(failed("read", &path, error)),
     };
-    // What Kubernetes writes: `..2026_11_26_02_23_32.1234567890`.
+    // The form that Kubernetes writes: `..2026_11_26_02_23_32.1234567890`.
     let beside = target.starts_with(b"..") && target.len() > 2 && !target.contains(&b'/');
     if beside { Ok(Some(target)) } else { Err(leads_out(&outer.path)) }
 }

@@ -1,5 +1,5 @@
-//! One file of a directory: what it is, without waiting for a pipe or following a link, and its
-//! content as it was at one moment.
+//! One file of a directory: its type, without waiting for a pipe or following a link, and its
+//! content at one moment.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,22 +20,22 @@ use crate::kinds::Kinds;
 use crate::name::INDEX;
 use crate::trust;
 
-/// How often a file is read again that somebody writes to meanwhile.
+/// Number of times a file is read again if another process writes to it during the read.
 const TRIES: usize = 5;
 
-/// What a name stands for.
+/// Type of the file with a given name.
 pub(crate) enum Look {
     Nothing,
-    /// A directory: not a secret.
+    /// A directory, which is not a secret.
     Dir,
     File(Stat),
     /// A link.
     Link,
-    /// A pipe, a socket, a device.
+    /// A pipe, a socket or a device.
     Special,
 }
 
-/// Returns what a name stands for; nothing is opened.
+/// Returns the type of the file with this name without opening anything.
 pub(crate) fn look(snapshot: &Snapshot, name: &str) -> Result<Look> {
     match rustix::fs::statat(&snapshot.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(match FileType::from_raw_mode(stat.st_mode) {
@@ -49,10 +49,10 @@ pub(crate) fn look(snapshot: &Snapshot, name: &str) -> Result<Look> {
     }
 }
 
-/// Returns the state of the file of this name.
+/// Returns the state of the file with this name.
 ///
 /// # Errors
-/// `NotFound` where there is nothing or a directory, `Denied` where there is what is no file.
+/// `NotFound` for a missing file or a directory, `PermissionDenied` for a link or a special file.
 pub(crate) fn file(snapshot: &Snapshot, name: &str) -> Result<Stat> {
     match look(snapshot, name)? {
         Look::File(stat) => Ok(stat),
@@ -68,7 +68,7 @@ pub(crate) fn link(snapshot: &Snapshot, name: &str) -> Error {
     Error::permission_denied(format!("{} is a link, which is not followed", shown.display()))
 }
 
-/// Returns the error for a pipe and its like.
+/// Returns the error for a pipe, socket or device.
 pub(crate) fn special(snapshot: &Snapshot, name: &str) -> Error {
     let shown = path(snapshot, name);
     Error::permission_denied(format!(
@@ -84,8 +84,8 @@ pub(crate) fn path(snapshot: &Snapshot, name: &str) -> PathBuf {
 /// Returns a secret.
 ///
 /// # Errors
-/// As for [`file`]; `Denied` where others may write the file; `Unsupported` where it is too
-/// large; `Unavailable` where it does not stay the same for as long as it takes to read it.
+/// As for [`file`]; `PermissionDenied` if other users may write the file; `Unsupported` if it is
+/// too large; `Unavailable` if it changes during every read.
 pub(crate) fn read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Secret> {
     for _ in 0..TRIES {
         if let Some(secret) = try_read(snapshot, name, newline)? {
@@ -101,10 +101,10 @@ pub(crate) fn read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<
 /// # Errors
 /// As for [`read`].
 pub(crate) fn open(snapshot: &Snapshot, name: &str) -> Result<(File, Stat)> {
-    // Opening alone does something to some devices.
+    // Checked first, since opening some devices has an effect.
     file(snapshot, name)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-    // What took the file's place since is not waited for.
+    // Does not wait for a pipe that has replaced the file since the check.
     let flags = flags | OFlags::NONBLOCK;
     let opened = match rustix::fs::openat(&snapshot.dir, name, flags, Mode::empty()) {
         Ok(opened) => File::from(opened),
@@ -123,7 +123,7 @@ pub(crate) fn open(snapshot: &Snapshot, name: &str) -> Result<(File, Stat)> {
     Ok((opened, stat))
 }
 
-/// Returns a secret, or `None` where it changed while it was read.
+/// Returns a secret, or `None` if the file changed during the read.
 fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<Secret>> {
     let (mut file, before) = open(snapshot, name)?;
     let shown = || path(snapshot, name);
@@ -139,7 +139,7 @@ fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<
         Mark::None => marked(snapshot, name, &before)?,
         mark => mark,
     };
-    // Nobody has put another file in its place yet, so that what the index said was of this one.
+    // If the state is unchanged, the index line read above was for this file.
     let after = rustix::fs::fstat(&file).map_err(|error| failed("read", &shown(), error))?;
     if changes(&before) != changes(&after) {
         return Ok(None);
@@ -149,16 +149,16 @@ fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<
     Ok(Some(Secret::with_metadata(value, metadata(&before)).of_version(version(&before))))
 }
 
-/// Returns what the directory's index says of a file.
+/// Returns the mark of a file in the directory's index.
 fn marked(snapshot: &Snapshot, name: &str, stat: &Stat) -> Result<Mark> {
     let kinds = Kinds::of(snapshot);
     let kinds = kinds.map_err(|error| failed("read", &path(snapshot, INDEX), error))?;
     Ok(if kinds.has(name, stat) { Mark::Bytes } else { Mark::None })
 }
 
-/// Reads a file to its end; `None` where it has more than a secret may have.
+/// Reads a file to its end; `None` if the content exceeds the size limit of a secret.
 fn all(file: &mut File, size: usize) -> io::Result<Option<SecretBytes>> {
-    // One more than there should be: the end is seen without growing.
+    // One byte more than expected: the end is detected without growing.
     let mut buffer = Zeroizing::new(vec![0; size + 1]);
     let mut len = 0;
     loop {
@@ -179,29 +179,29 @@ fn all(file: &mut File, size: usize) -> io::Result<Option<SecretBytes>> {
     }
 }
 
-/// Returns what differs in a file after it was written to.
+/// Returns the parts of a file's state that change with each write.
 fn changes(stat: &Stat) -> impl PartialEq + use<> {
     (stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec)
 }
 
-/// Returns a file as an entry of a listing; its kind would take opening it.
+/// Returns the list entry of a file, without its kind, which needs an open file.
 pub(crate) fn listed(name: SecretName, stat: &Stat) -> Entry {
     Entry::new(name, None, metadata(stat)).of_version(version(stat))
 }
 
-/// Returns a name for what a file holds: when it was written, its number and its size. A write of
-/// ours never has the time of the content that it replaces.
+/// Returns a version for a file's content: its modification time, inode number and size. A write by
+/// this plugin never has the time of the content that it replaces.
 pub(crate) fn version(stat: &Stat) -> String {
     let (number, size) = (stat.st_ino, stat.st_size);
     format!("{}.{:09}-{number:x}-{size}", stat.st_mtime, stat.st_mtime_nsec)
 }
 
-/// Returns what a file tells besides its content: when it was last written.
+/// Returns the metadata of a file: when it was last written.
 fn metadata(stat: &Stat) -> Metadata {
     let millis = i64::try_from(stat.st_mtime_nsec).unwrap_or(0) / 1_000_000;
     let at = stat.st_mtime.saturating_mul(1_000).saturating_add(millis);
     let mut metadata = Metadata::new();
-    // A clock outside the years 1 to 9999 tells nothing.
+    // A time outside the years 1 to 9999 is ignored.
     let _ = metadata.insert_read_only(keys::UPDATED, MetadataValue::Timestamp(at));
     metadata
 }

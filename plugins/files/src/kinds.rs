@@ -1,10 +1,10 @@
-//! Which files of a directory hold bytes although they are UTF-8: an index beside them says so. The
-//! files themselves have nothing but their content, for whichever program reads them.
+//! An index beside the files lists those whose UTF-8 content is bytes. The files themselves have
+//! nothing but their content, for any program that reads them.
 //!
-//! A line of it is of one content: it names the file, its number, its size and when it was written.
-//! What another program writes in its place has another time, and is what its bytes are; what is
-//! renamed keeps its number, and a copy that keeps names and times keeps its kinds. Nothing in it
-//! tells of a content what the directory does not.
+//! Each line is about one content: the file's name, inode number, size and modification time.
+//! Content from another program has another time, so its kind depends on its bytes. A renamed file
+//! keeps its number, and a copy that keeps names and times keeps its kinds. The index reveals
+//! nothing about a content that the directory does not.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -21,16 +21,16 @@ use crate::name::{INDEX, NEW_INDEX};
 use crate::trust;
 use crate::write::created;
 
-/// What begins a line.
+/// First word of a line.
 const BYTES: &str = "bytes";
 
 /// The most bytes of an index that are read: some 200,000 lines.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// How many lines may be of contents that are no longer there, beside as many as there are names.
+/// Number of outdated lines that an index may have, in addition to twice the number of names.
 const STALE: usize = 64;
 
-/// What tells one content of a file from another.
+/// Identity of one content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Content {
     number: u64,
@@ -49,13 +49,13 @@ impl Content {
         }
     }
 
-    /// Whether these are one content, were they in one file.
+    /// Returns whether these are the same content, assuming the same file.
     fn is_alike(self, other: Self) -> bool {
         Self { number: other.number, ..self } == other
     }
 }
 
-/// One line.
+/// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     content: Content,
@@ -63,7 +63,7 @@ struct Line {
 }
 
 impl Line {
-    /// Returns what a line says; `None` where it says nothing that is known here.
+    /// Returns the parsed line; `None` if the line is not known.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.splitn(6, ' ');
         if fields.next()? != BYTES {
@@ -92,15 +92,15 @@ impl std::fmt::Display for Line {
     }
 }
 
-/// What an index says.
+/// The parsed index.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Kinds {
     lines: Vec<Line>,
-    /// Whether the next line begins where the file ends.
+    /// Whether the file ends with a line end, so that the next line begins there.
     is_whole: bool,
 }
 
-/// What was read of a directory's index last, and of which state of it.
+/// The index as last read, with the state of its file.
 pub(crate) type Cache = RefCell<Option<Box<Cached>>>;
 
 pub(crate) struct Cached {
@@ -108,7 +108,7 @@ pub(crate) struct Cached {
     kinds: Rc<Kinds>,
 }
 
-/// What differs in an index after it was written to.
+/// Parts of an index file's state that change with each write.
 type State = (u64, Content, i64, u64);
 
 fn state(stat: &Stat) -> State {
@@ -116,11 +116,11 @@ fn state(stat: &Stat) -> State {
 }
 
 impl Kinds {
-    /// Returns what the index of a directory says now. One that others could have written says
-    /// nothing.
+    /// Returns the current index of a directory. An index that other users could have written
+    /// counts as empty.
     pub(crate) fn of(snapshot: &Snapshot) -> io::Result<Rc<Self>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-        // A pipe in its place is not waited for.
+        // Does not wait if the index is a pipe.
         let flags = flags | OFlags::NONBLOCK;
         let file = match rustix::fs::openat(&snapshot.dir, INDEX, flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -152,32 +152,32 @@ impl Kinds {
     }
 
     pub(crate) fn parse(text: &str) -> Self {
-        // What is behind the last line end was not written to its end.
+        // Text after the last line end is an incomplete line.
         let (whole, rest) = text.rsplit_once('\n').unwrap_or(("", text));
         let lines = whole.split('\n').filter_map(Line::parse).collect();
         Self { lines, is_whole: rest.is_empty() }
     }
 
-    /// Whether this content of a file of this name is bytes.
+    /// Returns whether this content of the file with this name is bytes.
     pub(crate) fn has(&self, name: &str, stat: &Stat) -> bool {
         let content = Content::of(stat);
         self.lines.iter().any(|line| line.is_of(name, content))
     }
 
-    /// Whether anything is said of a file of this name.
+    /// Returns whether the index has a line for a file with this name.
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.lines.iter().any(|line| line.name == name)
     }
 
-    /// Whether most of it is of contents that are no longer there.
+    /// Returns whether most lines are for contents that no longer exist.
     pub(crate) fn is_stale(&self) -> bool {
         let names: HashSet<_> = self.lines.iter().map(|line| line.name.as_str()).collect();
         self.lines.len() > 2 * names.len() + STALE
     }
 }
 
-/// Says of a content that is about to be a file's that it is bytes, for good. What is said of the
-/// content that is there stays.
+/// Records permanently that the next content of a file is bytes. The line of the current content
+/// stays.
 pub(crate) fn add(snapshot: &Snapshot, name: &str, stat: &Stat) -> io::Result<()> {
     let before = Kinds::of(snapshot)?;
     let is_whole = before.is_whole;
@@ -187,7 +187,7 @@ pub(crate) fn add(snapshot: &Snapshot, name: &str, stat: &Stat) -> io::Result<()
     let opened = rustix::fs::openat(dir, INDEX, flags | OFlags::NONBLOCK, Mode::empty());
     let (mut file, is_new) = match opened {
         Ok(file) if is_ours(&file)? => (File::from(file), false),
-        // What is there is nothing of ours.
+        // The existing index is not ours.
         Ok(_) | Err(Errno::LOOP | Errno::NXIO) => {
             rustix::fs::unlinkat(dir, INDEX, AtFlags::empty())?;
             (created(dir, INDEX)?, true)
@@ -202,7 +202,7 @@ pub(crate) fn add(snapshot: &Snapshot, name: &str, stat: &Stat) -> io::Result<()
     if is_new {
         rustix::fs::fsync(dir)?;
     } else if let Some(read) = &mut *snapshot.kinds.borrow_mut() {
-        // What was read is kept: many are written in one go.
+        // The cached index stays valid: a batch adds many lines.
         read.state = state(&rustix::fs::fstat(&file)?);
         let kinds = Rc::make_mut(&mut read.kinds);
         kinds.lines.push(line);
@@ -211,14 +211,14 @@ pub(crate) fn add(snapshot: &Snapshot, name: &str, stat: &Stat) -> io::Result<()
     Ok(())
 }
 
-/// Whether nobody else can have written an open index.
+/// Returns whether only root and this user can have written an open index.
 fn is_ours(file: &OwnedFd) -> io::Result<bool> {
     let stat = rustix::fs::fstat(file)?;
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     Ok(is_file && trust::file(INDEX.as_ref(), &stat, trust::Mount::Writable).is_ok())
 }
 
-/// Leaves of the index what is of contents that are there, under the names that they have now.
+/// Keeps only the lines for existing contents, under their current names.
 pub(crate) fn tidy(snapshot: &Snapshot) -> io::Result<()> {
     let before = Kinds::of(snapshot)?;
     let dir = &snapshot.dir;
@@ -287,7 +287,7 @@ mod tests {
         let torn = Kinds::parse("bytes 5 3 1 7 a\nbytes 5 3");
         assert_eq!((torn.lines.len(), torn.is_whole), (1, false));
         assert!(Kinds::parse("bytes 5 3 1 7 a\n").is_whole);
-        // The end of a torn line is put before the next one.
+        // The next write ends a torn line before its own line.
         assert_eq!(kinds("bytes 5 3\nbytes 5 3 1 7 b\n").len(), 1);
     }
 

@@ -1,5 +1,5 @@
-//! A directory as a vault, one secret a file, raw: the secrets of Docker and Podman, Kubernetes
-//! volumes, systemd credentials; and directories of one's own, which are written to as well.
+//! A directory as a vault, one secret a file, raw. It reads the secrets of Docker and Podman,
+//! Kubernetes volumes and systemd credentials, and also writes to the user's own directories.
 //! docs/guides/files.md has every rule.
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ pub use vault::Files;
 
 keystead_plugin_api::export_plugin! { plugin: Files, manifest: MANIFEST }
 
-/// Returns what the host is told when the system refuses.
+/// Returns the error for a failed system call.
 fn failed(
     verb: &str,
     path: &std::path::Path,

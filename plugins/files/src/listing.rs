@@ -1,4 +1,4 @@
-//! What a directory has, read once and given out page by page: all pages are of one moment.
+//! List of a directory, read once and returned page by page: all pages show the same moment.
 
 use std::collections::VecDeque;
 
@@ -10,10 +10,10 @@ use crate::entry::{self, Look};
 use crate::failed;
 use crate::name;
 
-/// After how many files the clock is looked at.
+/// Number of files between two checks of the deadline.
 const BETWEEN_LOOKS: usize = 1_024;
 
-/// The rest of a listing, behind the page that ended with this cursor.
+/// Remaining entries of a listing, after the page that ended with this cursor.
 pub(crate) struct Rest {
     cursor: String,
     entries: VecDeque<Entry>,
@@ -22,16 +22,16 @@ pub(crate) struct Rest {
 /// Everything in a directory.
 #[derive(Default)]
 pub(crate) struct Contents {
-    /// Its secrets, sorted by name.
+    /// Secrets, sorted by name.
     pub(crate) entries: Vec<Entry>,
-    /// What else has a name of its own there, and why it is no secret.
+    /// Skipped names in the directory, each with the reason.
     pub(crate) left_out: Vec<String>,
 }
 
-/// Returns what is in a snapshot.
+/// Returns the contents of a snapshot.
 ///
 /// # Errors
-/// `Late`, and what the system refuses.
+/// `TimedOut`, and errors of the system.
 pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Contents> {
     let read = |error| failed("read", &snapshot.path, error);
     let mut contents = Contents::default();
@@ -59,7 +59,7 @@ pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Conten
             Look::Dir => leave_out("is a directory"),
             Look::Link => leave_out("is a link"),
             Look::Special => leave_out("is a pipe, a socket or a device"),
-            // Removed a moment ago.
+            // The file was just removed.
             Look::Nothing => {}
         }
     }
@@ -68,7 +68,7 @@ pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Conten
     Ok(contents)
 }
 
-/// Returns a page, and leaves in `rest` what comes behind it. `None` where there is no directory.
+/// Returns a page and stores the following entries in `rest`; `None` if there is no directory.
 ///
 /// # Errors
 /// Those of [`contents`].

@@ -1,19 +1,19 @@
-//! What the plugin says of itself.
+//! The plugin's manifest.
 
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
-/// The kind of vault that is written to.
+/// The vault kind that is writable.
 pub(crate) const READ_WRITE: &str = "read-write";
 
-/// The parameter that names a directory to read. Not the same as [`DIR`]: a permission is asked
-/// for wherever its parameters are given, and this one is for reading only.
+/// Parameter for a directory to read. Differs from [`FOLDER`] because a permission is requested
+/// whenever its parameters are given, and this parameter is for reading only.
 pub(crate) const PATH: &str = "path";
 
-/// The parameter that names a directory to read and write.
+/// Parameter for a directory to read and write.
 pub(crate) const FOLDER: &str = "folder";
 
-/// The parameter that takes the last line end off a text.
+/// Parameter that removes the last line end of a text.
 pub(crate) const TRIM_NEWLINE: &str = "trim-newline";
 
 const TRIM: Parameter = Parameter::defaulting(
@@ -23,7 +23,7 @@ const TRIM: Parameter = Parameter::defaulting(
     "whether a text is without the one line end at its end; writing puts it there",
 );
 
-/// What the plugin says of itself; the host reads it without running the plugin.
+/// The plugin's manifest, which the host reads without running the plugin.
 pub const MANIFEST: Manifest = Manifest::new("files", env!("CARGO_PKG_VERSION"))
     .description("A directory with one secret a file, in clear text")
     .vendor("Keystead")

@@ -1,26 +1,26 @@
-//! Names of secrets as names of files in one directory: nothing that a path could be made of.
+//! Names of secrets as file names in one directory: no name can form a path.
 
 use keystead_plugin_api::{Error, Result, SecretName};
 
-/// The most bytes that a file's name has on Linux.
+/// The most bytes in a file name on Linux.
 pub(crate) const MAX_BYTES: usize = 255;
 
-/// What names begin with that are never secrets: Kubernetes' own `..data` and `..2026_01_31…`,
-/// the directories `.` and `..`, the file that a write goes through, and the index of kinds. Kubernetes allows no key
-/// that begins so.
+/// Prefix of names that are never secrets, and that Kubernetes does not allow for keys. Such names
+/// are Kubernetes' own `..data` and `..2026_01_31…`, the directory `..`, the temporary file of a
+/// write, and the index of kinds.
 const RESERVED: &str = "..";
 
-/// The name of a file that is being written, until it has its own. One is enough: who writes
-/// has the directory's lock.
+/// Temporary name of a file during a write. One name is enough, since each writer holds the
+/// directory's lock.
 pub(crate) const TEMPORARY: &str = "..keystead-new";
 
-/// The file that says which others hold bytes ([`crate::kinds`]).
+/// Index of the files that hold bytes ([`crate::kinds`]).
 pub(crate) const INDEX: &str = "..keystead-bytes";
 
-/// The same while it is written anew.
+/// Temporary name of the index while it is rewritten.
 pub(crate) const NEW_INDEX: &str = "..keystead-bytes-new";
 
-/// Returns whether a file of this name can be a secret, and why not.
+/// Returns the reason why a file with this name cannot be a secret; `None` if it can.
 fn fault(name: &str) -> Option<&'static str> {
     if name.contains('/') {
         Some("it has a `/`")
@@ -33,16 +33,16 @@ fn fault(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the file's name of a secret; `None` where no file can have it, so that there is none.
+/// Returns the file name of a secret; `None` if no file, and so no secret, can have the name.
 pub(crate) fn of(secret: &SecretName) -> Option<&str> {
     let name = secret.as_str();
     fault(name).is_none().then_some(name)
 }
 
-/// Returns the file's name of a secret that is to be written.
+/// Returns the file name for writing a secret.
 ///
 /// # Errors
-/// `Invalid` where no file can have it.
+/// `Invalid` if no file can have it.
 pub(crate) fn to_write(secret: &SecretName) -> Result<&str> {
     let name = secret.as_str();
     match fault(name) {
@@ -51,10 +51,10 @@ pub(crate) fn to_write(secret: &SecretName) -> Result<&str> {
     }
 }
 
-/// Returns the secret that a file is by its name: `Ok(None)` where the name is not for secrets.
+/// Returns the secret's name for a file name: `Ok(None)` if the name is reserved.
 ///
 /// # Errors
-/// Where no secret can have this name: it is not UTF-8, or has control characters.
+/// If no secret can have this name: it is not UTF-8, or has control characters.
 pub(crate) fn of_file(name: &[u8]) -> Result<Option<SecretName>, ()> {
     if name == b"." || name.starts_with(RESERVED.as_bytes()) {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! How a directory spells a name: some file systems find a file by another spelling than its own (vfat,
-//! NTFS, ext4 with `casefold`), and give back the one that they were given.
+//! Spelling of names in a directory. Some file systems (vfat, NTFS, ext4 with `casefold`) find a
+//! file by other spellings of its name, and list the name as created.
 
 use keystead_plugin_api::{Result, SecretName};
 use rustix::fs::{Dir, Stat};
@@ -9,10 +9,10 @@ use crate::entry::{self, Look};
 use crate::failed;
 use crate::name;
 
-/// Returns the name that the directory lists for a file that was found by this one.
+/// Returns the listed name of a file that was found by this name.
 ///
 /// # Errors
-/// What the system refuses.
+/// Errors of the system.
 pub(crate) fn of(snapshot: &Snapshot, name: &SecretName, stat: &Stat) -> Result<SecretName> {
     let is_file = |other: &str| {
         let found = entry::look(snapshot, other)?;
@@ -34,8 +34,8 @@ fn same(one: &Stat, other: &Stat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-/// Returns the listed name of the file that this name finds. The names are listed only where another
-/// spelling finds the file as well: most file systems tell spellings apart.
+/// Returns the listed name of the file that this name finds. The directory is listed only if
+/// another spelling also finds the file: most file systems distinguish spellings.
 fn spelt(
     name: &SecretName,
     is_file: &dyn Fn(&str) -> Result<bool>,
@@ -49,7 +49,7 @@ fn spelt(
     if names.contains(name) {
         return Ok(name.clone());
     }
-    // Another name of the file, a hard link, is none of its spellings.
+    // A hard link is another name of the file, not another spelling.
     let folded = name.as_str().to_lowercase();
     let alike = names.into_iter().filter(|other| other.as_str().to_lowercase() == folded);
     for other in alike {
@@ -60,7 +60,7 @@ fn spelt(
     Ok(name.clone())
 }
 
-/// Returns a name with each letter in its other case, where that is one character.
+/// Returns a name with each letter in its other case, if that is one character.
 fn swapped(name: &str) -> String {
     let other = |c: char| match c.is_uppercase() {
         true => alone(c.to_lowercase()).unwrap_or(c),
@@ -81,7 +81,7 @@ mod tests {
         SecretName::parse(text).unwrap()
     }
 
-    /// Returns how a directory with these files, of which each is listed by its name, spells a name.
+    /// Returns the spelling of a name in a directory with these files, each listed by its name.
     fn spelt_in(files: &[&str], folds: bool, asked: &str) -> (String, bool) {
         let key = |text: &str| if folds { text.to_lowercase() } else { text.to_owned() };
         let looked = std::cell::Cell::new(false);

@@ -1,5 +1,5 @@
-//! Who could have written what is read: only root and we ourselves, or whoever mounted it
-//! read-only.
+//! Checks of who could have written a file or directory. The plugin trusts root, this user and
+//! read-only mounts.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use keystead_plugin_api::{Context, Error, Result};
 use rustix::fs::{Mode, Stat, StatVfsMountFlags};
 
-/// The owner that the kernel shows for every user that a user namespace does not know.
+/// The owner that the kernel shows for every user unknown to the user namespace.
 const OVERFLOW: u32 = 65_534;
 
-/// The host's eyes. In a sandbox every other user's file may show the same owner, and what may only be
-/// read is mounted read-only whatever it is outside.
+/// Access to file states outside the sandbox, from the host. Inside, all other users' files may
+/// show one owner, and readable paths are mounted read-only whatever the mount outside.
 #[derive(Clone)]
 pub(crate) struct Outside(Arc<Context>);
 
@@ -21,18 +21,18 @@ impl Outside {
         Self(context)
     }
 
-    /// Returns the state and the mount, as they are outside, of what was opened at this place, or of
-    /// a link in what was opened.
+    /// Returns the state and mount outside the sandbox of a file opened at this path, or of a link
+    /// in an open directory.
     ///
     /// # Errors
-    /// The host's where it does not tell; `Unavailable` where something else is there by now.
+    /// The host's, if it does not answer; `Unavailable` if the path now leads to another file.
     pub(crate) fn seen(
         &self,
         place: &Path,
         mut stat: Stat,
         open: impl AsFd,
     ) -> Result<(Stat, Mount)> {
-        // Shown as ours, it is ours, and nobody else may write it, however it is mounted.
+        // A file shown as ours is ours, and no other user may write it, however it is mounted.
         if stat.st_uid == us() && stat.st_uid != OVERFLOW && mode(&stat) & 0o022 == 0 {
             return Ok((stat, Mount::Writable));
         }
@@ -57,24 +57,24 @@ fn us() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether this user's number stands for every unknown user here, so that nothing is its own.
+/// Returns whether this user's number stands for all unknown users, so that it proves no owner.
 fn is_nobody() -> bool {
-    // What cannot be read is a sandbox's, whose host has looked.
+    // An unreadable map means a sandbox, where the host has already checked.
     let all = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
     us() == OVERFLOW && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !all(map))
 }
 
-/// Whether what is read can be written where we are.
+/// Whether the file system is mounted read-only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mount {
-    /// It is mounted read-only: what is there is what the one who mounted it gave us.
+    /// Mounted read-only: the content is what the mounting user provided.
     ReadOnly,
-    /// Whoever has the right to may write.
+    /// Every user with write permission can write.
     Writable,
 }
 
 impl Mount {
-    /// Returns how the file system of an open directory or file is mounted there.
+    /// Returns how the file system of an open directory or file is mounted.
     fn of(open: impl AsFd) -> rustix::io::Result<Self> {
         let flags = rustix::fs::fstatvfs(open)?.f_flag;
         let read_only = flags.contains(StatVfsMountFlags::RDONLY);
@@ -87,21 +87,21 @@ pub(crate) fn mode(stat: &Stat) -> u32 {
     Mode::from_raw_mode(stat.st_mode).bits()
 }
 
-/// Checks that nobody but root and us put a directory's entries there. In a sticky directory others
-/// may add entries, as in those of Kubernetes, but not replace one: each entry's own owner tells.
+/// Checks that only root and this user write a directory's entries. In a sticky one, as in
+/// Kubernetes, other users may add entries but replace none: each entry's owner is checked.
 pub(crate) fn dir(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
     owner(path, stat, mount)?;
     let sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
     if sticky { Ok(()) } else { writers(path, stat, mount, "go-w") }
 }
 
-/// Checks that nobody but root and us wrote a file.
+/// Checks that only root and this user wrote a file.
 pub(crate) fn file(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
     owner(path, stat, mount)?;
     writers(path, stat, mount, "go-w")
 }
 
-/// Checks that a directory that is written to is ours, and that nobody else may write there.
+/// Checks that a writable directory is ours, and that no other user may write there.
 pub(crate) fn own_dir(path: &Path, stat: &Stat) -> Result<()> {
     if stat.st_uid != us() || is_nobody() {
         return Err(not_ours(path, stat));
@@ -109,7 +109,7 @@ pub(crate) fn own_dir(path: &Path, stat: &Stat) -> Result<()> {
     writers(path, stat, Mount::Writable, "700")
 }
 
-/// Checks who owns an entry, and nothing else of it: a link has no mode of its own.
+/// Checks only the owner of an entry: a link has no mode of its own.
 pub(crate) fn owner(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
     let ours = stat.st_uid == 0 || (stat.st_uid == us() && !is_nobody());
     if ours || mount == Mount::ReadOnly { Ok(()) } else { Err(not_ours(path, stat)) }
@@ -163,7 +163,7 @@ mod tests {
                 "/run/secrets/token belongs to another user (number {other}), who may write there"
             );
             assert_eq!(error.message(), words);
-            // A file that Compose mounts is still its owner's outside.
+            // The file that Compose mounts still belongs to its owner outside.
             check(path, &stat(other, 0o666), Mount::ReadOnly).unwrap();
         }
         own_dir(path, &stat(us, 0o755)).unwrap();

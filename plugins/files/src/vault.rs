@@ -1,4 +1,4 @@
-//! One open vault: which calls lead where.
+//! One open vault: the dispatch of its calls.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::spelling;
 use crate::trust::{self, Outside};
 use crate::write::{Content, IfMissing, Writer};
 
-/// The most files that a test tells of one by one.
+/// The most files that a test reports individually.
 const MOST_TOLD: usize = 20;
 
-/// A directory with one secret a file.
+/// A vault over a directory with one secret a file.
 pub struct Files {
     dir: SecretsDir,
     access: Access,
@@ -31,12 +31,12 @@ pub struct Files {
     context: Arc<Context>,
 }
 
-/// What may be done with the directory.
+/// Permitted operations on the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// It is somebody else's to fill: if it is not there, that is an error.
+    /// Another program fills the directory: a missing one is an error.
     Read,
-    /// It is ours: if it is not there, it is empty.
+    /// The directory is ours: a missing one is empty.
     ReadWrite,
 }
 
@@ -119,7 +119,7 @@ impl Vault for Files {
     fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
         let requests = request.requests;
         let Some(first) = requests.first() else { return Ok(SetManyResults::new(Vec::new())) };
-        // Checked first: a directory is not made for what is refused.
+        // Checked first: a rejected request creates no directory.
         let deadline = first.deadline;
         let new: Vec<_> = requests.into_iter().map(|request| self.new_file(request)).collect();
         if new.iter().all(Result::is_err) {
@@ -129,14 +129,14 @@ impl Vault for Files {
         let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::timed_out)?;
         let write = |new: Result<NewFile>| {
             let new = new?;
-            // Nobody waits any longer: better told than cut off in the middle.
+            // The caller has stopped waiting: better report a timeout than be cut off mid-write.
             if deadline.has_passed() {
                 return Err(Error::timed_out());
             }
             put(&writer, &new)
         };
         let results: Vec<Result<Written>> = new.into_iter().map(write).collect();
-        // The names become lasting together.
+        // All names are synced together.
         Ok(SetManyResults::new(match writer.finish() {
             Ok(()) => results,
             Err(error) => results.into_iter().map(|one| one.and(Err(error.clone()))).collect(),
@@ -162,7 +162,7 @@ impl Vault for Files {
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
         let deadline = request.deadline;
         let tested = self.dir.read(deadline, |snapshot| {
-            // Something may be gone because the directory was swapped; that is told then.
+            // A switch of the directory may cause missing files; `Perhaps` handles that.
             self.tested(snapshot, deadline).map(Read::Perhaps)
         })?;
         let Some(Tested { told, refused }) = tested else {
@@ -186,13 +186,13 @@ impl Vault for Files {
     }
 }
 
-/// What a test found.
+/// Result of a test.
 struct Tested {
     told: Vec<String>,
     refused: usize,
 }
 
-/// A secret as it is about to be written.
+/// A secret that is ready to be written.
 struct NewFile {
     request: SetRequest,
     content: SecretBytes,
@@ -200,7 +200,7 @@ struct NewFile {
 }
 
 impl Files {
-    /// Asks one snapshot for one secret.
+    /// Reads one secret from one snapshot.
     fn one<T>(
         &self,
         name: &SecretName,
@@ -215,10 +215,10 @@ impl Files {
         }
     }
 
-    /// Returns the answer for a secret where there is no directory.
+    /// Returns the error for a secret if there is no directory.
     ///
     /// # Errors
-    /// `Unavailable` where others should have made it.
+    /// `Unavailable` if another program should have created the directory.
     fn missing(&self) -> Result<Error> {
         match self.access {
             Access::ReadWrite => Ok(Error::not_found()),
@@ -243,7 +243,7 @@ impl Files {
         Writer::take(&self.dir, if_missing, deadline)
     }
 
-    /// Returns what a request writes, once all is checked that can be without the directory.
+    /// Returns the content that a request writes, after all checks that need no directory.
     fn new_file(&self, mut request: SetRequest) -> Result<NewFile> {
         self.writable()?;
         name::to_write(&request.name)?;
@@ -255,7 +255,7 @@ impl Files {
         Ok(NewFile { request, content, mark })
     }
 
-    /// Looks at everything in a snapshot; no content is read.
+    /// Checks every file in a snapshot without reading any content.
     fn tested(&self, snapshot: &Snapshot, deadline: Deadline) -> Result<Tested> {
         if self.access == Access::ReadWrite && snapshot.layout == Layout::Plain {
             trust::own_dir(&snapshot.path, &snapshot.stat)?;
@@ -276,7 +276,7 @@ impl Files {
                 }
             }
         }
-        // Where nobody else may enter, it does not matter.
+        // Irrelevant if no other user may enter the directory.
         if open_to_all > 0 && trust::mode(&snapshot.stat) & 0o001 != 0 {
             told.push(format!("every user may read {open_to_all} of the files"));
         }
@@ -291,10 +291,10 @@ fn put(writer: &Writer, new: &NewFile) -> Result<Written> {
     writer.write(name, &Content { bytes: &new.content, mark: new.mark, mode, if_version })
 }
 
-/// Returns the file's name of the secret that is asked for.
+/// Returns the file name of the requested secret.
 ///
 /// # Errors
-/// `NotFound` where no file can have the name.
+/// `NotFound` if no file can have the name.
 fn file_name(name: &SecretName) -> Result<&str> {
     name::of(name).ok_or_else(Error::not_found)
 }

@@ -1,4 +1,4 @@
-//! Writing: a new file takes the old one's place as a whole and for good. Who writes has the
+//! Writing: a new file atomically and permanently replaces the old one. A writer holds the
 //! directory's lock; readers need none.
 
 use std::cell::Cell;
@@ -24,51 +24,51 @@ use crate::kinds::{self, Kinds};
 use crate::name::TEMPORARY;
 use crate::trust;
 
-/// How long to wait before the directory's lock is asked for again.
+/// Pause between attempts to lock the directory.
 const LOCKED: Duration = Duration::from_millis(5);
 
-/// How long a tick of the clock of files is at most, where it is not of whole seconds.
+/// Longest tick of the file clock, unless it counts whole seconds.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How often it is waited for the clock that files are written by: some have one of two seconds.
+/// Number of waits for the file clock: some clocks have ticks of two seconds.
 const TICKS: usize = 1_000;
 
-/// How often a directory is looked for that is taken away again.
+/// Number of attempts to open a directory that is repeatedly removed.
 const TRIES: usize = 5;
 
-/// What becomes of a directory that is not there.
+/// Treatment of a missing directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfMissing {
-    /// It is made, with those above it.
+    /// Create the directory and its missing parents.
     Make,
-    /// There is nothing to do.
+    /// Do nothing.
     Leave,
 }
 
-/// What is written to a file.
+/// New content of a file.
 pub(crate) struct Content<'a> {
     pub(crate) bytes: &'a SecretBytes,
     pub(crate) mark: Mark,
     pub(crate) mode: WriteMode,
-    /// The version that the file must still be.
+    /// Version that the current file must have; `None` for any.
     pub(crate) if_version: Option<&'a str>,
 }
 
-/// The right to write to a directory, as long as it lives.
+/// The right to write to a directory until it is dropped.
 pub(crate) struct Writer {
     dir: Snapshot,
-    /// Whether the index has lines of what is no longer there.
+    /// Whether the index has lines for contents that no longer exist.
     is_untidy: Cell<bool>,
-    /// Whether it has more lines than before.
+    /// Whether lines were added to the index.
     adds: Cell<bool>,
 }
 
 impl Writer {
-    /// Waits for a directory's lock; `None` where there is no directory.
+    /// Waits for a directory's lock; `None` if there is no directory.
     ///
     /// # Errors
-    /// `Late` where another has the lock; `Denied` where the directory is not ours alone;
-    /// `Unsupported` where it is a volume of Kubernetes.
+    /// `TimedOut` if another writer holds the lock; `PermissionDenied` if other users may write to
+    /// the directory; `Unsupported` for a volume of Kubernetes.
     pub(crate) fn take(
         dir: &SecretsDir,
         if_missing: IfMissing,
@@ -84,7 +84,7 @@ impl Writer {
                 continue;
             };
             lock(&opened, deadline)?;
-            // Somebody may have put another directory in its place while we waited.
+            // Another process may have replaced the directory during the wait.
             if dir.is_still(&opened) {
                 return Ok(Some(Self {
                     dir: opened,
@@ -93,16 +93,16 @@ impl Writer {
                 }));
             }
         }
-        // A link to nothing, for example: no directory can be made in its place.
+        // For example, a link without a target: no directory can be created there.
         let shown = dir.path().display();
         Err(Error::unavailable(format!("{shown} is no directory that stays, and none can be made")))
     }
 
-    /// Writes one file. It is there for good once [`Writer::finish`] has succeeded.
+    /// Writes one file. The write is permanent once [`Writer::finish`] succeeds.
     ///
     /// # Errors
-    /// `AlreadyExists` and `NotFound` by the mode and the version; `Denied` where the name is a
-    /// link's or something's that is no file.
+    /// `AlreadyExists` and `NotFound` by the mode and the version; `PermissionDenied` if the name
+    /// belongs to a link, a directory or a special file.
     pub(crate) fn write(&self, name: &str, new: &Content<'_>) -> Result<Written> {
         let old = match (entry::look(&self.dir, name)?, new.mode) {
             (Look::Nothing, WriteMode::Replace) => return Err(Error::not_found()),
@@ -130,7 +130,7 @@ impl Writer {
         written
     }
 
-    /// Writes a file that has no name yet that anybody looks for, and what the index says of it.
+    /// Writes the temporary file and its line in the index.
     fn prepare(&self, name: &str, new: &Content<'_>, old: Option<&Stat>) -> Result<Stat> {
         let path = entry::path(&self.dir, name);
         let wrong = |error: io::Error| failed("write", &path, error);
@@ -150,7 +150,7 @@ impl Writer {
             Some(kinds) => self.is_untidy.set(self.is_untidy.get() || kinds.knows(name)),
             None => {
                 self.adds.set(true);
-                // First, and for good: where nothing comes of the file, it says nothing.
+                // Before the rename, and permanent: if the rename fails, the line matches no file.
                 kinds::add(&self.dir, name, &stat).map_err(wrong)?;
             }
         }
@@ -162,7 +162,7 @@ impl Writer {
         kinds.map_err(|error| failed("read", &self.dir.path, error))
     }
 
-    /// Writes the file, and returns its state.
+    /// Writes the temporary file and returns its state.
     fn temporary(&self, content: &SecretBytes) -> io::Result<Stat> {
         let mut file = created(&self.dir.dir, TEMPORARY)?;
         file.write_all(content.expose())?;
@@ -170,13 +170,13 @@ impl Writer {
         Ok(rustix::fs::fstat(&file)?)
     }
 
-    /// Gives the temporary file its name.
+    /// Renames the temporary file.
     fn publish(&self, name: &str, mode: WriteMode) -> Result<()> {
         let dir = &self.dir.dir;
         let renamed = match mode {
             WriteMode::CreateOnly => {
                 match rustix::fs::renameat_with(dir, TEMPORARY, dir, name, RenameFlags::NOREPLACE) {
-                    // A file system that knows no such renaming: a second name does the same.
+                    // Without support for this rename, a hard link does the same.
                     Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                         rustix::fs::linkat(dir, TEMPORARY, dir, name, AtFlags::empty())
                             .and_then(|()| rustix::fs::unlinkat(dir, TEMPORARY, AtFlags::empty()))
@@ -193,14 +193,14 @@ impl Writer {
         }
     }
 
-    /// Removes a file. It is gone for good once [`Writer::finish`] has succeeded.
+    /// Removes a file. The removal is permanent once [`Writer::finish`] succeeds.
     ///
     /// # Errors
     /// As for [`entry::file`], and by the version.
     pub(crate) fn remove(&self, name: &str, if_version: Option<&str>) -> Result<()> {
         let old = entry::file(&self.dir, name)?;
         check_version(if_version, Some(&entry::version(&old)))?;
-        // What is written next under this name has another time than what is removed.
+        // Ensures that the next write under this name has another time than the removed file.
         if is_of_this_tick(&old) {
             std::thread::sleep(TICK);
         }
@@ -215,7 +215,7 @@ impl Writer {
     /// Waits until all names are on the disk.
     pub(crate) fn finish(self) -> Result<()> {
         if self.is_untidy.get() || (self.adds.get() && self.kinds()?.is_stale()) {
-            // Names that are gone are not kept in the index.
+            // Removed names are not kept in the index.
             let tidied = kinds::tidy(&self.dir);
             tidied.map_err(|error| failed("write", &self.dir.path, error))?;
         }
@@ -223,9 +223,9 @@ impl Writer {
     }
 }
 
-/// Writes a file until its time is not the one of the content that it replaces, and until the index
-/// does not take a text for bytes: it does where they are as large and were written within the same
-/// tick of the clock of files. `None` where that clock stands still.
+/// Writes a file until its time differs from that of the replaced content, and until the index does
+/// not mistake a text for bytes. Both happen for writes within one tick of the file clock. `None`
+/// if that clock stands still.
 fn told_apart(
     kinds: Option<&Kinds>,
     name: &str,
@@ -245,18 +245,18 @@ fn told_apart(
     Ok(None)
 }
 
-/// Whether a file may have been written within the tick that is now.
+/// Returns whether a file may have been written within the current tick.
 fn is_of_this_tick(stat: &Stat) -> bool {
     let age = u64::try_from(stat.st_mtime).ok().and_then(|seconds| {
         let written = UNIX_EPOCH + Duration::from_secs(seconds);
         SystemTime::now().duration_since(written).ok()
     });
-    // Some clocks of files have one of two seconds: those are not waited for.
+    // Some file clocks have ticks of two seconds: those are not waited for.
     let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec);
     age.and_then(|age| age.checked_sub(nanoseconds)).is_none_or(|age| age < TICK)
 }
 
-/// Makes a file for its owner alone, in place of what somebody who was killed left there.
+/// Creates a file for its owner alone, and replaces a leftover of a killed process.
 pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
@@ -265,7 +265,7 @@ pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let own = Mode::RUSR | Mode::WUSR;
     let file = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, own)?;
-    // Where the umask took something away. The sandbox refuses it, and takes nothing of this.
+    // The umask may have removed bits. The sandbox denies `fchmod` and removes no bits.
     let made = rustix::fs::fstat(&file)?;
     if Mode::from_raw_mode(made.st_mode) != own {
         rustix::fs::fchmod(&file, own)?;
@@ -273,7 +273,7 @@ pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-/// Opens a directory of a snapshot once more, if it is one to write to.
+/// Duplicates a snapshot's open directory, if the directory is writable.
 fn open(snapshot: &Snapshot) -> Result<Snapshot> {
     let path = &snapshot.path;
     if snapshot.layout == Layout::Kubernetes {
@@ -307,7 +307,7 @@ fn lock(dir: &Snapshot, deadline: Deadline) -> Result<()> {
     }
 }
 
-/// Makes a directory and those above it that are missing, for their owner alone and for good.
+/// Creates a directory and its missing parents permanently, for their owner alone.
 fn make(dir: &Path) -> Result<()> {
     let wrong = |error: io::Error| failed("make", dir, error);
     let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();

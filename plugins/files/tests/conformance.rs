@@ -1,4 +1,4 @@
-//! Both kinds of vault keep every obligation.
+//! Both vault kinds keep every obligation.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ fn dir(test: &str) -> PathBuf {
     dir
 }
 
-/// Runs the suite and asserts that all is checked but these obligations.
+/// Runs the suite and asserts that all obligations but these are checked.
 #[track_caller]
 fn conforms(linked: Linked<Files>, not_applicable: &[&str]) {
     assert_kept(&linked.outcomes().unwrap(), not_applicable);
@@ -23,8 +23,8 @@ fn conforms(linked: Linked<Files>, not_applicable: &[&str]) {
 /// More than a page; each write waits for the disk.
 const MANY: usize = 1_100;
 
-/// What a vault of this plugin never does: it is not locked, keeps no metadata and no versions,
-/// has no actions, gives no other names and does not mind being unregistered.
+/// Obligations that do not apply. These vaults are never locked, keep no metadata and no versions,
+/// have no actions, report no other names and ignore an unregistration.
 const NEVER: [&str; 26] = [
     "actions-named",
     "list-removed-restorable",

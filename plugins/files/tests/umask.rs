@@ -1,5 +1,5 @@
-//! What a file's mode is, whatever the umask: a process of its own, since the umask is one for
-//! all threads.
+//! A file's mode does not depend on the umask. The test is a separate process, since all threads
+//! share the umask.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::fs;
@@ -18,7 +18,7 @@ fn new_file_has_mode_600_with_any_umask() {
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let soon = Deadline::after(Duration::from_secs(60));
     for (number, umask) in [0o000, 0o022, 0o277, 0o777].into_iter().enumerate() {
-        // A directory that nobody may enter could not be written to: it is there already.
+        // The directory exists already: the umask could create one that no user may enter.
         let dir = root.path().join(number.to_string());
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();

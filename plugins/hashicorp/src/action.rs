@@ -1,4 +1,4 @@
-//! What only this vault can do: with the versions of a secret of KV version 2.
+//! Actions of the vault: operations on the versions of a secret of KV version 2.
 
 use keystead_plugin_api::{
     Action, ActionOutcome, ActionRequest, Error, Parameter, ParameterKind, Result, SecretName,
@@ -7,10 +7,10 @@ use keystead_plugin_api::{
 use crate::kv::{Kv, number};
 use crate::server::Server;
 
-/// The most versions that one action is told of.
+/// The most versions in one action.
 const MOST: usize = 100;
 
-/// Returns the actions.
+/// Returns every action.
 pub(crate) fn all() -> Vec<Action> {
     const NAME: Parameter = Parameter::required("name", ParameterKind::Text, "the secret");
     let versions =
@@ -37,7 +37,7 @@ pub(crate) fn all() -> Vec<Action> {
     ]
 }
 
-/// Does one of them.
+/// Runs an action.
 pub(crate) fn act(
     server: &mut Server,
     kv: &mut Kv,
@@ -60,7 +60,7 @@ pub(crate) fn act(
     if versions.len() > MOST {
         return Err(Error::invalid(format!("more than {MOST} versions at once")));
     }
-    // The server passes over what it does not have.
+    // The server ignores versions that it does not have.
     if let Some(unknown) = versions.iter().find(|version| state.one(**version).is_none()) {
         return Err(Error::invalid(format!("`{name}` has no version {unknown}")));
     }

@@ -1,14 +1,14 @@
-//! What the server answered: its data, or its errors in words that say what to do.
+//! Replies of the server: the data, or the errors with text that suggests a fix.
 
 use keystead_plugin_api::{Error, ErrorDetail, Result, SecretText};
 use keystead_rest::{Address, Reply, refusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The most characters of the server's own words in a message.
+/// The most characters of the server's text in a message.
 const MOST_WORDS: usize = 300;
 
-/// A reply of the server's, taken apart as far as all of them are alike.
+/// A parsed reply of the server: the fields that all replies share.
 #[derive(Deserialize, Default)]
 pub(crate) struct Answer<'a> {
     #[serde(borrow, default)]
@@ -21,24 +21,24 @@ pub(crate) struct Answer<'a> {
     pub(crate) lease_duration: u64,
     #[serde(default)]
     pub(crate) renewable: bool,
-    /// Present where something was refused; present and empty where nothing is there.
+    /// Present if the server refused the request; present and empty if the name was not found.
     #[serde(default)]
     errors: Option<Vec<String>>,
 }
 
 impl<'a> Answer<'a> {
-    /// Returns the answer that a reply is, whatever its status.
+    /// Returns the parsed reply, whatever its status.
     pub(crate) fn read(reply: &'a Reply, server: &Address) -> Result<Self> {
         serde_json::from_slice(reply.body.expose()).map_err(|_| no_answer(server))
     }
 
-    /// Says whether an error of it has these words.
+    /// Returns whether an error of the reply contains this text.
     pub(crate) fn says(&self, words: &str) -> bool {
         self.errors.iter().flatten().any(|error| error.contains(words))
     }
 
-    /// Says whether it is the answer that there is nothing of that name: a 404 alone is not,
-    /// since anybody on the way may have given it.
+    /// Returns whether the reply means "not found". A 404 alone is not enough, since any server on
+    /// the network path may have sent it.
     pub(crate) fn is_nothing(&self, reply: &Reply) -> bool {
         reply.status == 404
             && match &self.errors {
@@ -48,18 +48,18 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Returns the error of a reply that is not what a server of this kind answers.
+/// Returns the error for a reply that a server of this kind never sends.
 pub(crate) fn no_answer(server: &Address) -> Error {
     Error::unavailable(format!("{server} answers what no such server does"))
 }
 
-/// Says whether the server refused for its own reasons, and not for the request's: these say
-/// the same whatever is asked.
+/// Returns whether the server refused for its own reasons. Such a refusal is the same for every
+/// request.
 pub(crate) fn is_denied(reply: &Reply) -> bool {
     reply.status == 403
 }
 
-/// Returns the server's words where they hold nothing of a request: a list of what it says.
+/// Returns the errors in the server's reply, joined; empty if the reply has no list of errors.
 fn words(reply: &Reply) -> String {
     let errors = serde_json::from_slice::<Answer<'_>>(reply.body.expose())
         .ok()
@@ -68,17 +68,17 @@ fn words(reply: &Reply) -> String {
     errors.join("; ")
 }
 
-/// What a refused request wanted.
+/// Description of a refused request.
 pub(crate) struct Wanted<'a> {
-    /// Such as `read`.
+    /// A verb such as `read`.
     pub(crate) verb: &'a str,
-    /// The path, as the server's policies name it.
+    /// The path, as in the server's policies.
     pub(crate) path: &'a str,
-    /// Whether the request had a body: what the server says of it might repeat it.
+    /// Whether the request had a body, which the server's text might repeat.
     pub(crate) secret: bool,
 }
 
-/// Returns the error of a reply that is no success.
+/// Returns the error for a reply that is not a success.
 pub(crate) fn refused(reply: &Reply, server: &Address, wanted: &Wanted<'_>) -> Error {
     let said = words(reply);
     let Wanted { verb, path, secret } = wanted;
@@ -129,9 +129,9 @@ pub(crate) fn refused(reply: &Reply, server: &Address, wanted: &Wanted<'_>) -> E
     }
 }
 
-/// Returns the server's words, behind a colon, unless they repeat a part of this secret.
+/// Returns the server's text after a colon, unless it repeats a part of this secret.
 pub(crate) fn words_without(reply: &Reply, secret: &SecretText) -> String {
-    /// So many characters in a row are no accident.
+    /// A match of this many characters is no coincidence.
     const PART: usize = 6;
     let said = words(reply);
     let secret = secret.expose().as_bytes();
@@ -143,7 +143,7 @@ pub(crate) fn words_without(reply: &Reply, secret: &SecretText) -> String {
     if said.is_empty() { said } else { format!(": {said}") }
 }
 
-/// Returns the words only where they are known to repeat nothing of what was sent.
+/// Returns the text if it is known to repeat no part of the request, and an empty text otherwise.
 fn known(said: &str) -> String {
     const KNOWN: [&str; 4] = [
         "missing data fields",
@@ -155,7 +155,7 @@ fn known(said: &str) -> String {
     if found { said.to_owned() } else { String::new() }
 }
 
-/// Returns foreign words without what moves a cursor, and not too many.
+/// Returns foreign text without control characters and shortened.
 pub(crate) fn shown(said: &str) -> String {
     let mut shown = String::new();
     for word in said.split(|c: char| c.is_whitespace() || c.is_control()) {

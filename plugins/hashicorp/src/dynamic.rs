@@ -1,6 +1,5 @@
-//! Secrets that an engine makes when they are asked for: each has a lease, and ends with it. A
-//! handle hands the same one out again while most of its time is left: asking twice is no reason
-//! to make two.
+//! Secrets that an engine creates on request, each with a lease and a limited lifetime. A handle
+//! returns the same secret again during most of its lifetime instead of creating another.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +18,10 @@ use crate::server::{Ask, Server};
 use crate::settings::{folder, is_path};
 use crate::{field, vault};
 
-/// What the names of a database's static roles begin with.
+/// Prefix of the names of a database's static roles.
 const STATIC: &str = "static/";
 
-/// The most secrets that a handle remembers.
+/// The most secrets that a handle caches.
 const MOST: usize = 1_000;
 
 /// One open vault.
@@ -33,26 +32,26 @@ pub(crate) struct Dynamic {
     made: BTreeMap<String, Made>,
 }
 
-/// What an engine makes.
+/// Type of engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Engine {
-    /// Users of a database, by role; those of static roles as well.
+    /// Database users, by role; static roles too.
     Database,
     /// Certificates, by role and name.
     Pki,
-    /// Anything else that has `creds/ROLE`.
+    /// Any other engine that has `creds/ROLE`.
     Other,
 }
 
-/// A secret that was made.
+/// A created secret.
 struct Made {
     secret: Secret,
-    /// Until when it is handed out again, in milliseconds since 1970.
+    /// End of the time in which it is returned again, in milliseconds since 1970.
     again: i64,
 }
 
 impl Dynamic {
-    /// Returns the vault of these parameters.
+    /// Returns the vault for these parameters.
     pub(crate) fn new(server: Server, parameters: &Parameters) -> Result<Self> {
         let mount = folder("mount", parameters.text("mount").unwrap_or_default())?;
         if mount.is_empty() {
@@ -82,7 +81,7 @@ impl Dynamic {
         Ok(engine)
     }
 
-    /// Has a secret made.
+    /// Requests a new secret from the server.
     fn make(&mut self, name: &str, deadline: Deadline) -> Result<Made> {
         let engine = self.engine(deadline)?;
         let (path, body) = match (engine, name.split_once('/')) {
@@ -96,7 +95,7 @@ impl Dynamic {
         let path = format!("{}/{path}", self.mount);
         let ask = match &body {
             Some(body) => Ask::post(&path, body),
-            // Made anew each time: not to be repeated where it may have been done.
+            // Each request creates a secret, so a repeat is not safe.
             None => Ask { repeat: keystead_rest::Repeat::Never, ..Ask::get(&path) },
         };
         let reply = self.server.ask(&ask, deadline)?;
@@ -110,7 +109,7 @@ impl Dynamic {
             });
             return Err(match unknown {
                 true => Error::not_found(),
-                // Nothing secret was sent, but a name.
+                // The request contained no secret, only a name.
                 false => self.server.refused_openly(&ask, &reply),
             });
         }
@@ -118,7 +117,7 @@ impl Dynamic {
         made(&answer).ok_or_else(|| no_answer(self.server.address()))?
     }
 
-    /// Returns the names that can be asked for, sorted.
+    /// Returns the available names, sorted.
     fn names(&mut self, deadline: Deadline) -> Result<Vec<String>> {
         let engine = self.engine(deadline)?;
         let mut names = self.roles("roles", "", deadline)?;
@@ -141,7 +140,7 @@ impl Dynamic {
     }
 }
 
-/// Returns the body that asks for a certificate of this name.
+/// Returns the request body for a certificate of this name.
 fn for_name(common: &str) -> Result<SecretBytes> {
     written(|to| {
         to.write_all(b"{\"common_name\":")?;
@@ -150,7 +149,7 @@ fn for_name(common: &str) -> Result<SecretBytes> {
     })
 }
 
-/// Takes apart what was made, or nothing where it is not what such a server answers.
+/// Returns the parsed secret; `None` if the reply does not have the expected form.
 fn made(answer: &Answer<'_>) -> Option<Result<Made>> {
     let data = as_object(answer.data?)?;
     let now = crate::now();
@@ -165,7 +164,7 @@ fn made(answer: &Answer<'_>) -> Option<Result<Made>> {
     };
     let mut metadata = Metadata::new();
     let described = (|| {
-        // The lease stays with this server; when the secret ends is as true of a copy.
+        // The lease is valid only on this server; the expiry time also applies to a copy.
         let mut lease = |key: &str, value| metadata.insert_read_only(key, value).map(drop);
         if !answer.lease_id.is_empty() {
             lease("lease-id", MetadataValue::Text(answer.lease_id.clone()))?;
@@ -181,16 +180,16 @@ fn made(answer: &Answer<'_>) -> Option<Result<Made>> {
         let end = ends.map(|ends| metadata.insert("expires", MetadataValue::Timestamp(ends)));
         end.transpose().map(drop)
     })();
-    // A lease of ten thousand years is none.
+    // An expiry time beyond the year 9999 is an error.
     if let Err(error) = described {
         return Some(Err(Error::corrupt(format!("what was made: {}", error.message()))));
     }
-    // A third of its time is for whoever asked.
+    // Every caller gets at least a third of the lifetime.
     let again = ends.map_or(now, |ends| now.saturating_add(ends.saturating_sub(now) / 3 * 2));
     Some(value(data).map(|value| Made { secret: Secret::with_metadata(value, metadata), again }))
 }
 
-/// Returns the value of what was made: a credential where there is a user and a password.
+/// Returns the value of a created secret: a credential if it has a user name and a password.
 fn value(data: Object<'_>) -> Result<Value> {
     let text = |name: &str| data.get(name).and_then(|raw: &&RawValue| as_string(raw));
     if let Some(password) = text("password").map(SecretText::new)
@@ -279,7 +278,7 @@ impl Vault for Dynamic {
             let message = format!("this vault has no action `{}`", request.action);
             return Err(Error::unsupported(message));
         }
-        // The vault of one mount does nothing to the leases of another.
+        // A vault of one mount does not change the leases of another.
         if !is_path(id) || !id.starts_with(&format!("{}/", self.mount)) {
             let message = format!("`{id}` is no lease of the mount `{}`", self.mount);
             return Err(Error::invalid(message));

@@ -1,10 +1,10 @@
-//! Values as fields: what stands in the server, for others to read and to write.
+//! Values as fields on the server, which other programs read and write too.
 //!
-//! A text is the one field `value`, bytes the one field `base64`, a credential the two fields
-//! `username` and `password`; everything else is a map. Inside a map a text is a string, bytes
-//! are `{"base64": …}`, a credential is `{"username": …, "password": …}`, a map an object; numbers,
-//! lists, `true`, `false` and `null` are JSON, and stay what they are. JSON alone is the one field
-//! `json`, and its shape says so.
+//! A text is the field `value`, bytes the field `base64`, and a credential the fields `username`
+//! and `password`; every other value is a map. Inside a map, a text is a string, bytes are
+//! `{"base64": …}`, a credential is `{"username": …, "password": …}`, and a map is an object.
+//! Numbers, lists, `true`, `false` and `null` are JSON and stay unchanged. JSON alone is the field
+//! `json` with a shape.
 
 use std::io::{self, Write};
 
@@ -24,10 +24,10 @@ const USER: &str = "username";
 const PASSWORD: &str = "password";
 const JSON: &str = "json";
 
-/// Checks that a value can be kept as fields.
+/// Checks that a value can be stored as fields.
 ///
 /// # Errors
-/// `Invalid` where a key is ours, `Unsupported` for a kind that is not known here.
+/// `Invalid` for a reserved key, `Unsupported` for an unknown value kind.
 pub(crate) fn check(value: &Value) -> Result<()> {
     match value {
         Value::Map(map) => {
@@ -49,11 +49,11 @@ fn is_known(value: &Value) -> Result<()> {
     }
 }
 
-/// Checks that a server which keeps numbers as 64-bit floats, as OpenBao does in KV version 2, changes none
-/// of them.
+/// Checks that no number changes on a server that stores numbers as 64-bit floats, as OpenBao does
+/// in KV version 2.
 ///
 /// # Errors
-/// `Unsupported` where it would.
+/// `Unsupported` if a number would change.
 pub(crate) fn check_numbers(value: &Value) -> Result<()> {
     let is_kept = |number: &str| {
         let parse = |text: String| JsonText::parse(SecretText::new(text)).ok();
@@ -168,11 +168,11 @@ fn name(to: &mut dyn Write, before: &[u8], name: &str) -> io::Result<()> {
     to.write_all(b":")
 }
 
-/// Returns the value that these fields are.
+/// Returns the value of these fields.
 ///
 /// # Errors
-/// `Unsupported` where they are nested more deeply than a value may be; `Damaged` where they
-/// are no object.
+/// `Unsupported` if the fields are nested more deeply than a value allows; `Corrupt` if the data is
+/// not an object.
 pub(crate) fn read(raw: &RawValue) -> Result<Value> {
     let mut fields =
         as_object(raw).ok_or_else(|| Error::corrupt("the secret's data is no object"))?;
@@ -195,7 +195,7 @@ pub(crate) fn read(raw: &RawValue) -> Result<Value> {
     object(fields, 1)
 }
 
-/// Returns what an object is that nothing more is known of.
+/// Returns the value of an object without a shape.
 fn object(fields: Object<'_>, depth: usize) -> Result<Value> {
     if let Some(value) = bytes(&fields).or_else(|| credential(&fields)) {
         return Ok(value);
@@ -218,10 +218,10 @@ fn credential(fields: &Object<'_>) -> Option<Value> {
     Some(Value::Credential(Credential::new(user, password)))
 }
 
-/// Returns the map of these fields: those of the shape first, as it says where that fits, then
-/// what others have added, by name.
+/// Returns the map of these fields. Those of the shape come first, in its order and with its kinds
+/// if they fit; the others follow by name.
 fn shaped(mut fields: Object<'_>, shape: Vec<(String, Shape)>, depth: usize) -> Result<Value> {
-    // The contract's limit, held here so that nothing deeper is even looked at.
+    // The plugin API's limit, checked here so that nothing deeper is parsed.
     if depth >= MAX_VALUE_DEPTH && !fields.is_empty() {
         let message = format!("the secret is nested more than {MAX_VALUE_DEPTH} levels deep");
         return Err(Error::unsupported(message));
@@ -242,7 +242,7 @@ fn shaped(mut fields: Object<'_>, shape: Vec<(String, Shape)>, depth: usize) -> 
     Ok(Value::Map(map_of(entries)))
 }
 
-/// Puts entries with keys that differ into a map.
+/// Returns a map of entries with distinct keys.
 fn map_of(entries: Vec<(String, Value)>) -> Map {
     let mut map = Map::new();
     for (key, value) in entries {
@@ -261,12 +261,12 @@ fn as_shape(raw: &RawValue, shape: Shape, depth: usize) -> Result<Value> {
             object(fields, depth)
         }
         (Shape::Kind(Kind::Json), _) => json_value(raw),
-        // Others have made something else of it.
+        // Another program has changed the kind of the field.
         _ => unshaped(raw, depth),
     }
 }
 
-/// Returns a text that is one string or several: several are put one below the other, as PEM is.
+/// Returns the text of a list of strings, joined by line breaks as in PEM.
 pub(crate) fn lines(raw: &RawValue) -> Option<SecretText> {
     let lines: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
     let lines: Option<Vec<String>> = lines.into_iter().map(as_string).collect();
@@ -279,7 +279,7 @@ pub(crate) fn lines(raw: &RawValue) -> Option<SecretText> {
     Some(SecretText::new(text))
 }
 
-/// Returns what a field is that nothing more is known of.
+/// Returns the value of a field without a shape.
 pub(crate) fn unshaped(raw: &RawValue, depth: usize) -> Result<Value> {
     if let Some(fields) = as_object(raw) {
         return object(fields, depth);
@@ -290,7 +290,7 @@ pub(crate) fn unshaped(raw: &RawValue, depth: usize) -> Result<Value> {
     }
 }
 
-/// Returns the JSON that stands there.
+/// Returns the JSON value of a field.
 fn json_value(raw: &RawValue) -> Result<Value> {
     let json = JsonText::parse(SecretText::new(raw.get()));
     json.map(Value::Json).map_err(|error| Error::corrupt(format!("a field is {}", error.message())))
@@ -370,7 +370,7 @@ mod tests {
         let expected =
             vec![("b", Value::text("no bytes")), ("a", json("7")), ("c", Value::text("new"))];
         assert_eq!(value, map(expected));
-        // A shape that is none is a field like others.
+        // An invalid shape is an ordinary field.
         let value = value_of(r#"{"keystead.shape":"what","a":"x"}"#).unwrap();
         assert_eq!(
             value,
@@ -412,7 +412,7 @@ mod tests {
         }
     }
 
-    /// Any value that is not nested too deeply.
+    /// Any value within the nesting limit.
     fn values() -> impl Strategy<Value = Value> {
         let key = prop_oneof!["value|base64|username|password|keystead", ".{0,4}"];
         let leaf = prop_oneof![

@@ -1,4 +1,4 @@
-//! JSON, into memory that is wiped, and out of it without a tree of copies.
+//! JSON in wiped memory, read and written without a tree of copies.
 
 use std::io::{self, Write};
 
@@ -8,8 +8,8 @@ use keystead_plugin_api::{Error, Result, SecretBytes};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// Returns what is written, in a piece of memory that never had to grow: it is written twice,
-/// the first time only to be counted.
+/// Returns the written JSON in a buffer that never grew: the first of two passes only counts the
+/// bytes.
 pub(crate) fn written(write: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<SecretBytes> {
     let failed = |_| Error::internal("JSON could not be written");
     let mut count = Count(0);
@@ -37,7 +37,7 @@ pub(crate) fn string(to: &mut dyn Write, text: &str) -> io::Result<()> {
     Ok(serde_json::to_writer(to, text)?)
 }
 
-/// Writes bytes as a string in base64, piece by piece.
+/// Writes bytes as a base64 string, in pieces.
 pub(crate) fn base64(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(b"\"")?;
     let mut piece = Zeroizing::new([0; 4096]);
@@ -48,20 +48,20 @@ pub(crate) fn base64(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(b"\"")
 }
 
-/// Returns the bytes that a text in base64 stands for, if it is written as we would write it.
+/// Returns the bytes of a base64 text; `None` unless it has the form that this plugin writes.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// An object with its values as they stand in the text.
+/// An object whose values are unparsed JSON text.
 pub(crate) type Object<'a> = std::collections::BTreeMap<String, &'a RawValue>;
 
-/// Returns the string that this is, if it is one.
+/// Returns the parsed string; `None` for any other JSON.
 pub(crate) fn as_string(raw: &RawValue) -> Option<String> {
     raw.get().starts_with('"').then(|| serde_json::from_str(raw.get()).ok())?
 }
 
-/// Returns the object that this is, if it is one.
+/// Returns the parsed object; `None` for any other JSON.
 pub(crate) fn as_object(raw: &RawValue) -> Option<Object<'_>> {
     raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok())?
 }

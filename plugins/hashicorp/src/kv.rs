@@ -1,5 +1,5 @@
-//! Secrets of a KV engine: which version it is, where a name is in it, and reading and writing
-//! in both.
+//! Secrets of a KV engine: the engine's version, the path of a name, and reads and writes in both
+//! versions.
 
 mod engine;
 mod state;
@@ -22,13 +22,13 @@ pub(crate) use engine::{Engine, Mount};
 pub(crate) use two::{Two, number};
 use walk::{Found, Known, Walk};
 
-/// Which names are looked at.
+/// Parameters of a listing.
 struct Look<'a> {
     filter: Option<&'a str>,
     cursor: Option<&'a str>,
     limit: usize,
     deadline: Deadline,
-    /// Which of them are on the page.
+    /// Returns whether a name belongs on the page.
     wants: fn(&Known) -> bool,
 }
 
@@ -46,20 +46,20 @@ impl<'a> Look<'a> {
 /// One vault: a folder of a mount.
 pub(crate) struct Kv {
     mount: String,
-    /// With a slash at its end, unless it is empty.
+    /// Path prefix, with a final slash unless it is empty.
     prefix: String,
     engine: Option<Engine>,
-    /// Where the last page of a listing ended, under its cursor.
+    /// Position after the last page of a listing, with its cursor.
     walk: Option<(String, Walk)>,
-    /// Whether the server lists names with their metadata, where that is known.
+    /// Whether the server lists names with their metadata; `None` if not known yet.
     detailed: Option<bool>,
 }
 
 impl Kv {
-    /// Returns the vault of these parameters.
+    /// Returns the vault for these parameters.
     ///
     /// # Errors
-    /// `Invalid` where they name no place.
+    /// `Invalid` if the mount, the prefix or the version is not valid.
     pub(crate) fn new(parameters: &Parameters) -> Result<Self> {
         let mount = folder("mount", parameters.text("mount").unwrap_or("secret"))?;
         if mount.is_empty() {
@@ -88,10 +88,10 @@ impl Kv {
         Ok(engine)
     }
 
-    /// Returns version 2's view of this vault.
+    /// Returns the version 2 view of this vault.
     ///
     /// # Errors
-    /// `Unsupported` where the engine is version 1.
+    /// `Unsupported` if the engine is version 1.
     pub(crate) fn two(
         &mut self,
         server: &mut Server,
@@ -108,18 +108,18 @@ impl Kv {
         }
     }
 
-    /// Returns where a secret that may be there is.
+    /// Returns the path of an existing secret.
     ///
     /// # Errors
-    /// `NotFound` for a name that no path can be: no secret has it.
+    /// `NotFound` for a name that cannot be a path: no secret has that name.
     pub(crate) fn path(&self, name: &SecretName) -> Result<String> {
         self.new_path(name).map_err(|_| Error::not_found())
     }
 
-    /// Returns where a name is below the mount's `data/` or the like.
+    /// Returns the path of a name, relative to the mount's `data/` or `metadata/`.
     ///
     /// # Errors
-    /// `Invalid` for a name that no path can be.
+    /// `Invalid` for a name that cannot be a path.
     fn new_path(&self, name: &SecretName) -> Result<String> {
         if is_path(name.as_str()) {
             return Ok(format!("{}{name}", self.prefix));
@@ -148,7 +148,7 @@ impl Kv {
         }
     }
 
-    /// Reads from version 1.
+    /// Reads a secret from a version 1 engine.
     fn one(&self, server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Secret>> {
         let path = format!("{}/{path}", self.mount);
         let ask = Ask::get(&path);
@@ -194,7 +194,7 @@ impl Kv {
         if request.if_version.is_some() {
             self.two(server, "versions", deadline)?;
         }
-        // The server answers the same whether or not there was something.
+        // The server's reply is the same whether or not the secret exists.
         self.one(server, &path, deadline)?.ok_or_else(Error::not_found)?;
         let path = format!("{}/{path}", self.mount);
         server.succeed(&Ask::delete(&path), deadline).map(|_| Removed::new())
@@ -224,7 +224,7 @@ impl Kv {
         self.two(server, "earlier versions", request.deadline)?.purge(server, &path, request)
     }
 
-    /// Returns where a removed secret is. A name that the server has no place for was never there.
+    /// Returns the path of a removed secret. `NotFound` for a name that cannot be a path.
     fn removed_path(&self, name: &SecretName, id: Option<&str>) -> Result<String> {
         match id {
             None => self.path(name),
@@ -246,7 +246,7 @@ impl Kv {
         VersionPage::of(state.versions(), request)
     }
 
-    /// Returns one secret's entry.
+    /// Returns the list entry of one secret.
     pub(crate) fn describe(
         &mut self,
         server: &mut Server,
@@ -305,7 +305,7 @@ impl Kv {
             match state {
                 Known::State(state) if state.is_recoverable() => removed.push(state.removed(name)),
                 Known::State(_) => {}
-                // Whether it was removed cannot be seen: that is not "it was not".
+                // Whether the secret was removed is unknown: skipping it would hide that.
                 Known::Nothing => {
                     let message = format!("the token may not read the metadata of `{name}`");
                     return Err(Error::permission_denied(message));
@@ -315,7 +315,7 @@ impl Kv {
         Ok(RemovedPage::new(removed, next))
     }
 
-    /// Returns one page of all names, and the cursor of the next.
+    /// Returns one page of all names, and the cursor of the next page.
     fn walk(
         &mut self,
         server: &mut Server,
@@ -337,7 +337,7 @@ impl Kv {
         Ok((found, next))
     }
 
-    /// Says whether secrets could be listed, and returns the engine's version.
+    /// Checks that secrets can be listed, and returns the engine's version.
     pub(crate) fn test(&mut self, server: &mut Server, deadline: Deadline) -> Result<Engine> {
         let engine = self.engine(server, deadline)?;
         let folder = match engine {
@@ -355,7 +355,7 @@ impl Kv {
         }
     }
 
-    /// Returns the mount, for messages.
+    /// Returns the mount for messages.
     pub(crate) fn mount(&self) -> &str {
         &self.mount
     }

@@ -1,5 +1,5 @@
-//! Keystead's plugin for HashiCorp Vault and OpenBao: secrets of a KV engine, version 1 or 2,
-//! and what other engines make on demand. docs/guides/hashicorp.md is for those who use it.
+//! Keystead's plugin for HashiCorp Vault and OpenBao: secrets of a KV engine, version 1 or 2, and
+//! secrets that other engines create on demand. docs/guides/hashicorp.md is the user's guide.
 #![forbid(unsafe_code)]
 
 mod action;
@@ -23,7 +23,7 @@ pub use vault::Hashicorp;
 
 keystead_plugin_api::export_plugin! { plugin: Hashicorp, manifest: MANIFEST }
 
-/// Returns the time in milliseconds since 1970; a clock before that says 0.
+/// Returns the time in milliseconds since 1970, or 0 for an earlier clock.
 fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

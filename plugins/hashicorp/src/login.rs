@@ -1,4 +1,4 @@
-//! The login methods: what each needs, where that comes from, and what is asked for.
+//! Login methods: their parameters, the source of the secret, and the prompts.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use keystead_plugin_api::{
 use crate::json;
 use crate::settings::folder;
 
-/// The most bytes of a file with a token or a JWT.
+/// The most bytes in a file with a token or a JWT.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// How to log in.
+/// A login method with its parameters.
 pub(crate) struct Login {
     method: Method,
-    /// Where the method is mounted, below `auth/`.
+    /// Mount path of the method, below `auth/`.
     mount: String,
     role: Option<String>,
     user: Option<String>,
-    /// What is secret, where the registration says it.
+    /// Source of the secret.
     given: Given,
 }
 
@@ -33,18 +33,18 @@ enum Method {
     Jwt,
 }
 
-/// Where the secret comes from.
+/// Source of the secret.
 enum Given {
     Text(SecretText),
     File(PathBuf),
     Asked,
 }
 
-/// What logs in.
+/// Proof of identity for the server.
 pub(crate) enum Proof {
-    /// A token: nothing more is to be done.
+    /// A token, which needs no login.
     Token(SecretText),
-    /// A request to this path, with this body, in which this is secret.
+    /// A login request with this path and body; `secret` is the secret part of the body.
     Request { path: String, body: SecretBytes, secret: SecretText },
 }
 
@@ -61,7 +61,7 @@ impl Method {
         Self::ALL.iter().find(|(method, _)| *method == self).map_or("", |(_, name)| name)
     }
 
-    /// Returns the parameters that hold its secret: one with the secret, one with a file.
+    /// Returns the parameters for its secret: that of the text and that of the file.
     fn secrets(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::Token => (Some("token"), Some("token-file")),
@@ -83,11 +83,10 @@ impl Method {
 }
 
 impl Login {
-    /// Returns what the registration says.
+    /// Returns the login method of a registration.
     ///
     /// # Errors
-    /// `Invalid` for a method that is not known, and for parameters that it cannot use or do
-    /// without.
+    /// `Invalid` for an unknown method, and for unusable or missing parameters.
     pub(crate) fn read(parameters: &Parameters) -> Result<Self> {
         let named = parameters.text("login").unwrap_or("token");
         let method = Method::ALL.iter().find(|(_, name)| *name == named);
@@ -123,17 +122,17 @@ impl Login {
         Ok(Self { method, mount, role, user, given })
     }
 
-    /// Says whether a person has to answer something.
+    /// Returns whether the login needs an answer from the user.
     pub(crate) fn asks(&self) -> bool {
         matches!(self.given, Given::Asked)
     }
 
-    /// Says whether a token is given as it is, and cannot be had anew.
+    /// Returns whether the method is a given token, which no login can replace.
     pub(crate) fn is_token(&self) -> bool {
         self.method == Method::Token
     }
 
-    /// Returns what the registration proves by itself, or nothing where somebody must answer.
+    /// Returns the proof from the registration alone; `None` if the user must answer a prompt.
     pub(crate) fn proof(&self) -> Result<Option<Proof>> {
         let secret = match &self.given {
             Given::Text(secret) => secret.duplicate(),
@@ -143,10 +142,10 @@ impl Login {
         self.prove(self.user.as_deref().unwrap_or_default(), &secret).map(Some)
     }
 
-    /// Returns what answers prove.
+    /// Returns the proof from the user's answers.
     ///
     /// # Errors
-    /// `Invalid` for another challenge; `Denied` for an empty answer.
+    /// `Invalid` for another challenge; `PermissionDenied` for an empty answer.
     pub(crate) fn answered(&self, request: &UnlockRequest) -> Result<Proof> {
         if !self.asks() || request.challenge != self.challenge_id() {
             return Err(Error::invalid("this vault did not give that challenge"));
@@ -163,7 +162,7 @@ impl Login {
         self.prove(self.user.as_deref().unwrap_or_default(), secret)
     }
 
-    /// Returns what a locked vault asks for.
+    /// Returns the challenge of a locked vault.
     pub(crate) fn challenge(&self) -> Challenge {
         let mut prompts = Vec::new();
         if self.method == Method::Userpass && self.user.is_none() {
@@ -177,7 +176,7 @@ impl Login {
         format!("login-{}", self.method.name())
     }
 
-    /// Returns where the login is mounted, for messages.
+    /// Returns the mount path of the login for messages.
     pub(crate) fn place(&self) -> String {
         format!("auth/{}", self.mount)
     }
@@ -186,7 +185,7 @@ impl Login {
         let role = self.role.as_deref();
         let (path, fields) = match self.method {
             Method::Token => {
-                // What a header cannot carry is no token.
+                // A token must fit into a header.
                 return match secret.expose().contains(|c: char| c.is_control() || !c.is_ascii()) {
                     true => Err(Error::permission_denied("that is no token")),
                     false => Ok(Proof::Token(secret.duplicate())),
@@ -224,12 +223,12 @@ impl Login {
     }
 }
 
-/// Reads a file with a token or a JWT, without the line's end.
+/// Reads a file with a token or a JWT, without the line end.
 fn read(path: &Path) -> Result<SecretText> {
     let shown = path.display();
     let cannot = |error| Error::unavailable(format!("cannot read {shown}: {error}"));
     let file = std::fs::File::open(path).map_err(cannot)?;
-    // Read with room for all of it: growing would leave copies.
+    // Full capacity from the start: growing would leave copies behind.
     let mut bytes = Vec::with_capacity(MOST_BYTES as usize + 1);
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     let bytes = SecretBytes::new(bytes);

@@ -1,12 +1,12 @@
-//! What the plugin says of itself.
+//! The plugin's manifest.
 
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
-/// The kind of vault that keeps secrets.
+/// The vault kind that stores secrets.
 pub(crate) const KV: &str = "kv";
 
-/// The kind of vault that makes them.
+/// The vault kind that creates secrets.
 pub(crate) const DYNAMIC: &str = "dynamic";
 
 const fn text(name: &'static str, description: &'static str) -> Parameter {
@@ -17,7 +17,7 @@ const fn path(name: &'static str, description: &'static str) -> Parameter {
     Parameter::optional(name, ParameterKind::Path, description)
 }
 
-/// Puts what every kind has, how the server is reached and logged in to, behind a kind's own.
+/// Appends the parameters of all kinds (server address and login) to a kind's own parameters.
 macro_rules! parameters {
     ($($own:expr),* $(,)?) => {
         &[
@@ -50,7 +50,7 @@ macro_rules! parameters {
     };
 }
 
-/// What the plugin says of itself; the host reads it without running the plugin.
+/// The plugin's manifest, which the host reads without running the plugin.
 pub const MANIFEST: Manifest =
     Manifest::new("hashicorp", env!("CARGO_PKG_VERSION"))
         .description("HashiCorp Vault and OpenBao")

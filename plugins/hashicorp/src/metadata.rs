@@ -1,7 +1,7 @@
-//! Metadata as the custom metadata of KV version 2, which is texts of up to 512 bytes. A text
-//! is itself; what is none says what it is: `integer:42`, `boolean:true`,
-//! `timestamp:2026-01-31T12:00:00.000Z`, `json:["…","…"]` a list of texts, and `json:"…"` a text
-//! with characters that the server would refuse, or one that looks like one of these.
+//! Metadata as the custom metadata of KV version 2: texts of up to 512 bytes. A plain text is
+//! stored unchanged, and other types get a prefix: `integer:42`, `boolean:true`,
+//! `timestamp:2026-01-31T12:00:00.000Z`, and `json:["…","…"]` for a list of texts. `json:"…"` is a
+//! text with characters that the server would refuse, or one with such a prefix.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,26 @@ use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 use keystead_plugin_api::{Error, Metadata, MetadataValue, Result, ValueKind};
 
-/// The most entries that the server takes, without ours.
+/// The most entries that the server accepts, minus this plugin's own.
 const MOST_ENTRIES: usize = 63;
 
-/// The most bytes that the server takes of a key and of a text.
+/// The most bytes in a key and in a text that the server accepts.
 const MOST_KEY_BYTES: usize = 128;
 const MOST_TEXT_BYTES: usize = 512;
 
-/// The key under which the kind of a version's value is kept, so that a listing knows it.
+/// Key that stores the kind of a version's value for listings.
 const KIND: &str = "keystead.kind";
 
-/// What timestamps count from. A moment of the library ends a day before the year 9999 does.
+/// Start of timestamps. The latest moment of the library is a day before the end of the year 9999.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// What a secret's custom metadata is, or is to be.
+/// A secret's custom metadata.
 pub(crate) type Custom = BTreeMap<String, String>;
 
-/// Returns metadata as the server keeps it.
+/// Returns metadata in the server's form.
 ///
 /// # Errors
-/// `Invalid` for more than the server takes, or keys that it does not take.
+/// `Invalid` for too many entries, too long texts, or invalid keys.
 pub(crate) fn custom(metadata: &Metadata) -> Result<Custom> {
     if metadata.len() > MOST_ENTRIES {
         let message = format!("this vault keeps at most {MOST_ENTRIES} entries of metadata");
@@ -74,13 +74,13 @@ fn text(value: &MetadataValue) -> Result<String> {
     })
 }
 
-/// Says whether the server surely takes a text as it is.
+/// Returns whether the server certainly accepts a text unchanged.
 fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|c| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric())
 }
 
-/// Returns a text as a string of JSON, everything escaped that is not in ASCII or printable.
+/// Returns a text as a JSON string, with all characters escaped except printable ASCII.
 fn escaped(text: &str) -> String {
     let mut escaped = String::from("\"");
     for c in text.chars() {
@@ -96,7 +96,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Returns what a text says that it is, if it says so.
+/// Returns the value of a text with a type prefix; `None` without one.
 fn typed(text: &str) -> Option<MetadataValue> {
     let (kind, rest) = text.split_once(':')?;
     Some(match kind {
@@ -114,10 +114,10 @@ fn typed(text: &str) -> Option<MetadataValue> {
     })
 }
 
-/// Returns the metadata that the server keeps, ours left out.
+/// Returns the metadata from the server, without the plugin's own entry.
 ///
 /// # Errors
-/// `Damaged` where it exceeds the contract's limits, which no server lets it.
+/// `Corrupt` if it exceeds the plugin API's limits, which no server allows.
 pub(crate) fn metadata(custom: &Custom) -> Result<Metadata> {
     let mut metadata = Metadata::new();
     for (key, text) in custom.iter().filter(|(key, _)| *key != KIND) {
@@ -129,28 +129,28 @@ pub(crate) fn metadata(custom: &Custom) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// Puts beside a secret's metadata what the server reports of it: a time, read-only. Where the
-/// secret has a key of that name, that is what somebody wrote, and it stays.
+/// Adds a time that the server reports to a secret's metadata, read-only. An existing entry with
+/// the same key stays: a user wrote it.
 pub(crate) fn put_time(metadata: &mut Metadata, key: &str, time: &str) {
     if let (None, Ok(at)) = (metadata.get(key), time.parse::<Timestamp>()) {
-        // A time that metadata cannot have, or one entry too many, is not worth the secret.
+        // An invalid time or an entry too many must not make the secret unreadable.
         let _ = metadata.insert_read_only(key, MetadataValue::Timestamp(at.as_millisecond()));
     }
 }
 
-/// Says of what kind this version's value is.
+/// Stores the kind of this version's value.
 pub(crate) fn put_kind(custom: &mut Custom, version: u64, kind: ValueKind) {
     custom.insert(KIND.to_owned(), format!("{version} {kind}"));
 }
 
-/// Returns of what kind this version's value is, where it is said of just this version: others
-/// may have written since.
+/// Returns the kind of this version's value, if it is stored for this version: other programs may
+/// have written newer ones.
 pub(crate) fn kind(custom: &Custom, version: u64) -> Option<ValueKind> {
     let (of, kind) = custom.get(KIND)?.split_once(' ')?;
     (of.parse() == Ok(version)).then(|| ValueKind::parse(kind))?
 }
 
-/// Copies what is said of a value's kind.
+/// Copies the stored kind of a value.
 pub(crate) fn keep_kind(from: &Custom, to: &mut Custom) {
     if let Some(kind) = from.get(KIND) {
         to.insert(KIND.to_owned(), kind.clone());

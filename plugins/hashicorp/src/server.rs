@@ -1,5 +1,5 @@
-//! The server as this vault may use it: requests with a token, which is fetched when it is
-//! first needed, renewed while it lasts, and fetched anew where that needs nobody.
+//! Access to the server with a token. The plugin gets a token before the first request, renews it,
+//! and gets a new one if that needs no prompt.
 
 use keystead_plugin_api::{
     Context, Deadline, Error, ErrorKind, OpenRequest, Result, SecretBytes, SecretText,
@@ -12,7 +12,7 @@ use crate::login::Proof;
 use crate::settings::Settings;
 use crate::ticket::{Known, Origin, Ticket};
 
-/// A server, and who we are to it.
+/// A server and the login to it.
 pub(crate) struct Server {
     settings: Settings,
     client: Option<Client>,
@@ -23,9 +23,9 @@ pub(crate) struct Server {
 /// One request to the server.
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
-    /// The path behind `/v1/`, as policies name it; not encoded.
+    /// The path after `/v1/`, as in policies; not encoded.
     pub(crate) path: &'a str,
-    /// What stands behind the `?`; encoded.
+    /// The query after the `?`; encoded.
     pub(crate) query: &'a str,
     pub(crate) body: Option<&'a SecretBytes>,
     pub(crate) repeat: Repeat,
@@ -45,12 +45,12 @@ impl<'a> Ask<'a> {
         Self { method, path, query: "", body: Some(body), repeat }
     }
 
-    /// Removing twice is removing once.
+    /// A repeated removal has the same effect as one.
     pub(crate) fn delete(path: &'a str) -> Self {
         Self { method: Method::Delete, ..Self::get(path) }
     }
 
-    /// Says that doing it twice is the same as once.
+    /// Marks the request as safe to repeat.
     pub(crate) fn harmless(mut self) -> Self {
         self.repeat = Repeat::Harmless;
         self
@@ -68,14 +68,14 @@ impl<'a> Ask<'a> {
 }
 
 impl Server {
-    /// Returns the server of a registration. Nothing is connected to.
+    /// Returns the server of a registration without connecting.
     pub(crate) fn new(request: &OpenRequest, context: Context) -> Result<Self> {
         let settings = Settings::read(&request.parameters)?;
         let ticket = request.session.as_ref().and_then(crate::session::read);
         Ok(Self { settings, client: None, ticket, context })
     }
 
-    /// Returns the way to the host.
+    /// Returns the host services.
     pub(crate) fn context(&self) -> &Context {
         &self.context
     }
@@ -84,24 +84,24 @@ impl Server {
         &self.settings.address
     }
 
-    /// Returns the error of a reply that is no success.
+    /// Returns the error for a reply that is not a success.
     pub(crate) fn refused(&self, ask: &Ask<'_>, reply: &Reply) -> Error {
         refused(reply, self.address(), &ask.wanted())
     }
 
-    /// Returns it with the server's own words, where a request held nothing secret.
+    /// Returns the error with the server's text, for a request without secrets.
     pub(crate) fn refused_openly(&self, ask: &Ask<'_>, reply: &Reply) -> Error {
         refused(reply, self.address(), &Wanted { secret: false, ..ask.wanted() })
     }
 
-    /// Asks, and returns whatever is answered but that the token is not good.
+    /// Sends a request and returns any reply, except one for an invalid token.
     pub(crate) fn ask(&mut self, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply> {
         self.log_in(deadline)?;
         let reply = self.ask_once(ask, deadline)?;
         if !is_denied(&reply) || self.token_is_good(deadline)? {
             return Ok(reply);
         }
-        // The token is dead: once more with another, where one can be had.
+        // The token is invalid: retry once with another, if there is one.
         let Some(dead) = self.ticket.take() else { return Ok(reply) };
         if dead.origin != Origin::Registered {
             self.context.forget_session();
@@ -113,7 +113,7 @@ impl Server {
             }
             Origin::Answered => Err(Error::locked(self.settings.login.challenge())),
             Origin::Registered => {
-                // A file may have another by now: agents put it there.
+                // The file may have a new token by now: an agent of the server updates it.
                 if let Some(Proof::Token(token)) = self.settings.login.proof()?
                     && token != dead.token
                 {
@@ -130,11 +130,10 @@ impl Server {
         }
     }
 
-    /// Returns the answer that a reply is, or `None` where it says that there is nothing of that
-    /// name.
+    /// Returns the parsed reply, or `None` if the server reports that the name does not exist.
     ///
     /// # Errors
-    /// The refusal of a reply that is no success, and of one that is no answer.
+    /// The server's refusal if the reply is not a success, and an error for a malformed reply.
     pub(crate) fn found<'r>(&self, ask: &Ask<'_>, reply: &'r Reply) -> Result<Option<Answer<'r>>> {
         let answer = Answer::read(reply, self.address());
         if answer.as_ref().is_ok_and(|answer| answer.is_nothing(reply)) {
@@ -146,7 +145,7 @@ impl Server {
         answer.map(Some)
     }
 
-    /// Asks, and returns only what is a success.
+    /// Sends a request and returns the reply if it is a success.
     pub(crate) fn succeed(&mut self, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply> {
         let reply = self.ask(ask, deadline)?;
         if reply.is_success() { Ok(reply) } else { Err(self.refused(ask, &reply)) }
@@ -168,7 +167,7 @@ impl Server {
             path = format!("{path}?{}", ask.query);
         }
         let mut request = Request::new(ask.method, path, deadline).repeat(ask.repeat);
-        // The header by which a server knows that no browser was tricked into asking.
+        // This header shows the server that no browser was tricked into the request.
         request = request.header("x-vault-request", "true");
         if let Some(namespace) = &self.settings.namespace {
             request = request.header("x-vault-namespace", namespace);
@@ -186,13 +185,13 @@ impl Server {
         client.send(&request)
     }
 
-    /// Says whether the server knows the token.
+    /// Returns whether the server accepts the token.
     fn token_is_good(&mut self, deadline: Deadline) -> Result<bool> {
         let reply = self.ask_once(&Ask::get("auth/token/lookup-self"), deadline)?;
         Ok(!is_denied(&reply))
     }
 
-    /// Sees that there is a token, and that it lasts.
+    /// Ensures that there is a token, and renews it if it expires soon.
     fn log_in(&mut self, deadline: Deadline) -> Result<()> {
         if self.ticket.as_ref().is_some_and(Ticket::is_short) {
             self.renew(deadline)?;
@@ -208,7 +207,7 @@ impl Server {
             }
             Some(proof) => {
                 let ticket = self.exchange(&proof, Origin::LoggedIn, deadline)?;
-                // One that has expired already is of use to nobody else.
+                // An expired token is not worth a session.
                 if let Ok(session) = ticket.session() {
                     self.context.keep_session(session);
                 }
@@ -235,7 +234,7 @@ impl Server {
             }
             400 | 401 | 403 => {
                 let error = self.refused(&ask, &reply);
-                // Sealed and the like come first; the rest is a login that was not taken.
+                // A sealed server is unavailable; any other refusal means that the login failed.
                 match error.kind() {
                     ErrorKind::Unavailable => Err(error),
                     _ => {
@@ -255,7 +254,7 @@ impl Server {
         }
     }
 
-    /// Renews the token; one that cannot be renewed is used as long as it lasts.
+    /// Renews the token; one that is not renewable stays in use until it expires.
     fn renew(&mut self, deadline: Deadline) -> Result<()> {
         let body = SecretBytes::copy_of(b"{}");
         let reply =
@@ -275,12 +274,12 @@ impl Server {
         Ok(())
     }
 
-    /// Takes answers to the challenge.
+    /// Unlocks the vault with answers to the challenge.
     pub(crate) fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let proof = self.settings.login.answered(request)?;
         let mut ticket = self.exchange(&proof, Origin::Answered, request.deadline)?;
         if self.settings.login.is_token() {
-            // What was typed is a token only if the server says so.
+            // Checks with the server that the typed text is a token.
             let ask = Ask::get("auth/token/lookup-self");
             let reply = self.send(&ask, Some(&ticket.token), request.deadline)?;
             if is_denied(&reply) {
@@ -301,7 +300,7 @@ impl Server {
         Ok(Unlocked::new())
     }
 
-    /// Forgets the token.
+    /// Drops the token.
     pub(crate) fn lock(&mut self) -> Result<()> {
         if !self.settings.login.asks() {
             return Err(Error::unsupported(

@@ -1,4 +1,4 @@
-//! A session: the token, with what is known of its lifetime.
+//! A session: the token and its lifetime.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use keystead_plugin_api::{SecretBytes, SecretText, Session};
 
 use crate::ticket::{Origin, Ticket};
 
-/// The mark of this form: a later one has another.
+/// Marker of this session format; later formats have another.
 const MARK: &str = "keystead-hashicorp-1";
 
-/// Writes a ticket as a session's secret.
+/// Returns the secret of a session for a ticket.
 pub(crate) fn write(ticket: &Ticket) -> SecretBytes {
     let ends = ticket.ends.unwrap_or(-1);
     let head = format!("{MARK} {ends} {} {} ", ticket.span.as_secs(), u8::from(ticket.renewable));
@@ -20,7 +20,7 @@ pub(crate) fn write(ticket: &Ticket) -> SecretBytes {
     SecretBytes::new(bytes)
 }
 
-/// Returns the ticket of a session, or nothing where it is not one of ours.
+/// Returns the ticket of a session; `None` if the session has another format.
 pub(crate) fn read(session: &Session) -> Option<Ticket> {
     let text = std::str::from_utf8(session.secret.expose()).ok()?;
     let mut words = text.splitn(5, ' ');

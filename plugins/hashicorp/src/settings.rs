@@ -1,4 +1,4 @@
-//! What a registration says, read once.
+//! Settings of a registration, read once.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use keystead_rest::{Address, Authorities, Identity};
 
 use crate::login::Login;
 
-/// The largest reply that is read: a value of 16 MiB in base64 and in JSON's quotes, or the
-/// listing of a folder with half a million names.
+/// The largest reply that is read: a value of 16 MiB in base64 and JSON quotes, or a folder of half
+/// a million names.
 const MOST_BYTES: usize = 48 * 1024 * 1024;
 
-/// How the server is reached.
+/// Connection settings of the server.
 pub(crate) struct Settings {
     pub(crate) address: Address,
     pub(crate) namespace: Option<String>,
@@ -22,10 +22,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Returns what these parameters say.
+    /// Returns the settings in these parameters.
     ///
     /// # Errors
-    /// `Invalid` where they do not fit together.
+    /// `Invalid` if they are inconsistent.
     pub(crate) fn read(parameters: &Parameters) -> Result<Self> {
         let text = |name: &str| parameters.text(name).map(str::to_owned);
         let path = |name: &str| parameters.text(name).map(PathBuf::from);
@@ -62,10 +62,10 @@ impl Settings {
     }
 }
 
-/// Returns a parameter that is a path on the server, without slashes at its ends.
+/// Returns a path parameter without leading and trailing slashes.
 ///
 /// # Errors
-/// `Invalid` for a path with a part that leads elsewhere.
+/// `Invalid` for a path with an empty part, `.` or `..`.
 pub(crate) fn folder(parameter: &str, text: &str) -> Result<String> {
     let path = text.trim_matches('/');
     if path.is_empty() || is_path(path) {
@@ -74,14 +74,14 @@ pub(crate) fn folder(parameter: &str, text: &str) -> Result<String> {
     Err(Error::invalid(format!("`{parameter}` is no path on the server: `{text}`")))
 }
 
-/// Says whether the server keeps a path as it is: it has no empty part, no `.` and no `..`, and
-/// only characters that it calls printable.
+/// Returns whether the server keeps a path unchanged: it has no empty part, no `.` or `..`, and
+/// only characters that the server considers printable.
 pub(crate) fn is_path(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | "..")) && path.chars().all(is_printable)
 }
 
-/// Says whether a character is surely printable for the server: it asks Go's tables, which may
-/// be older than ours. Marks and symbols are left to it.
+/// Returns whether a character counts as printable here. The server decides on marks and symbols:
+/// its tables are Go's and may be older than ours.
 fn is_printable(c: char) -> bool {
     let invisible = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

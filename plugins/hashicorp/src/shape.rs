@@ -1,18 +1,18 @@
-//! The shape of a value: what its fields alone do not tell. It is kept beside them only where
-//! they would be read as something else.
+//! The shape of a value: information that its fields do not contain. The plugin stores a shape only
+//! if the fields alone would be read as another value.
 
 use std::io::{self, Write};
 
 use keystead_plugin_api::{Map, Value};
 use serde::Deserialize;
 
-/// The field that holds the shape of the others.
+/// Field with the shape of the other fields.
 pub(crate) const FIELD: &str = "keystead.shape";
 
-/// The shape of JSON that is a secret alone.
+/// Shape of a secret that is JSON as a whole.
 pub(crate) const JSON: &str = "\"json\"";
 
-/// A kind, or for a map its keys in order with the shape of each value.
+/// A value kind, or for a map its keys in order with the shape of each value.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Shape {
@@ -20,7 +20,7 @@ pub(crate) enum Shape {
     Map(Vec<(String, Shape)>),
 }
 
-/// The kinds of value that are no map.
+/// Value kinds except maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
@@ -31,19 +31,18 @@ pub(crate) enum Kind {
 }
 
 impl Shape {
-    /// Returns the shape that this text is.
+    /// Returns the parsed shape.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 }
 
-/// Says whether a map would be read as something else from its fields alone, or with its keys
-/// in another order.
+/// Returns whether a map needs a shape: without one, its value or key order would change.
 pub(crate) fn is_needed(map: &Map) -> bool {
     map.is_empty() || is_another(map, true) || !is_plain(map)
 }
 
-/// Says whether all that is in a map is in order and would be read as what it is.
+/// Returns whether a map's keys are sorted and all values keep their kinds without a shape.
 fn is_plain(map: &Map) -> bool {
     let keys: Vec<&str> = map.iter().map(|(key, _)| key).collect();
     keys.is_sorted()
@@ -55,7 +54,7 @@ fn is_plain(map: &Map) -> bool {
         })
 }
 
-/// Says whether a map has just the fields of another kind of value.
+/// Returns whether a map has exactly the fields of another value kind.
 fn is_another(map: &Map, outermost: bool) -> bool {
     let texts = map.iter().all(|(_, value)| matches!(value, Value::Text(_)));
     let mut keys: Vec<&str> = map.iter().map(|(key, _)| key).collect();
@@ -68,7 +67,7 @@ fn is_another(map: &Map, outermost: bool) -> bool {
         }
 }
 
-/// Writes a map's shape.
+/// Writes the shape of a map.
 pub(crate) fn write(to: &mut dyn Write, map: &Map) -> io::Result<()> {
     to.write_all(b"[")?;
     for (n, (key, value)) in map.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A token that logs in, and what is known of it.
+//! A login token and its lifetime.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use keystead_plugin_api::{Error, MAX_SESSION_LIFETIME, Result, SecretText, Sessi
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Where a token came from: that decides what is done when it is not taken any more.
+/// Source of a token, which decides what happens when the server rejects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The registration says it, or a file that it names.
+    /// The registration, or a file that it names.
     Registered,
-    /// We logged in with what the registration says, and can again.
+    /// A login with the registration's secret, which can be repeated.
     LoggedIn,
-    /// Somebody answered a prompt.
+    /// A user's answer to a prompt.
     Answered,
-    /// A session that an earlier unlock gave out.
+    /// A session from an earlier unlock.
     Session,
 }
 
-/// A token.
+/// A token with its lifetime.
 pub(crate) struct Ticket {
     pub(crate) token: SecretText,
     pub(crate) origin: Origin,
-    /// When the server will not take it any more, in milliseconds since 1970, where known.
+    /// Expiry time in milliseconds since 1970; `None` if unknown or unlimited.
     pub(crate) ends: Option<i64>,
-    /// How long it was good for when it was given out or renewed.
+    /// Lifetime from its creation or last renewal.
     pub(crate) span: Duration,
     pub(crate) renewable: bool,
 }
 
-/// What a login answers, and a renewal.
+/// Reply to a login or a renewal.
 #[derive(Deserialize)]
 pub(crate) struct Auth {
     client_token: String,
@@ -40,7 +40,7 @@ pub(crate) struct Auth {
     renewable: bool,
 }
 
-/// What the server knows of a token.
+/// The server's information on a token.
 #[derive(Deserialize)]
 pub(crate) struct Known {
     #[serde(default)]
@@ -50,12 +50,12 @@ pub(crate) struct Known {
 }
 
 impl Ticket {
-    /// Returns a token that nothing is known of.
+    /// Returns a token with unknown lifetime.
     pub(crate) fn unknown(token: SecretText, origin: Origin) -> Self {
         Self { token, origin, ends: None, span: Duration::ZERO, renewable: false }
     }
 
-    /// Returns the token that a login gave out.
+    /// Returns the token from the reply to a login.
     pub(crate) fn of_login(auth: &RawValue, origin: Origin) -> Option<Self> {
         let auth: Auth = serde_json::from_str(auth.get()).ok()?;
         let token = SecretText::new(auth.client_token);
@@ -67,12 +67,12 @@ impl Ticket {
         Some(ticket)
     }
 
-    /// Takes in what the server knows of the token.
+    /// Updates the lifetime from the server's information.
     pub(crate) fn known(&mut self, known: &Known) {
         self.good_for(known.ttl, known.renewable);
     }
 
-    /// Takes in a renewal; the token stays.
+    /// Updates the lifetime after a renewal; the token stays.
     pub(crate) fn renewed(&mut self, auth: &RawValue) {
         match serde_json::from_str::<Auth>(auth.get()) {
             Ok(auth) => {
@@ -83,7 +83,7 @@ impl Ticket {
         }
     }
 
-    /// Zero is for ever: root tokens are so.
+    /// Sets the lifetime; zero seconds means unlimited, as for root tokens.
     fn good_for(&mut self, seconds: u64, renewable: bool) {
         self.span = Duration::from_secs(seconds);
         let millis = i64::try_from(self.span.as_millis()).unwrap_or(i64::MAX);
@@ -91,13 +91,13 @@ impl Ticket {
         self.renewable = renewable;
     }
 
-    /// Says whether it should be renewed now: a third of its time is left.
+    /// Returns whether the token is due for renewal: less than a third of its lifetime is left.
     pub(crate) fn is_short(&self) -> bool {
         let third = i64::try_from(self.span.as_millis() / 3).unwrap_or(i64::MAX);
         self.renewable && self.ends.is_some_and(|ends| ends.saturating_sub(crate::now()) < third)
     }
 
-    /// Returns a session that reopens the vault as long as the token is good, at most a day.
+    /// Returns a session that reopens the vault while the token is valid, at most a day.
     pub(crate) fn session(&self) -> Result<Session> {
         let lifetime = match self.ends {
             None => MAX_SESSION_LIFETIME,

@@ -1,4 +1,4 @@
-//! The vaults as the host sees them: one that keeps secrets, one that makes them.
+//! The vaults that the host sees: one that stores secrets, one that creates them.
 
 use keystead_plugin_api::{
     ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, DescribeRequest, Entry,
@@ -29,7 +29,7 @@ impl Plugin for Hashicorp {
     }
 }
 
-/// Warns of what others can read on the way.
+/// Warns that the connection to the server is not encrypted.
 pub(crate) fn warn_of_clear_text(server: &Server) {
     if server.address().is_clear() {
         let address = server.address();
@@ -39,7 +39,7 @@ pub(crate) fn warn_of_clear_text(server: &Server) {
     }
 }
 
-/// A vault that keeps secrets.
+/// A vault that stores secrets.
 struct Keeper {
     server: Server,
     kv: Kv,

@@ -1,14 +1,13 @@
-//! One writer at a time, without locks of the system (std has them from Rust 1.89 on, and
-//! this plugin builds with 1.63), and so that a writer who was killed or put to sleep
-//! neither blocks the others for ever nor overwrites what they wrote.
+//! One writer at a time, without system locks: std has them only since Rust 1.89, and this plugin
+//! builds with 1.63. A killed or suspended writer neither blocks the others forever nor overwrites
+//! their writes.
 //!
-//! A writer's *claim* is the file `.NAME.<random>.new` beside `NAME`. It becomes the new
-//! content, and renaming it to `NAME` is the only way to write. Who makes a claim and then
-//! sees no other claim in the directory may read, change and rename. Of two claims at the same
-//! time the later one's owner sees the earlier one, or finds it renamed, thus written. A
-//! claim that is old is removed by whoever waits for it: its owner, should it still be
-//! alive, then cannot rename it, and says that nothing was written. So removing a claim is
-//! always safe, and how old is old only decides how long a dead writer delays the next.
+//! A writer's *claim* is the file `.NAME.<random>.new` beside `NAME`. The claim becomes the new
+//! content: renaming it to `NAME` is the only way to write. A writer that makes a claim and sees no
+//! other claim may read, change and rename. Of two concurrent writers, the later one sees the other
+//! claim, or finds it renamed, and so written. A waiting writer removes an old claim. The claim's
+//! owner, if still alive, then cannot rename it, and reports that nothing was written. So removing
+//! a claim is always safe, and the age limit only decides how long a dead writer delays the next.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsString;
@@ -23,8 +22,8 @@ use keystead_plugin_api::{Deadline, Error, Result};
 
 use crate::file::failed;
 
-/// The age from which on a claim is taken for left behind: a write takes milliseconds, and
-/// each piece that is written makes the claim young again.
+/// Age after which a claim counts as abandoned. A write takes milliseconds, and each written piece
+/// renews the claim's time.
 const OLD: Duration = Duration::from_secs(5);
 
 /// The right to write a file, until it is committed or dropped.
@@ -35,14 +34,14 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Waits for its turn, until the deadline.
+    /// Waits for the right to write, until the deadline.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) when others wrote all the
-    /// time; another kind when the directory cannot be read or written.
+    /// [`ErrorKind::TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) if other writers held
+    /// claims until the deadline; another kind if the directory cannot be read or written.
     pub(crate) fn take(target: &Path, deadline: Deadline) -> Result<Self> {
         loop {
-            // Looked at before, too: claims made for nothing keep the others waiting.
+            // Checked before, too: a useless claim would keep the other writers waiting.
             if !others(target, None)? {
                 let claim = Self::new(target)?;
                 if !others(target, Some(&claim.path))? {
@@ -70,17 +69,17 @@ impl Claim {
         &self.file
     }
 
-    /// Writes the new content down to the disk.
+    /// Writes the new content and syncs it to the disk.
     pub(crate) fn write(&mut self, content: &[u8]) -> Result<()> {
         let written = self.file.write_all(content).and_then(|()| self.file.sync_all());
         written.map_err(|error| failed("write", &self.target, &error))
     }
 
-    /// Puts what was written in the file's place.
+    /// Replaces the file with the written content.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) when it took
-    /// so long that another process took over; nothing was written then.
+    /// [`ErrorKind::Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) if another process
+    /// took over after too long a delay; nothing is written then.
     pub(crate) fn commit(self) -> Result<()> {
         match fs::rename(&self.path, &self.target) {
             Ok(()) => {}
@@ -103,12 +102,12 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Gone already after a commit. Where it cannot be removed, it grows old.
+        // Already gone after a commit. A claim that cannot be removed expires.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Returns whether there are claims besides this one, after removing old ones.
+/// Returns whether there are claims other than `own`, after removing old ones.
 fn others(target: &Path, own: Option<&Path>) -> Result<bool> {
     let unreadable = |error: io::Error| failed("read", dir(target), &error);
     let own_name = target.file_name().unwrap_or_default().to_string_lossy();
@@ -125,7 +124,7 @@ fn others(target: &Path, own: Option<&Path>) -> Result<bool> {
     Ok(found)
 }
 
-/// Returns whether this is the name of a claim of the file of that name.
+/// Returns whether this is the name of a claim on the file `target`.
 fn is_claim(name: &str, target: &str) -> bool {
     let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(target));
     match rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".new")) {
@@ -141,7 +140,7 @@ fn is_old(claim: &Path) -> bool {
     };
     match SystemTime::now().duration_since(modified) {
         Ok(age) => age > OLD,
-        // From the future: a clock was set back.
+        // A time in the future: the clock was set back.
         Err(ahead) => ahead.duration() > OLD,
     }
 }
@@ -158,7 +157,7 @@ fn dir(target: &Path) -> &Path {
     target.parent().unwrap_or(target)
 }
 
-/// Returns a number that no other process has: std seeds its hash maps with randomness.
+/// Returns a unique random number: std seeds its hash maps with randomness.
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -179,7 +178,7 @@ mod tests {
         asleep.write(b"of the sleeper").unwrap();
         assert_eq!(Claim::take(&target, now).err().unwrap().kind(), ErrorKind::TimedOut);
 
-        // Five seconds later the next one does this.
+        // Five seconds later, the next writer would do this.
         fs::remove_file(&asleep.path).unwrap();
         let mut next = Claim::take(&target, now).unwrap();
         next.write(b"of the next").unwrap();

@@ -1,6 +1,6 @@
-//! The file of a vault: a first line with a number that changes with every write, one
-//! secret a line, and a last line that counts them. Read again when somebody else wrote
-//! it; a damaged file is an error that names the line, and is never overwritten.
+//! The file of a vault. The first line has a number that changes on every write, then one secret a
+//! line, and a last line counts them. The vault rereads it after another process's write. A damaged
+//! file is an error that names the line, and is never overwritten.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,35 +13,35 @@ use crate::claim::{self, Claim};
 use crate::line;
 use crate::secrets::Map;
 
-/// What the first line starts with; the digit is the version of the form.
+/// Start of the first line; the digit is the version of the format.
 const FIRST: &str = "keystead-memory 2 ";
 
-/// How many bytes the first line has, its end included: [`FIRST`] and 16 digits.
+/// Length of the first line in bytes, with its line end: [`FIRST`] and 16 digits.
 const FIRST_BYTES: usize = FIRST.len() + 17;
 
-/// The most bytes the file may have: it is held in memory whole.
+/// The most bytes in the file, which is held in memory as a whole.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The file, and which state of it was read last.
+/// The file, and the state in which it was last read.
 pub(crate) struct SecretFile {
     path: PathBuf,
     seen: Seen,
 }
 
-/// Which state of the file the map in memory is.
+/// File state that matches the map in memory.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
-    /// None: the file must be read.
+    /// No state: the file must be read.
     Nothing,
-    /// The state that these say.
+    /// The state with these properties.
     State { first: [u8; FIRST_BYTES], modified: Option<SystemTime>, len: u64 },
 }
 
 impl SecretFile {
-    /// Returns the file at this path. Nothing is opened.
+    /// Returns the file at this path without opening it.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it cannot be a
+    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) if the path cannot be a
     /// file's path.
     pub(crate) fn new(path: &str) -> Result<Self> {
         let path = PathBuf::from(path);
@@ -56,7 +56,7 @@ impl SecretFile {
         &self.path
     }
 
-    /// Brings the map to what the file has now; a file that is not there has nothing.
+    /// Updates the map from the file; a missing file is empty.
     pub(crate) fn refresh(&mut self, map: &mut Map) -> Result<()> {
         match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -65,7 +65,7 @@ impl SecretFile {
                 return Ok(());
             }
             Err(error) => return Err(failed("read", &self.path, &error)),
-            // Opening a pipe would wait for ever.
+            // Opening a pipe would block forever.
             Ok(meta) if !meta.is_file() => {
                 return Err(Error::invalid(format!("{} is not a file", self.path.display())));
             }
@@ -74,7 +74,7 @@ impl SecretFile {
         match self.read_if_changed() {
             Ok(None) => Ok(()),
             Ok(Some((content, seen))) => {
-                // Should the file be damaged, nothing of it is used.
+                // A damaged file contributes no secrets.
                 self.seen = Seen::Nothing;
                 map.clear();
                 *map = parse(content.expose()).map_err(|(line, fault)| {
@@ -87,7 +87,7 @@ impl SecretFile {
         }
     }
 
-    /// Makes the file's directory where it is missing, for its owner alone.
+    /// Creates the file's directory if it is missing, for its owner alone.
     fn make_dir(&self) -> io::Result<()> {
         match self.path.parent() {
             Some(dir) if !dir.exists() => {
@@ -101,8 +101,8 @@ impl SecretFile {
         }
     }
 
-    /// Changes the file: no other process writes between what `edit` sees and what is
-    /// written. Where anything fails, the file is as it was.
+    /// Changes the file. No other process writes between the read before `edit` and the write. On
+    /// an error, the file keeps its old content.
     pub(crate) fn change<T>(
         &mut self,
         map: &mut Map,
@@ -113,7 +113,7 @@ impl SecretFile {
         let mut claim = Claim::take(&self.path, deadline)?;
         self.refresh(map)?;
         let done = edit(map)?;
-        // Until it is written, the map is ahead of the file.
+        // Until the write, the map is ahead of the file.
         self.seen = Seen::Nothing;
         let content = render(map)?;
         claim.write(content.expose())?;
@@ -124,7 +124,7 @@ impl SecretFile {
         Ok(done)
     }
 
-    /// Returns the file's content and which state that is, or `None` for the state seen.
+    /// Returns the file's content and its state, or `None` if the state is unchanged.
     fn read_if_changed(&self) -> io::Result<Option<(SecretBytes, Seen)>> {
         let mut file = File::open(&self.path)?;
         let len = file.metadata()?.len();
@@ -151,7 +151,7 @@ impl SecretFile {
     }
 }
 
-/// Returns which state of the file this is, by its first bytes, its time and its length.
+/// Returns the file's state from its first bytes, its time and its length.
 fn seen_of(file: &File, content: &[u8]) -> io::Result<Seen> {
     let meta = file.metadata()?;
     match content.get(..FIRST_BYTES) {
@@ -185,7 +185,7 @@ fn render(map: &Map) -> Result<SecretBytes> {
     Ok(SecretBytes::new(content))
 }
 
-/// Returns the secrets of this content, or the number of a line and what is wrong with it.
+/// Returns the secrets of this content, or the number of a line and its fault.
 fn parse(content: &[u8]) -> Result<Map, (usize, &'static str)> {
     let mut map = Map::new();
     let body = match content.split_last() {
@@ -224,7 +224,7 @@ fn parse(content: &[u8]) -> Result<Map, (usize, &'static str)> {
     Err((number, "the line with the count is missing"))
 }
 
-/// Returns what the host is told when the system refuses.
+/// Returns the error for a failed system call.
 pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {

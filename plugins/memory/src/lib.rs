@@ -1,6 +1,6 @@
-//! Keystead's reference plugin. The plugin itself is the page `plugin-api/docs/memory.rs`,
-//! which is the front documentation of the contract; here is what that page leaves to
-//! others: a map of secrets with its file, and sessions.
+//! Keystead's reference plugin. The plugin itself is the page `plugin-api/docs/memory.rs`, the
+//! front page of the plugin API's documentation. This crate adds a map of secrets with its file,
+//! and sessions.
 #![forbid(unsafe_code)]
 
 #[path = "../../../plugin-api/docs/memory.rs"]

@@ -1,8 +1,8 @@
 //! One secret as one line of the file:
 //! `<name> <kind> <value> <metadata> <version> <checksum>`, bytes in hexadecimal.
 //!
-//! Metadata is `-`, or `<key>=<type><value>` joined by commas, with the types `t`ext,
-//! `i`nteger, `b`oolean, `m`oment and `l`ist of texts, each behind a `+`. The checksum is for accidents, not for attackers.
+//! Metadata: `-`, or `<key>=<type><value>` joined by commas. Types: `t`ext, `i`nteger, `b`oolean,
+//! `m`oment, `l`ist of texts after a `+` each. The checksum detects accidents, not attacks.
 
 use keystead_plugin_api::{
     Error, Metadata, MetadataValue, Result, Secret, SecretBytes, SecretName, Value,
@@ -20,7 +20,7 @@ pub(crate) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
     let version = hex(secret.version.as_deref().unwrap_or_default());
     let texts = kind.len() + metadata.len() + version.len();
     let size = 2 * (name.as_str().len() + value.len()) + texts + 5 + 16;
-    // Reserved once: a buffer that grows leaves copies of the secret behind.
+    // Full capacity from the start: a buffer that grows leaves copies of the secret behind.
     let mut line = Vec::with_capacity(size);
     push_hex(name.as_str().as_bytes(), &mut line);
     line.push(b' ');
@@ -36,7 +36,7 @@ pub(crate) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
     Ok(SecretBytes::new(line))
 }
 
-/// Returns the secret that this line stands for, or what is wrong with the line.
+/// Returns the secret of a line, or the line's fault.
 pub(crate) fn read(line: &[u8]) -> Result<(SecretName, Secret), &'static str> {
     let end = line.iter().rposition(|byte| *byte == b' ').ok_or("no checksum")?;
     let (content, sum) = (&line[..end], &line[end + 1..]);
@@ -146,7 +146,7 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// FNV-1a over eight bytes at a time: finds every changed byte, in one line of code.
+/// FNV-1a over eight bytes at a time: it detects every changed byte in one line of code.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |sum, chunk| {
         let mut word = [0; 8];

@@ -1,5 +1,4 @@
-//! The secrets of one open vault: a map, and where the vault has a file, the file's
-//! contents as they are now.
+//! The secrets of one open vault: a map that, for a vault with a file, follows the file's content.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,29 +11,29 @@ use crate::file::SecretFile;
 /// Secrets by name.
 pub(crate) type Map = BTreeMap<SecretName, Secret>;
 
-/// Returns a version that no other write has: sixteen digits of chance.
+/// Returns a version that no other write has: sixteen random digits.
 pub(crate) fn new_version() -> String {
     format!("{:016x}", claim::random())
 }
 
-/// A vault's secrets, in memory only or in step with a file.
+/// A vault's secrets, in memory only or synchronised with a file.
 pub(crate) struct Secrets {
     map: Map,
     file: Option<SecretFile>,
 }
 
 impl Secrets {
-    /// Returns no secrets, or those of this file, which need not exist yet.
+    /// Returns an empty set, or the secrets of this file, which can be missing.
     pub(crate) fn new(file: Option<&str>) -> Result<Self> {
         Ok(Self { map: Map::new(), file: file.map(SecretFile::new).transpose()? })
     }
 
-    /// Returns the file, where there is one.
+    /// Returns the file's path; `None` without a file.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(SecretFile::path)
     }
 
-    /// Returns the secrets as they are now.
+    /// Returns the current secrets.
     pub(crate) fn read(&mut self) -> Result<&Map> {
         if let Some(file) = &mut self.file {
             file.refresh(&mut self.map)?;
@@ -42,8 +41,8 @@ impl Secrets {
         Ok(&self.map)
     }
 
-    /// Changes the secrets; where `edit` or writing fails, nothing is changed. `edit` must
-    /// not fail after it has changed something.
+    /// Changes the secrets. If `edit` or the write fails, nothing changes. `edit` must not fail
+    /// after a change.
     pub(crate) fn change<T>(
         &mut self,
         deadline: Deadline,

@@ -1,21 +1,21 @@
-//! What an unlock hands out and a later open takes: the moment it ends, then the password.
+//! Sessions, from an unlock for a later open: the moment of expiry, then the password.
 //!
-//! A real vault would hand out a key that is of no use once its time is up; this plugin
-//! has no cryptography and no server to ask.
+//! A real vault would return a key that becomes useless on expiry; this plugin has no cryptography
+//! and no server.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keystead_plugin_api::{SecretBytes, SecretText, Session};
 
-/// How long a session is good for: long enough for a script, short for a lunch break.
+/// Lifetime of a session: long enough for a script, shorter than a lunch break.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Returns a session that opens a vault of this password from now on.
+/// Returns a session that opens a vault with this password, valid from now.
 pub(crate) fn new(password: &SecretText) -> Session {
     Session::new(until(now() + LIFETIME, password), LIFETIME)
 }
 
-/// Returns whether a session was made for this password and has not run out.
+/// Returns whether a session is for this password and has not expired.
 pub(crate) fn is_good(session: &Session, password: &SecretText) -> bool {
     let mut end = [0; 8];
     match session.secret.expose().get(..8) {
@@ -24,7 +24,7 @@ pub(crate) fn is_good(session: &Session, password: &SecretText) -> bool {
     }
     let end = Duration::from_secs(u64::from_be_bytes(end));
     let now = now();
-    // A moment further ahead than a lifetime was not written by `new`.
+    // `new` never writes an expiry further ahead than one lifetime.
     now < end && end <= now + LIFETIME && session.secret == until(end, password)
 }
 
@@ -32,7 +32,7 @@ fn until(end: Duration, password: &SecretText) -> SecretBytes {
     SecretBytes::new([&end.as_secs().to_be_bytes(), password.expose().as_bytes()].concat())
 }
 
-/// Returns the time since 1970; a clock before that gives sessions that never fit.
+/// Returns the time since 1970; with an earlier clock, sessions are never valid.
 fn now() -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_secs(now.as_secs())

@@ -1,11 +1,11 @@
-//! The reference plugin keeps every obligation, whatever its parameters.
+//! The reference plugin keeps every obligation with any parameters.
 
 use std::path::Path;
 
 use keystead_plugin_api::testing::{assert_kept, Linked};
 use keystead_plugin_memory::{Memory, MANIFEST};
 
-/// Returns a path in which `{vault}` stands for the vault, in an empty directory.
+/// Returns a path in an empty directory, with `{vault}` for the vault's name.
 fn file(test: &str) -> String {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = std::fs::remove_dir_all(&dir);
@@ -13,15 +13,15 @@ fn file(test: &str) -> String {
     dir.join("{vault}.secrets").to_str().unwrap().to_owned()
 }
 
-/// Runs the suite and asserts that all is checked but these obligations.
+/// Runs the suite and asserts that all obligations but these are checked.
 fn conforms(linked: Linked<Memory>, not_applicable: &[&[&str]]) {
     assert_kept(&linked.outcomes().unwrap(), &not_applicable.concat());
 }
 
-/// More than a page. Fewer than by default, since each write waits for the disk.
+/// More than a page, but fewer than the default, since each write waits for the disk.
 const MANY: usize = 1_100;
 
-/// What a vault of this kind never does.
+/// Obligations that do not apply to this vault kind.
 const NEVER: [&str; 14] = [
     "concurrent-calls",
     "concurrent-cursors",
@@ -39,7 +39,7 @@ const NEVER: [&str; 14] = [
     "versions-gettable",
 ];
 
-/// What is seen only of a vault that is locked.
+/// Obligations that apply only to a vault that can be locked.
 const WITHOUT_LOCK: [&str; 7] = [
     "no-prompt",
     "unlock-right",
@@ -50,7 +50,7 @@ const WITHOUT_LOCK: [&str; 7] = [
     "set-many-refused",
 ];
 
-/// What is seen only of secrets that outlive their handle.
+/// Obligations that apply only to secrets that outlive their handle.
 const WITHOUT_FILE: [&str; 1] = ["set-many-kept"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! The file of the memory plugin: shared by processes, damaged, in odd places.
+//! The file of the memory plugin: shared between processes, damaged, or at unusual paths.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::*;
 use keystead_plugin_memory::Memory;
 
-/// Returns an empty directory of this test's own.
+/// Returns an empty directory for this test alone.
 fn dir(test: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = fs::remove_dir_all(&dir);
@@ -90,7 +90,7 @@ fn set_many_changes_file_completely_or_not_at_all() {
     assert_eq!(get(other.as_mut(), "99"), Ok(Value::text("new")));
     assert_eq!(get(other.as_mut(), "taken"), Ok(Value::text("old")));
 
-    // What cannot be written is nothing at all, not a part.
+    // A failed batch writes nothing.
     let before = state();
     fs::write(dir.join(".secrets.0123456789abcdef.new"), "another writer").unwrap();
     let late = Deadline::after(Duration::ZERO);
@@ -176,7 +176,7 @@ fn cut_or_changed_file_gives_no_wrong_value() {
         fs::write(&file, &changed).unwrap();
         match get(open(&file).as_mut(), "a") {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt),
-            // The number in the first line only says that the file has changed.
+            // The number in the first line only shows that the file has changed.
             Ok(value) => assert!(at < first_line && value == Value::text("canary"), "byte {at}"),
         }
     }
@@ -201,7 +201,7 @@ fn path_that_is_no_file_is_rejected_without_blocking() {
         assert_eq!(set(vault.as_mut(), "a", "1").unwrap_err().kind(), ErrorKind::Invalid);
     }
 
-    // Below a file there can be no directory.
+    // A file's path cannot be the parent of a directory.
     fs::write(dir.join("a file"), "").unwrap();
     let mut vault = open(&dir.join("a file/secrets"));
     let error = set(vault.as_mut(), "a", "1").unwrap_err();
@@ -224,7 +224,7 @@ fn first_secret_creates_private_dir() {
 
 const SECRETS_EACH: usize = 25;
 
-/// What the processes of the next tests do; an ordinary run does nothing here.
+/// Writer process of the following tests; an ordinary run does nothing here.
 #[test]
 fn writer() {
     let file = match std::env::var_os("MEMORY_TEST_FILE") {
@@ -240,7 +240,7 @@ fn writer() {
             request.mode = WriteMode::CreateOnly;
             vault.set(request)
         };
-        // Exactly one process makes each of these.
+        // Exactly one process creates each of these.
         match create(vault.as_mut(), &format!("contested-{n}")) {
             Ok(_) => set(vault.as_mut(), &format!("made-{n}-{id}"), &id).unwrap(),
             Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
@@ -298,7 +298,7 @@ fn killed_writer_damages_nothing_and_blocks_briefly() {
         writer.wait().unwrap();
         assert_eq!(get(open(&file).as_mut(), "kept"), Ok(Value::text("canary")));
     }
-    // As a process leaves it that is killed while it writes.
+    // Leftover of a process that was killed during a write.
     fs::write(dir.join(".secrets.0123456789abcdef.new"), "half a li").unwrap();
     let start = Instant::now();
     set(open(&file).as_mut(), "after", "1").unwrap();
@@ -311,7 +311,7 @@ fn set_waiting_for_other_writer_times_out_at_deadline() {
     let dir = dir("waits");
     let file = dir.join("secrets");
     fs::write(dir.join(".secrets.0123456789abcdef.new"), "").unwrap();
-    // Neither is another file's claim, nor something that is named nearly like one.
+    // Neither another file's claim nor a file with a similar name blocks the write.
     fs::write(dir.join(".secrets2.0123456789abcdef.new"), "").unwrap();
     fs::write(dir.join(".secrets.old.new"), "").unwrap();
     let mut vault = open(&file);

@@ -1,4 +1,4 @@
-//! Where a server is: scheme, host and port, with a path that all requests begin with.
+//! Address of a server: scheme, host and port, with a path at the start of all requests.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct Address {
     /// In lower case, with the brackets of an IPv6 address.
     host: String,
     port: u16,
-    /// Without a slash at its end; mostly empty.
+    /// Without a slash at its end; usually empty.
     path: String,
 }
 
@@ -32,12 +32,12 @@ impl Scheme {
 }
 
 impl Address {
-    /// Returns the address that this text is.
+    /// Returns the parsed address.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) for anything but
-    /// `http://` or `https://`, a host, and perhaps a port and a path: a user name and a
-    /// password have no place in it.
+    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) unless the text is `http://`
+    /// or `https://`, a host, and optionally a port and a path. A user name or a password is not
+    /// allowed.
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text).ok_or_else(|| {
             Error::invalid(
@@ -47,7 +47,7 @@ impl Address {
         })
     }
 
-    /// Returns the address of a text, its query left out, or nothing where it is none.
+    /// Returns the address of a text without a query; `None` for any other text.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let scheme = match uri.scheme_str()? {
@@ -63,7 +63,7 @@ impl Address {
         Some(Self {
             scheme,
             host: authority.host().to_ascii_lowercase(),
-            // `Uri` passes over a port that is no number.
+            // `Uri` ignores a port that is not a number.
             port: match authority.as_str().strip_prefix(authority.host())? {
                 "" => scheme.port(),
                 rest => rest.strip_prefix(':')?.parse().ok()?,
@@ -72,35 +72,35 @@ impl Address {
         })
     }
 
-    /// Returns whether what is sent there can be read by others on the way.
+    /// Returns whether the connection is not encrypted.
     pub fn is_clear(&self) -> bool {
         self.scheme == Scheme::Http && !self.is_loopback()
     }
 
-    /// Returns whether it is this machine.
+    /// Returns whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare == "localhost"
             || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Returns whether TLS is spoken there.
+    /// Returns whether the server uses TLS.
     pub(crate) fn is_tls(&self) -> bool {
         self.scheme == Scheme::Https
     }
 
-    /// Returns whether both are one origin: scheme, host and port.
+    /// Returns whether both have the same origin: scheme, host and port.
     pub(crate) fn is_origin_of(&self, other: &Self) -> bool {
         (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
     }
 
-    /// Returns the path that requests begin with.
+    /// Returns the path at the start of all requests.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 }
 
-/// The origin alone: this is what errors show.
+/// Shows only the origin, for errors.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_tls() { "https" } else { "http" };
@@ -109,8 +109,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// Returns a path with everything percent-encoded that is not a letter, a digit or one of
-/// `-._~/`: no name of a secret changes where a request goes.
+/// Returns a path with everything percent-encoded except letters, digits and `-._~/`: no secret
+/// name changes the destination of a request.
 pub fn encoded(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {

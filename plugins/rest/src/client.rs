@@ -1,4 +1,4 @@
-//! The client of one server: sends requests, again where that is safe, and reads replies up to
+//! The client of one server: sends requests, repeats them if that is safe, and reads replies up to
 //! a limit.
 
 use std::io::Read;
@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::tls::{self, Authorities, Identity};
 use crate::{Address, Method, Reply, Request, pause};
 
-/// How long a connection may take to come about, where the deadline is further away.
+/// Time limit for a connection, if the deadline is further away.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// The most redirects of one request: a server has no reason for more.
@@ -22,24 +22,23 @@ const REDIRECTS: u32 = 3;
 /// The most bytes of headers.
 const HEADERS: usize = 32 * 1024;
 
-/// What a client is told when it is made.
+/// Settings of a client.
 pub struct Settings {
-    /// The server.
+    /// Address of the server.
     pub address: Address,
-    /// Whose signature its certificate must have.
+    /// Authorities that may sign the server's certificate.
     pub authorities: Authorities,
-    /// Who we are, where the server wants to know by TLS.
+    /// Client certificate for TLS; `None` if the server requires none.
     pub identity: Option<Identity>,
-    /// The proxy on the way, such as `http://proxy.example:3128`. Nothing else is looked at:
-    /// no variable of the environment.
+    /// Proxy, such as `http://proxy.example:3128`. The client ignores proxy environment variables.
     pub proxy: Option<String>,
-    /// What is said in `User-Agent`.
+    /// Value of `User-Agent`.
     pub agent: String,
     /// The most bytes of a reply.
     pub most: usize,
 }
 
-/// A client of one server. It keeps connections open between requests.
+/// A client of one server, which keeps connections open between requests.
 pub struct Client {
     address: Address,
     authorities: Authorities,
@@ -48,11 +47,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Returns a client. Nothing is connected to.
+    /// Returns a client without connecting.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] and [`ErrorKind::Unavailable`] for files that are not what they
-    /// should be, or cannot be read, and for a proxy that is none.
+    /// [`ErrorKind::Invalid`] for invalid files or an invalid proxy, and [`ErrorKind::Unavailable`]
+    /// for unreadable files.
     pub fn new(settings: Settings) -> Result<Self> {
         let Settings { address, authorities, identity, proxy, agent, most } = settings;
         let mut config = Agent::config_builder()
@@ -78,13 +77,13 @@ impl Client {
         &self.authorities
     }
 
-    /// Sends a request, again where that is safe, until a reply is one to stand by or the
+    /// Sends a request, and repeats it if that is safe, until there is a final reply or the
     /// deadline is too near.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`] when the deadline passed; [`ErrorKind::Unavailable`] when there is
-    /// no server to be had, none that is to be believed, or a reply that is none. A reply with
-    /// a bad status is a reply.
+    /// [`ErrorKind::TimedOut`] if the deadline passed; [`ErrorKind::Unavailable`] if the server is
+    /// unreachable or untrusted, or its reply is malformed. A reply with an error status is a
+    /// reply.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply> {
         let mut sent = 0;
         loop {
@@ -107,7 +106,7 @@ impl Client {
         }
     }
 
-    /// Sends a request once, and on where the server says so of itself.
+    /// Sends a request once, and follows redirects within the server's origin.
     fn redirected(&self, request: &Request<'_>) -> Result<Reply, Fault> {
         let mut target = format!("{}{}{}", self.address, self.address.path(), request.path);
         for _ in 0..=REDIRECTS {
@@ -175,7 +174,7 @@ impl Client {
         self.agent.run(asked)
     }
 
-    /// Returns where a redirect leads, or nothing where the response is none.
+    /// Returns the target of a redirect; `None` for any other response.
     fn next(
         &self,
         request: &Request<'_>,
@@ -192,7 +191,7 @@ impl Client {
             return Ok(None);
         }
         let stays = |words: String| Err(Fault::stays(Error::unavailable(words)));
-        // With these a request that writes would become one that reads.
+        // These redirects would turn a write request into a read.
         if changed && request.method != Method::Get {
             return stays(format!("{} redirects a request that writes", self.address));
         }
@@ -230,7 +229,7 @@ impl Client {
         if told.is_some_and(|told| told > self.most as u64) {
             return Err(too_much());
         }
-        // What a server says of its length is believed only as far as it sends.
+        // The server's content length is only a hint for the first buffer.
         let first = told.map_or(4096, |told| (told as usize).min(64 * 1024)) + 1;
         let mut bytes = vec![0; first];
         let mut reader = response.body_mut().as_reader();
@@ -259,7 +258,7 @@ impl Client {
     }
 }
 
-/// Doubles a buffer, and wipes the one it was.
+/// Doubles a buffer and wipes the old memory.
 fn grow(bytes: &mut Vec<u8>) {
     let mut larger = vec![0; bytes.len() * 2];
     larger[..bytes.len()].copy_from_slice(bytes);
@@ -268,7 +267,7 @@ fn grow(bytes: &mut Vec<u8>) {
 }
 
 fn read_proxy(text: &str) -> Result<Proxy> {
-    // No password in it: registrations keep it as it is. It is not shown, either.
+    // No password is allowed: registrations store the text as it is. No error shows it.
     let is_address = text.starts_with("http://") && Address::read(text).is_some();
     match Proxy::new(text) {
         Ok(proxy) if is_address => Ok(proxy),

@@ -1,5 +1,5 @@
-//! What can go wrong between us and a server, in the words of the contract. Nothing that was
-//! sent or received is in them.
+//! Faults between client and server, as errors of the plugin API. They contain no part of a request
+//! or a reply.
 
 use std::io;
 
@@ -9,22 +9,22 @@ use rustls::{AlertDescription, CertificateError};
 use crate::tls::Authorities;
 use crate::{Address, Client};
 
-/// Why a request has no reply.
+/// Reason why a request has no reply.
 pub(crate) struct Fault {
     pub(crate) error: Error,
-    /// Whether the server may have got the request.
+    /// Whether the server may have received the request.
     pub(crate) sent: bool,
-    /// Whether it may be gone a moment later.
+    /// Whether the fault may be temporary.
     pub(crate) passes: bool,
 }
 
 impl Fault {
-    /// Returns a fault that stays.
+    /// Returns a permanent fault.
     pub(crate) fn stays(error: Error) -> Self {
         Self { error, sent: true, passes: false }
     }
 
-    /// Returns what became of a request that ended with this.
+    /// Returns the fault for an error of the HTTP library.
     pub(crate) fn of(error: ureq::Error, client: &Client, deadline: Deadline) -> Self {
         let server = client.address();
         let unavailable = |words: &str| Error::unavailable(format!("{server} {words}"));
@@ -54,7 +54,7 @@ impl Fault {
     }
 }
 
-/// Says whether a host's name led to no address: the standard library has no kind for it.
+/// Returns whether the lookup of a host name failed: the standard library has no kind for it.
 fn is_lookup(error: &io::Error) -> bool {
     error.to_string().starts_with("failed to lookup address")
 }
@@ -64,7 +64,7 @@ fn unknown(unavailable: &dyn Fn(&str) -> Error) -> Fault {
     Fault { error, sent: false, passes: false }
 }
 
-/// A limit of time has passed: the call's own, or the one for connecting.
+/// Returns the fault for a timeout: the call's deadline, or the limit for connecting.
 fn late(server: &Address, which: ureq::Timeout, deadline: Deadline) -> Fault {
     use ureq::Timeout::{Connect, Resolve};
     let connecting = matches!(which, Connect | Resolve);
@@ -101,7 +101,7 @@ fn of_io(error: &io::Error, client: &Client) -> Fault {
     }
 }
 
-/// Returns why no TLS came about.
+/// Returns the error for a failed TLS handshake.
 fn tls(error: &rustls::Error, client: &Client) -> Error {
     let server = client.address();
     let whose = match client.authorities() {
@@ -111,7 +111,7 @@ fn tls(error: &rustls::Error, client: &Client) -> Error {
     let certificate = matches!(error, rustls::Error::InvalidCertificate(_));
     let message = match error {
         rustls::Error::InvalidCertificate(fault) => match fault {
-            // An authority of the same name with another key is another one.
+            // An authority with the same name but another key is a different authority.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 format!("the certificate of {server} is signed by no authority that {whose}")
             }

@@ -1,13 +1,13 @@
-//! What plugins for vaults behind a server share: one HTTP client that keeps to the call's
-//! deadline, believes no server, and tells no secret. Not for anything of one vendor.
+//! Shared code of plugins for vaults behind a server: one HTTP client that keeps the call's
+//! deadline, trusts no server, and reveals no secret. It has no code for a single vendor.
 //!
-//! - The deadline of a call is the limit of all of it together: finding the host, connecting,
-//!   TLS, sending, waiting, reading, and every repetition.
-//! - A request is repeated only where that cannot do its work twice: see [`Repeat`].
-//! - A redirect is followed within one origin only. What a request carries never goes to
-//!   another.
-//! - Neither requests nor replies have a `Debug`; errors name the server and what went wrong,
-//!   never a header, a body or a query.
+//! - The deadline of a call limits all steps together: finding the host, connecting, TLS, sending,
+//!   waiting, reading, and every repetition.
+//! - A request is repeated only if that cannot do its work twice: see [`Repeat`].
+//! - A redirect is followed within one origin only. Another origin never receives the request's
+//!   content.
+//! - Neither requests nor replies have a `Debug`; errors name the server and the fault, never a
+//!   header, a body or a query.
 #![forbid(unsafe_code)]
 
 mod address;

@@ -1,4 +1,4 @@
-//! How long to wait before a request is sent again, and whether it is.
+//! Decision whether to repeat a request, and the pause before that.
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, SystemTime};
@@ -9,16 +9,16 @@ use crate::{Repeat, Reply};
 /// The most times one request is sent.
 pub(crate) const MOST: u32 = 4;
 
-/// What the first pause is drawn from: zero to this. It doubles each time.
+/// Upper bound of the first random pause. The bound doubles each time.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// The longest a server may ask us to wait: an hour. More is as good as never.
+/// The longest pause that a server may request: an hour. More would be pointless.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// Returns how long to wait after this reply, or nothing where it stands.
+/// Returns the pause after this reply; `None` if the reply is final.
 pub(crate) fn after_reply(reply: &Reply, repeat: Repeat, sent: u32) -> Option<Duration> {
     let again = match reply.status {
-        // Whoever is over a limit was sent away before anything was done.
+        // Over the limit, the server rejects a request before doing anything.
         429 => true,
         500 | 502 | 503 | 504 => repeat == Repeat::Harmless,
         _ => false,
@@ -29,26 +29,25 @@ pub(crate) fn after_reply(reply: &Reply, repeat: Repeat, sent: u32) -> Option<Du
     Some(reply.wait.unwrap_or_default().max(jitter(sent)))
 }
 
-/// Returns how long to wait after this fault, or nothing where it stands.
+/// Returns the pause after this fault; `None` if the fault is final.
 pub(crate) fn after_fault(fault: &Fault, repeat: Repeat, sent: u32) -> Option<Duration> {
     let again = fault.passes && (!fault.sent || repeat == Repeat::Harmless);
     (again && sent < MOST).then(|| jitter(sent))
 }
 
-/// Returns a pause, drawn evenly, so that those who were refused together do not come again
-/// together.
+/// Returns a uniformly random pause, so that clients rejected together do not retry together.
 fn jitter(sent: u32) -> Duration {
     let most = FIRST * 2u32.pow(sent.saturating_sub(1).min(10));
-    // Keyed anew each time by the standard library: chance enough for a pause.
+    // The standard library seeds this anew each time: random enough for a pause.
     let drawn = std::collections::hash_map::RandomState::new().build_hasher().finish();
     most.mul_f64(drawn as f64 / u64::MAX as f64)
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 pub(crate) fn wait(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     let wait = if header.bytes().all(|byte| byte.is_ascii_digit()) && !header.is_empty() {
-        // More digits than fit are a long time.
+        // A number with too many digits is a long time.
         Duration::from_secs(header.parse().unwrap_or(u64::MAX))
     } else {
         let at = httpdate::parse_http_date(header).ok()?;

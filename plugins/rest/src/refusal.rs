@@ -1,13 +1,12 @@
-//! From a status to an error of the contract, where the vendor has no better word.
+//! Conversion of a status to an error of the plugin API, if the vendor has no better error.
 
 use keystead_plugin_api::{Error, ErrorDetail, ErrorKind};
 
 use crate::Reply;
 
-/// Returns the error of a reply that is no success, with a sentence that says who refused what.
+/// Returns the error for a reply that is not a success, with a message on who refused what.
 ///
-/// A 404 is [`ErrorKind::Unavailable`]: only a plugin knows when it means that there is no such
-/// secret.
+/// A 404 is [`ErrorKind::Unavailable`]: only a plugin knows when it means a missing secret.
 pub fn refusal(reply: &Reply, message: impl Into<String>) -> Error {
     let kind = match reply.status {
         400 | 411 | 413 | 414 | 422 | 431 => ErrorKind::Invalid,

@@ -1,4 +1,4 @@
-//! What a server answered. There is no `Debug`: bodies hold secrets.
+//! A server's reply. There is no `Debug`: bodies hold secrets.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use keystead_plugin_api::SecretBytes;
 pub struct Reply {
     /// The status, 200 to 599.
     pub status: u16,
-    /// What came with it, at most the client's limit.
+    /// Body, at most as long as the client's limit.
     pub body: SecretBytes,
-    /// After how long the server wants to be asked again.
+    /// Pause that the server requests before a repetition.
     pub wait: Option<Duration>,
 }
 
 impl Reply {
-    /// Returns whether the server did what was asked.
+    /// Returns whether the request succeeded.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }

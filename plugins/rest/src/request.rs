@@ -1,33 +1,33 @@
-//! What is asked of a server. There is no `Debug`: headers and bodies hold secrets.
+//! A request to a server. There is no `Debug`: headers and bodies hold secrets.
 
 use keystead_plugin_api::{Deadline, SecretBytes, SecretText};
 
-/// What is to be done.
+/// HTTP method of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// Reads a resource.
     Get,
-    /// Does something.
+    /// Runs an operation.
     Post,
-    /// Puts something in a place.
+    /// Stores a resource at a path.
     Put,
-    /// Removes.
+    /// Removes a resource.
     Delete,
 }
 
-/// Whether a request may be sent again after it may have been done.
+/// Whether a request may be repeated after it may have taken effect.
 ///
-/// Either way it is sent again where it surely was not: no connection came about, or the
-/// server answered 429.
+/// In both cases the client repeats a request that certainly had no effect: the connection failed,
+/// or the server answered 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Twice is the same as once.
+    /// A repetition has the same effect as one request.
     Harmless,
-    /// Twice may be something else.
+    /// A repetition may have another effect.
     Never,
 }
 
-/// One request.
+/// A request to a server.
 pub struct Request<'a> {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -39,8 +39,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Returns a request for a path, percent-encoded ([`encoded`](crate::encoded)), with a
-    /// slash at its beginning and perhaps a query. Reading may be repeated, nothing else.
+    /// Returns a request for a percent-encoded path ([`encoded`](crate::encoded)) with a leading
+    /// slash and an optional query. A read may be repeated; other methods may not.
     pub fn new(method: Method, path: impl Into<String>, deadline: Deadline) -> Self {
         let repeat = if method == Method::Get { Repeat::Harmless } else { Repeat::Never };
         Self {
@@ -60,19 +60,19 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Adds a header that anybody may see.
+    /// Adds a header whose value is not secret.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.plain.push((name, value.into()));
         self
     }
 
-    /// Sends this body, which is JSON.
+    /// Sets the body, which is JSON.
     pub fn json(mut self, body: SecretBytes) -> Self {
         self.body = Some(body);
         self.header("content-type", "application/json")
     }
 
-    /// Says whether it may be repeated.
+    /// Sets whether the request may be repeated.
     pub fn repeat(mut self, repeat: Repeat) -> Self {
         self.repeat = repeat;
         self

@@ -1,4 +1,4 @@
-//! Whom to believe, and who we are: certificates from files.
+//! TLS settings: trusted authorities and the client's certificate, from files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,29 +12,28 @@ use zeroize::Zeroizing;
 /// The largest file of certificates that is read: 4 MiB, more than any system's own.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Whose signature a server's certificate must have.
+/// Authorities that may sign a server's certificate.
 #[derive(Debug, Clone)]
 pub enum Authorities {
-    /// The machine's own.
+    /// The machine's own authorities.
     System,
-    /// Those in this file, and no others.
+    /// Only the authorities in this file.
     File(PathBuf),
 }
 
-/// A certificate of the client's, and its private key: two files in PEM.
+/// The client's certificate and its private key: two files in PEM.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The certificate, and those between it and an authority.
+    /// File with the certificate and its intermediate certificates.
     pub certificate: PathBuf,
-    /// The key.
+    /// File with the private key.
     pub key: PathBuf,
 }
 
-/// Returns what TLS is spoken with.
+/// Returns the TLS configuration.
 ///
 /// # Errors
-/// `Unavailable` for a file that cannot be read, `Invalid` for one that is not what it should
-/// be. Both name the file.
+/// `Unavailable` for an unreadable file, `Invalid` for invalid content. Both name the file.
 pub(crate) fn config(authorities: &Authorities, identity: Option<&Identity>) -> Result<TlsConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = match authorities {
@@ -64,7 +63,7 @@ pub(crate) fn config(authorities: &Authorities, identity: Option<&Identity>) -> 
         .build())
 }
 
-/// Returns the client's certificate, once certificate and key are known to belong together.
+/// Returns the client's certificate, after a check that certificate and key belong together.
 fn client(
     identity: &Identity,
     provider: &Arc<rustls::crypto::CryptoProvider>,
@@ -75,7 +74,7 @@ fn client(
     let pem = Zeroizing::new(read(&identity.key)?);
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| Error::invalid(format!("{shown} holds no private key in PEM")))?;
-    // The client takes it for granted that they fit.
+    // `ClientCert` does not check that they match.
     rustls::ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .map_err(|_| Error::internal("TLS 1.2 and 1.3 are not built in"))?

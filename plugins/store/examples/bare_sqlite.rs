@@ -1,6 +1,6 @@
-//! The least that a vault in SQLite can cost, for `cargo xtask bench`: clear text, in a file that is
-//! opened as the plugin opens its own. Nothing is overwritten or written late that the plugin does not
-//! overwrite or write late.
+//! Smallest possible cost of a vault in SQLite, for `cargo xtask bench`: clear text in one file.
+//! The file is opened as the plugin opens its own. It overwrites and delays no more than the plugin
+//! does.
 
 use rusqlite::{Connection, params};
 
@@ -15,14 +15,14 @@ fn main() -> rusqlite::Result<()> {
                 [],
             )?;
             let count: usize = rest[0].parse().expect("a number");
-            // The names and values of all the others.
+            // Names and values of all other secrets.
             let row = |index: usize| {
                 (format!("SECRET_{index:07}"), format!("value-{index:07}-0123456789abcdefgh"))
             };
             write(&mut db, (0..count).map(row))
         }
         "set" => {
-            // Another value each time: SQLite leaves a page alone in which nothing changes.
+            // The value differs each time: SQLite does not write an unchanged page.
             let value = format!("{}{:010}", &rest[1][..22], std::process::id());
             write(&mut db, [(rest[0].clone(), value)])
         }

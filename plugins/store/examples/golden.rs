@@ -1,11 +1,11 @@
-//! Makes the golden files of this version of the format, in a new directory:
+//! Creates the golden files of this format version in a new directory:
 //!
 //! ```sh
 //! cargo run -p keystead-plugin-store --example golden DIR
 //! ```
 //!
-//! Files that are committed stay as they are: they are what that version wrote. This is run
-//! again for a version that comes after it, into a directory of its own.
+//! Committed files stay unchanged: they show what that version wrote. A later version runs this
+//! again, into a separate directory.
 #![allow(clippy::unwrap_used, reason = "whoever makes golden files looks at what happens")]
 
 use std::path::{Path, PathBuf};
@@ -43,12 +43,12 @@ fn main() {
     let request = OpenRequest::new(name, "store", parameters, soon());
     let mut vault = Store::open(request, Context::silent()).unwrap();
 
-    // The first secret makes the vault, with this password.
+    // The first secret creates the vault, with this password.
     let password = Answer::new("password", SecretText::new(secrets::PASSWORD));
     vault.unlock(&UnlockRequest::new("new-vault", vec![password], soon())).unwrap();
     for secret in secrets::secrets() {
         let name = SecretName::parse(secret.name).unwrap();
-        // Each is written twice, and one is removed: numbers of rows have gaps.
+        // Each secret is written twice, and one is removed, so that row numbers have gaps.
         for value in [Value::text("before"), secret.value] {
             let mut set = SetRequest::new(name.clone(), value, soon());
             set.metadata = Some(secret.metadata.clone());

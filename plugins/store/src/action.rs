@@ -1,5 +1,4 @@
-//! What only this vault can do: its key slots, a check of everything, a copy while it is in use,
-//! and giving back room.
+//! The vault's own actions: key slots, a full check, a backup during use, and releasing free space.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,14 +25,14 @@ use crate::recovery::Code;
 use crate::slot::{Opener, Slot, label_fits};
 use crate::vault::{DESCRIPTION, Store};
 
-/// The challenge of an action that needs a new password and was given none, and its prompt: not
-/// that of the old one, which a registration may answer.
+/// Challenge, and its prompt, of an action that lacks a new password. Distinct from the old
+/// password's prompt, which a registration may answer.
 pub(crate) const NEW_PASSWORD: &str = "new-password";
 
-/// How many rows are checked at a time.
+/// Number of rows that are checked at a time.
 const ROWS: usize = 500;
 
-/// How many pages are copied before other processes may write.
+/// Number of pages that are copied before other processes may write.
 const PAGES: i32 = 256;
 
 /// Returns every action.
@@ -112,10 +111,10 @@ fn slots(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
     Ok(outcome)
 }
 
-/// Returns the password that an action was given, or that was typed for it.
+/// Returns the new password from the action's parameters or from the prompt.
 ///
 /// # Errors
-/// `Locked`, with a question, where it is neither.
+/// `Locked`, with a challenge, if there is neither.
 fn new_password(store: &mut Store, request: &ActionRequest) -> Result<SecretText> {
     if let Some(given) = request.parameters.secret("password") {
         return opening::chosen(Some(given)).map_err(|error| Error::invalid(error.message()));
@@ -145,7 +144,7 @@ fn change_password(store: &mut Store, request: &ActionRequest) -> Result<ActionO
     Ok(ActionOutcome::new("the password was changed; sessions of the old one are at an end"))
 }
 
-/// Returns the number of the password slot that is meant.
+/// Returns the number of the password slot to change.
 fn the_password(store: &mut Store, request: &ActionRequest) -> Result<u32> {
     let Some((database, unlocked)) = store.opened(request.deadline)? else {
         return Err(Error::not_found());
@@ -171,7 +170,7 @@ fn the_password(store: &mut Store, request: &ActionRequest) -> Result<u32> {
     }
 }
 
-/// Puts a new slot in the place of a password's: under the same password it only costs more.
+/// Replaces a password's slot; with the same password, only the cost changes.
 fn remake(
     header: &mut Header,
     unlocked: &OpenKeys,
@@ -181,7 +180,7 @@ fn remake(
     deadline: Deadline,
 ) -> Result<u32> {
     let store = header.store;
-    // A new number: whatever refers to the old slot is at an end.
+    // A new number invalidates everything that refers to the old slot.
     let new_number = if renumber { header.renumber() } else { number };
     let Some(slot) = header.slots.iter_mut().find(|slot| slot.number == number) else {
         return Err(Error::unavailable("another process has taken the slot away"));
@@ -191,14 +190,14 @@ fn remake(
     Ok(new_number)
 }
 
-/// Makes the slot that was just opened as expensive as a new one.
+/// Raises the cost of the slot that was just opened to that of a new one.
 pub(crate) fn rewrap(store: &mut Store, password: &SecretText, deadline: Deadline) -> Result<()> {
     edit(store, deadline, |header, unlocked| {
         remake(header, unlocked, unlocked.slot, password, false, deadline).map(drop)
     })
 }
 
-/// Adds a slot, and says which.
+/// Adds a slot and reports it.
 fn add(
     store: &mut Store,
     deadline: Deadline,
@@ -261,7 +260,7 @@ fn remove_slot(store: &mut Store, request: &ActionRequest) -> Result<ActionOutco
     })
 }
 
-/// Changes the header, as it is now and not as it was when the vault was opened.
+/// Changes the current header of the file, not the one from when the vault was opened.
 fn edit<T>(
     store: &mut Store,
     deadline: Deadline,
@@ -300,7 +299,7 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
     if said != "ok" {
         return Err(damaged(file, &said));
     }
-    // One state of the file from here on, whatever is written meanwhile.
+    // From here on, all reads see one state of the file, regardless of other writes.
     let snapshot = file.unchecked_transaction().map_err(|error| fault(file, error))?;
     if !Header::is_by(&unlocked.keys.header, &database::header(&snapshot)?) {
         return Err(damaged(file, "its header was changed by others"));
@@ -321,11 +320,11 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
         }
     }
     let values: i64 = snapshot
-        // Not `count(*)`: that is one step of SQLite's machine, which no deadline ends.
+        // Not `count(*)`: that is a single step in SQLite, which no deadline interrupts.
         .query_row("SELECT count(id) FROM value", [], |row| row.get(0))
         .map_err(|error| fault(file, error))?;
     let mut said = format!("everything is as it was written; secrets: {secrets}");
-    // They are left where a damaged secret was written over or removed.
+    // Replacing or removing a damaged secret leaves its value.
     if values > secrets {
         let left = values - secrets;
         said.push_str(&format!("; values of no secret, which `compact` removes: {left}"));
@@ -333,7 +332,7 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
     Ok(ActionOutcome::new(said))
 }
 
-/// Opens one secret whole.
+/// Opens one secret with its value.
 fn verify_one(file: &Connection, unlocked: &OpenKeys, place: Place, sealed: &[u8]) -> Result<()> {
     let records = &unlocked.keys.records;
     let overview =
@@ -371,8 +370,8 @@ fn backup(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     }
 }
 
-/// Writes a copy into an empty file: in a sandbox that is all that there is of the directory. What is
-/// left of a copy that did not succeed is taken out again.
+/// Writes a copy into an empty file: in a sandbox, the file is the only accessible part of its
+/// directory. A failed copy leaves the file empty.
 fn fill_with_copy(
     file: &Connection,
     to: &Path,
@@ -398,11 +397,11 @@ fn wrote(to: &Path) -> ActionOutcome {
     ))
 }
 
-/// Copies page by page; what is written meanwhile is in the copy as well.
+/// Copies page by page; the copy includes writes during the copying.
 fn copy(file: &Connection, to: &Path, deadline: Deadline) -> Result<()> {
     let copied = |error| fault(file, error);
     let mut target = Connection::open(to).map_err(copied)?;
-    // It has no content to go back to, and in a sandbox no place beside it.
+    // The file has no earlier content, and a sandbox allows no journal beside it.
     target.pragma_update(None, "journal_mode", "OFF").map_err(copied)?;
     {
         let backup = Backup::new(file, &mut target).map_err(copied)?;
@@ -429,11 +428,11 @@ fn compact(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
         let before = size(file)?;
         file.execute("DELETE FROM value WHERE id NOT IN (SELECT value FROM secret)", [])
             .map_err(|error| fault(file, error))?;
-        // Each step of the statement gives one page back.
+        // Each step of the statement releases one page.
         file.prepare("PRAGMA incremental_vacuum")
             .and_then(|mut statement| {
                 let mut rows = statement.query([])?;
-                // What is done by the deadline is kept.
+                // Pages released before the deadline stay released.
                 while !deadline.has_passed() && rows.next()?.is_some() {}
                 Ok(())
             })

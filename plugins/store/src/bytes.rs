@@ -1,7 +1,7 @@
 //! Little-endian byte forms: a writer that knows its size, and a reader that never reads
 //! past the end.
 
-/// Reads a byte form from its start. Every method answers `None` past the end.
+/// Reads a byte form from its start. Every method returns `None` past the end.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -38,12 +38,12 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(len)?).ok()
     }
 
-    /// Returns all that is left.
+    /// Returns all remaining bytes.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    /// Says whether nothing is left.
+    /// Returns whether no bytes remain.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,7 +1,7 @@
-//! The secrets in their file: a chain in the order of their places. Each row says which place
-//! comes next and proves it with a tag, so that "there is no such secret" is proven as well: by
-//! the row before the place, whose next one lies behind it. A row that is missing, or a page
-//! that the file's own structure leads past, breaks the chain and is damage, never an absence.
+//! The secrets in their file: a chain in the order of their places. Each row names the next place
+//! and proves it with a tag. So the row before a place proves that there is no such secret, since
+//! its next place is beyond it. A missing row, or a page that the file's structure skips, breaks
+//! the chain: it is damage, never an absence.
 
 use keystead_plugin_api::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
@@ -10,50 +10,50 @@ use crate::database::{damaged, fault};
 use crate::keys::Keys;
 use crate::record::Place;
 
-/// Where the chain begins, and where it leads back to: no secret is here.
+/// Start and end of the chain, without a secret.
 pub(crate) const HEAD: Place = Place::MIN;
 
-/// One row of the chain, whose link was found right.
+/// One row of the chain, with a verified link.
 pub(crate) struct Row {
     pub(crate) place: Place,
     pub(crate) next: Place,
-    /// The sealed overview: empty at the head.
+    /// The sealed overview; empty at the head.
     pub(crate) overview: Vec<u8>,
     /// The number of the value's row.
     value: i64,
-    /// The sealed value, where it was asked for.
+    /// The sealed value; `None` if it was not requested.
     pub(crate) sealed: Option<Vec<u8>>,
 }
 
-/// Says whether no secret is between the row of a link and this place. The file's own order may
-/// be what is damaged, so that a row behind the place was found instead.
+/// Returns whether no secret is between the row of a link and this place. If the file's own order
+/// is damaged, a row behind the place may have been found.
 fn covers(row: Place, next: Place, place: Place) -> bool {
-    // `next` is the head behind the last secret.
+    // After the last secret, `next` is the head.
     row <= place && (next > place || next == HEAD)
 }
 
-/// Whether to read a value.
+/// Parts of a row to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
     Overview,
     Value,
 }
 
-/// Whose value a row names, before it is written over or deleted: the number is under no tag.
+/// Owner of a row's value, for a replacement or removal: no tag covers the value's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// It was opened as this secret's.
+    /// The value was opened as this secret's.
     Its,
-    /// It may be another one's, and stays.
+    /// The value may belong to another secret, and stays.
     NotKnown,
 }
 
 const COLUMNS: &str = "secret.place, secret.next, secret.link, secret.overview, secret.value";
 
-/// Returns the row at this place. `None` is proven: there is no such secret.
+/// Returns the row at this place. `None` proves that there is no such secret.
 ///
 /// # Errors
-/// `Damaged` where the chain is broken here.
+/// `Corrupt` if the chain is broken here.
 pub(crate) fn find(
     file: &Connection,
     keys: &Keys,
@@ -64,7 +64,7 @@ pub(crate) fn find(
     Ok((row.place == place).then_some(row))
 }
 
-/// Returns the last row up to this place: proven, there is none between.
+/// Returns the last row up to this place, with proof that no row is between them.
 fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Result<Row> {
     let (value, join) = match want {
         Want::Overview => ("NULL", ""),
@@ -85,11 +85,11 @@ fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Resul
     }
 }
 
-/// Shows the secrets behind a place, in the order of the chain, with their sealed overviews: at
-/// most this many. Returns the place of the last one where more follow.
+/// Passes at most `most` secrets after a place to `each`, in chain order, with their sealed
+/// overviews. Returns the place of the last one if more follow.
 ///
 /// # Errors
-/// `Damaged` where the chain is broken in between; what `each` answers.
+/// `Corrupt` if the chain is broken in between; errors of `each`.
 pub(crate) fn walk(
     file: &Connection,
     keys: &Keys,
@@ -97,7 +97,7 @@ pub(crate) fn walk(
     most: usize,
     each: &mut dyn FnMut(Place, &[u8]) -> Result<()>,
 ) -> Result<Option<Place>> {
-    // The row up to the place comes first: it proves what follows it.
+    // The row up to the place comes first: it proves the next one.
     let sql = "SELECT place, next, link, overview FROM secret \
                WHERE place >= (SELECT max(place) FROM secret WHERE place <= ?1) \
                ORDER BY place LIMIT ?2";
@@ -116,7 +116,7 @@ pub(crate) fn walk(
         if !keys.linked(place, next, link) {
             return Err(damaged(file, "a link of its chain is wrong"));
         }
-        // Pages that are led to wrongly may begin behind the place, or far before it.
+        // With damaged page links, the first row may be behind the place, or far before it.
         let follows = match last {
             Some((_, expected)) => expected == place,
             None => covers(place, next, after),
@@ -138,7 +138,7 @@ pub(crate) fn walk(
     }
 }
 
-/// Puts a new secret into the chain.
+/// Adds a new secret to the chain.
 pub(crate) fn insert(
     file: &Connection,
     keys: &Keys,
@@ -160,13 +160,13 @@ pub(crate) fn insert(
     is_found(file, keys, place, overview, Some(value))
 }
 
-/// Puts a value into the file and returns its number.
+/// Adds a value to the file and returns its number.
 fn insert_value(file: &Connection, value: &[u8]) -> Result<i64> {
     changed(file, "INSERT INTO value (sealed) VALUES (?1)", params![value])?;
     Ok(file.last_insert_rowid())
 }
 
-/// Writes both parts of a secret anew.
+/// Replaces both parts of a secret.
 pub(crate) fn replace(
     file: &Connection,
     keys: &Keys,
@@ -189,7 +189,7 @@ pub(crate) fn replace(
     is_found(file, keys, row.place, overview, Some(value))
 }
 
-/// Writes a secret's overview anew: its value stays.
+/// Replaces a secret's overview; its value stays.
 pub(crate) fn replace_overview(
     file: &Connection,
     keys: &Keys,
@@ -204,7 +204,7 @@ fn set_overview(file: &Connection, row: &Row, overview: &[u8]) -> Result<()> {
     changed(file, "UPDATE secret SET overview = ?2 WHERE place = ?1", params![row.place, overview])
 }
 
-/// Takes a secret out of the chain.
+/// Removes a secret from the chain.
 pub(crate) fn remove(file: &Connection, keys: &Keys, row: &Row, whose: Whose) -> Result<()> {
     let before = last_up_to(file, keys, row.place - 1, Want::Overview)?;
     if before.next != row.place {
@@ -221,8 +221,8 @@ pub(crate) fn remove(file: &Connection, keys: &Keys, row: &Row, whose: Whose) ->
     }
 }
 
-/// Checks that what was written is found, as it was written, while it can still be taken back: a
-/// file whose order is damaged may have put it where nobody looks.
+/// Checks, before the commit, that the written secret is found unchanged: a file with a damaged
+/// order may have stored it at an unreachable position.
 fn is_found(
     file: &Connection,
     keys: &Keys,
@@ -238,7 +238,7 @@ fn is_found(
     }
 }
 
-/// Lets a row lead to another one.
+/// Links a row to another one.
 fn lead(file: &Connection, keys: &Keys, row: &Row, next: Place) -> Result<()> {
     changed(
         file,
@@ -259,7 +259,7 @@ fn changed(file: &Connection, sql: &str, values: impl rusqlite::Params) -> Resul
     }
 }
 
-/// A row as it is read: its link is still to be checked.
+/// A row as read, with an unverified link.
 struct Unchecked {
     row: Row,
     link: Vec<u8>,

@@ -1,10 +1,10 @@
-//! Which files this process has open. POSIX locks belong to a process, and closing a file takes
-//! all of them away: SQLite minds that among the files that it opened itself. Two loaded copies
-//! of this plugin, as after an upgrade in a process that stays, have two SQLites that know
-//! nothing of each other, so the second one refuses.
+//! Registry of this process's open files. POSIX locks belong to a process, and closing a file drops
+//! all of them: SQLite respects this only for files that it opened itself. Two loaded copies of
+//! this plugin, as after an upgrade in a running process, have two separate SQLites, so the second
+//! one refuses.
 //!
-//! And a process may close what is not its own: what then has the number of a vault's file is
-//! another file, which is neither written to nor closed.
+//! The process may also close a vault's file behind SQLite. The file's descriptor may then belong
+//! to another file, which is neither written to nor closed.
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
@@ -15,32 +15,32 @@ use std::sync::{Mutex, PoisonError};
 use keystead_plugin_api::{Error, Result};
 use rusqlite::Connection;
 
-/// Which file this is, whatever its name.
+/// Identity of a file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
 }
 
-/// The number of an open file.
+/// Number of an open file.
 type Descriptor = u32;
 
-/// What this copy of the plugin has open, once for each connection. Not a vault's state: it is
-/// about the process. Held while a file is opened, so that its number is known for certain.
+/// Files that this copy of the plugin has open, once for each connection. This state belongs to the
+/// process, not to a vault. Locked while a file is opened, to identify its descriptor.
 static OPEN: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
-/// One open file, until it is dropped.
+/// One open file, until dropped.
 struct Claim {
     file: FileId,
-    /// Not known where `/proc` is not there, or where SQLite took an open file up again.
+    /// `None` if there is no `/proc`, or if SQLite reused an open file.
     descriptor: Option<Descriptor>,
 }
 
 impl Claim {
-    /// Opens a file and notes it. `open` is told whether nothing in this process has it open.
+    /// Opens a file and registers it. `open` gets whether the file is not yet open in this process.
     ///
     /// # Errors
-    /// `Unavailable` where another copy of this plugin has it open in this process; those of
+    /// `Unavailable` if another copy of this plugin has the file open in this process; errors of
     /// `open`.
     fn of<T>(file: FileId, path: &Path, open: impl FnOnce(bool) -> Result<T>) -> Result<(Self, T)> {
         let mut claims = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +58,7 @@ impl Claim {
         Ok((Self { file, descriptor }, opened))
     }
 
-    /// Says whether the number is still that file's. It was closed by somebody else, if not.
+    /// Returns whether the descriptor still belongs to the file. If not, other code has closed it.
     fn is_open(&self) -> bool {
         self.descriptor.is_none_or(|descriptor| is_of(descriptor, self.file))
     }
@@ -73,8 +73,8 @@ impl Drop for Claim {
     }
 }
 
-/// Returns the numbers of all open files of this process. Where `/proc` is not there it cannot be
-/// said, and a runner has but one vault.
+/// Returns the descriptors of all open files of this process. Without `/proc` there are none, and a
+/// runner has only one vault.
 fn descriptors() -> impl Iterator<Item = Descriptor> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -85,19 +85,19 @@ fn is_of(descriptor: Descriptor, file: FileId) -> bool {
         .is_ok_and(|found| found.dev() == file.device && found.ino() == file.inode)
 }
 
-/// A connection to a file that was claimed.
+/// A connection to a registered file.
 pub(crate) struct Claimed {
-    /// Gone only when it is dropped.
+    /// `None` only during the drop.
     connection: Option<Connection>,
     claim: Claim,
 }
 
 impl Claimed {
-    /// Opens a file that nothing but this copy of the plugin has open in this process. `open` is
-    /// told whether that has not either.
+    /// Opens a file that only this copy of the plugin may have open in this process. `open` gets
+    /// whether the file is not yet open at all.
     ///
     /// # Errors
-    /// `Unavailable` where something has; those of `open`.
+    /// `Unavailable` if other code has the file open; errors of `open`.
     pub(crate) fn open(
         file: FileId,
         path: &Path,
@@ -107,7 +107,7 @@ impl Claimed {
         Ok(Self { connection: Some(connection), claim })
     }
 
-    /// Says whether it still has its file open.
+    /// Returns whether the connection's file is still open.
     pub(crate) fn is_open(&self) -> bool {
         self.claim.is_open()
     }
@@ -131,7 +131,7 @@ impl Drop for Claimed {
     fn drop(&mut self) {
         let connection = self.connection.take();
         if !self.claim.is_open() {
-            // It would close the file of somebody else.
+            // Closing the connection would close another owner's file.
             std::mem::forget(connection);
         }
     }
@@ -146,7 +146,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let found = file.as_file().metadata().unwrap();
         let id = FileId { device: found.dev(), inode: found.ino() };
-        // The descriptor of this test stands for another copy's.
+        // The test's own descriptor stands for that of another copy.
         assert!(Claim::of(id, file.path(), |_| Ok(())).is_err());
         let other = tempfile::NamedTempFile::new().unwrap();
         let path = other.into_temp_path();
@@ -160,7 +160,7 @@ mod tests {
         assert!(!first.is_open() && second.is_open());
         drop(first);
         drop(second);
-        // What is still open is nobody's of ours.
+        // The remaining descriptor belongs to no claim.
         assert!(Claim::of(id, &path, open).is_err());
         drop(two);
         assert!(Claim::of(id, &path, open).is_ok());

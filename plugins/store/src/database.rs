@@ -1,8 +1,8 @@
-//! The SQLite file of a vault: opened only if it is one of ours, read and written in
-//! transactions, and every refusal of SQLite told as what it means here.
+//! The SQLite file of a vault. Opens only files of this plugin, reads and writes in transactions,
+//! and converts each SQLite error to its meaning here.
 //!
-//! A rollback journal, not a write-ahead log (docs/decisions/0012): whatever is committed is
-//! in the one file, where damage is found; a log with a flipped bit would lose its end silently.
+//! A rollback journal, not a write-ahead log (docs/decisions/0012). Everything committed is in the
+//! one file, where damage is detected; a log with a flipped bit would silently lose its end.
 
 use std::fs;
 use std::io;
@@ -25,18 +25,18 @@ use crate::keys::Keys;
 /// The file's name in a vault's directory.
 pub(crate) const FILE: &str = "store.db";
 
-/// The most bytes of a header: 64 slots have 14 KiB.
+/// The most bytes of a header; 64 slots need 14 KiB.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// `KSTR`: what `file(1)` and SQLite's own tools see.
+/// `KSTR`, which `file(1)` and SQLite's own tools show.
 const APPLICATION: i32 = 0x4b53_5452;
 
-/// Up to how many pages a file is checked at each change: 1 MiB, some thousand secrets, in one
+/// Largest file, in pages, that is checked at each change: 1 MiB, some thousand secrets, in one
 /// millisecond.
 const CHECKED_PAGES: i64 = 256;
 
-/// The tables, exactly as a sound file has them: nothing else may be in its schema, since a
-/// trigger or a view would be code of whoever wrote it.
+/// The tables, exactly as in an undamaged file. Its schema may contain nothing else, since a
+/// trigger or a view would run foreign code.
 const SCHEMA: [&str; 3] = [
     "CREATE TABLE header (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
     "CREATE TABLE secret (place INTEGER PRIMARY KEY, next INTEGER NOT NULL, \
@@ -44,8 +44,8 @@ const SCHEMA: [&str; 3] = [
     "CREATE TABLE value (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
 ];
 
-/// The page that each table begins at: the first has the schema, the second says what the others
-/// are (`auto_vacuum`).
+/// First page of each table: page 1 has the schema, and page 2 the roles of the others
+/// (`auto_vacuum`).
 const ROOTS: [i64; 3] = [3, 4, 5];
 
 /// An open file.
@@ -54,19 +54,19 @@ pub(crate) struct Database {
     id: FileId,
     connection: Claimed,
     until: Until,
-    /// Whether it was made ready for writing.
+    /// Whether the connection is prepared for writing.
     writable: bool,
 }
 
 impl Database {
-    /// Opens the file in a vault's directory; `None` where there is none.
+    /// Opens the file in a vault's directory; `None` if there is none.
     ///
     /// # Errors
-    /// `Denied` where others may use it, `Invalid` where it is no vault's file, `Unsupported`
-    /// where a later version of this plugin wrote it, `Damaged`.
-    /// `Unavailable` where there was one before, or the directory holds other things: then it was
-    /// moved away, and nobody is told that a secret is not there.
-    /// `Late`.
+    /// `PermissionDenied` if other users have access, `Invalid` for a file that is not a vault's,
+    /// `Unsupported` for a file of a later plugin version, `Corrupt`.
+    /// `Unavailable` if the file existed before, or the directory holds other files: the file was
+    /// moved away, and a "not found" would be wrong.
+    /// `TimedOut`.
     pub(crate) fn open(in_dir: &Path, seen: bool, deadline: Deadline) -> Result<Option<Self>> {
         let path = in_dir.join(FILE);
         let mut found = identify(&path)?;
@@ -74,7 +74,7 @@ impl Database {
             if !seen && !holds_other_things(in_dir)? {
                 return Ok(None);
             }
-            // What the directory holds may be the vault that another process has made meanwhile.
+            // Another process may have created the vault meanwhile.
             found = identify(&path)?;
         }
         let Some(id) = found else {
@@ -99,20 +99,20 @@ impl Database {
         Ok(Some(database))
     }
 
-    /// Makes the file of a new vault; `false` where there is one.
+    /// Creates the file of a new vault; `false` if there is one.
     pub(crate) fn create(in_dir: &Path, header: &[u8], keys: &Keys) -> Result<bool> {
         dir::make(in_dir)?;
         dir::check(in_dir)?;
         let path = in_dir.join(FILE);
         if let Err(error) = foreign::no_journal(&path) {
-            // Or another process has made the vault meanwhile, and writes to it.
+            // Another process may have created the vault meanwhile, and be writing to it.
             return identify(&path)?.map(|_| false).ok_or(error);
         }
         let (new, file) = NewFile::make(&path)?;
         let made = || -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let mut connection = Connection::open_with_flags(new.temporary(), flags)?;
-            // Room that is given up can be given back without copying the whole file.
+            // Free pages can be released without copying the whole file.
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "application_id", APPLICATION)?;
             connection.pragma_update(None, "user_version", VERSION)?;
@@ -130,13 +130,13 @@ impl Database {
         };
         made().map_err(|error| refused(&path, error))?;
         file.sync_all().map_err(|error| dir::failed("write", &path, &error))?;
-        // Closed before anybody can open it: closing takes this process's locks away.
+        // Closed before publication: closing drops this process's locks on the file.
         drop(file);
         new.publish()
     }
 
-    /// Says whether the path still means this file: it may have been moved away or restored. And
-    /// whether it is open still.
+    /// Returns whether the path still leads to this file, which may have been moved away or
+    /// restored, and whether the file is still open.
     pub(crate) fn is_still_there(&self) -> bool {
         matches!(identify(&self.path), Ok(Some(id)) if id == self.id) && self.connection.is_open()
     }
@@ -145,26 +145,26 @@ impl Database {
         &self.path
     }
 
-    /// Returns the connection, to read. Whatever waits for other processes waits until then.
+    /// Returns the connection for reading. Waits for other processes until the deadline.
     pub(crate) fn reading(&self, deadline: Deadline) -> Result<&Connection> {
         self.begin(deadline)?;
         Ok(&self.connection)
     }
 
-    /// Begins with a call: SQLite looks for a journal at the start of each transaction.
+    /// Starts a call: SQLite looks for a journal at the start of each transaction.
     fn begin(&self, deadline: Deadline) -> Result<()> {
         foreign::check_beside(&self.path)?;
         self.until.set(deadline);
         wait_until(&self.connection, deadline)
     }
 
-    /// Begins to write: no other process writes until it is committed or dropped.
+    /// Starts a write: no other process writes until the transaction is committed or dropped.
     pub(crate) fn writing(&mut self, deadline: Deadline) -> Result<Transaction<'_>> {
         self.begin(deadline)?;
         let path = &self.path;
         if !self.writable {
-            // Both are a connection's own. What was removed is overwritten, in the file as in
-            // its journal, which is cut to nothing rather than kept.
+            // Both settings belong to a connection. Removed content is overwritten, in the file and
+            // in its journal, which is truncated rather than kept.
             self.connection
                 .pragma_update(None, "secure_delete", "ON")
                 .and_then(|()| {
@@ -191,7 +191,7 @@ impl Database {
         header(self.reading(deadline)?)
     }
 
-    /// Checks that the file is a vault's.
+    /// Checks that the file belongs to a vault.
     fn recognise(&self) -> Result<()> {
         let found = || -> rusqlite::Result<bool> {
             let sql = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema";
@@ -218,7 +218,7 @@ impl Database {
         let foreign = match found() {
             Ok(true) => return Ok(()),
             Ok(false) => None,
-            // What is damaged is recognised by what is left of it.
+            // A damaged file is recognised by its undamaged parts.
             Err(error) if is_damage(&error) => Some(error),
             Err(error) => return Err(refused(&self.path, error)),
         };
@@ -237,22 +237,22 @@ impl Database {
     }
 }
 
-/// Lets a connection wait for others until then.
+/// Lets a connection wait for other processes until the deadline.
 ///
 /// # Errors
-/// `Late`.
+/// `TimedOut`.
 pub(crate) fn wait_until(file: &Connection, deadline: Deadline) -> Result<()> {
     let left = deadline.remaining();
     if left.is_zero() {
         return Err(Error::timed_out());
     }
-    // A little less: who waited in vain still has to say so.
+    // A little less, to leave time for reporting a timeout.
     let wait = left.saturating_sub((left / 10).min(Duration::from_millis(500)));
     file.busy_timeout(wait).map_err(|error| fault(file, error))
 }
 
-/// Says whether a directory without a vault's file has anything else in it. What begins with a dot
-/// may be of a vault that was never made whole.
+/// Returns whether a directory without a vault's file contains anything else. Names with a leading
+/// dot may be leftovers of an unfinished vault.
 fn holds_other_things(dir: &Path) -> Result<bool> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -279,9 +279,8 @@ pub(crate) fn header(file: &Connection) -> Result<Vec<u8>> {
     found.ok_or_else(|| damaged(file, "its header is too long"))
 }
 
-/// Checks the file's own structure before a change is committed: a page that says wrongly which
-/// of its bytes are free would lose what is there. Only where that takes no longer than the disk
-/// does.
+/// Checks the file's own structure before a change is committed: a page with wrong free bytes would
+/// lose content. Skips files for which the check takes longer than the disk.
 pub(crate) fn check(file: &Connection) -> Result<()> {
     let pages: i64 = file
         .query_row("PRAGMA page_count", [], |row| row.get(0))
@@ -295,13 +294,13 @@ pub(crate) fn check(file: &Connection) -> Result<()> {
     }
 }
 
-/// Returns what SQLite says of the file's structure: `ok`, or its first fault.
+/// Returns SQLite's report on the file's structure: `ok`, or its first fault.
 pub(crate) fn said_of_structure(file: &Connection) -> Result<String> {
     file.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .map_err(|error| fault(file, error))
 }
 
-/// Returns the error of a file of a later format.
+/// Returns the error for a file of a later format.
 pub(crate) fn newer(path: &Path, version: u32) -> Error {
     Error::unsupported(format!(
         "{} was written by a later version of this plugin (format {version}; this one reads up to \
@@ -310,12 +309,12 @@ pub(crate) fn newer(path: &Path, version: u32) -> Error {
     ))
 }
 
-/// Returns the error of a file that is not as it was written.
+/// Returns the error for a damaged file.
 pub(crate) fn damaged(file: &Connection, why: &str) -> Error {
     Error::corrupt(format!("{} is damaged: {why}", file.path().unwrap_or(FILE)))
 }
 
-/// Returns what an error of SQLite means.
+/// Returns the plugin API's error for an error of SQLite.
 pub(crate) fn fault(file: &Connection, error: rusqlite::Error) -> Error {
     refused(Path::new(file.path().unwrap_or(FILE)), error)
 }
@@ -325,7 +324,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         rusqlite::Error::SqliteFailure(failure, _) => {
             matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         }
-        // Columns of another type than were written.
+        // Columns with another type than the plugin writes.
         rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
@@ -349,12 +348,12 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
             Error::unavailable(format!("{shown} is in use by another process all the time"))
                 .with_retry_after(Duration::from_secs(1))
         }
-        // Only we interrupt it, at the deadline.
+        // Only this plugin interrupts SQLite, at the deadline.
         ErrorCode::OperationInterrupted => Error::timed_out(),
         ErrorCode::DiskFull => {
             Error::unavailable(format!("cannot write {shown}: the disk, or a quota on it, is full"))
         }
-        // Its own word for it, where the system has none.
+        // SQLite's own error code, without a system error.
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY && may_write(path) => {
             Error::corrupt(format!("{shown} is damaged: it says of itself that it is read-only"))
         }
@@ -378,11 +377,11 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         ErrorCode::CannotOpen => {
             Error::permission_denied(format!("cannot open {shown}, or write beside it: {error}"))
         }
-        // Its tables are not those that were recognised.
+        // The tables differ from those that were recognised.
         ErrorCode::Unknown
         | ErrorCode::ConstraintViolation
         | ErrorCode::TypeMismatch
-        // A size beyond all reason.
+        // An impossible size.
         | ErrorCode::TooBig => {
             Error::corrupt(format!("{shown} is damaged: {error}"))
         }
@@ -396,25 +395,25 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
     }
 }
 
-/// SQLite's `SQLITE_READONLY` without a reason: the file was opened to be read, or says in its own
-/// header that it is of a later SQLite.
+/// SQLite's `SQLITE_READONLY` without a reason: the file was opened read-only, or its header
+/// requires a later SQLite.
 const SAYS_READ_ONLY: i32 = 8;
 
-/// SQLite's `SQLITE_READONLY_ROLLBACK`: a journal has to be played back, and nothing may be written.
+/// SQLite's `SQLITE_READONLY_ROLLBACK`: a journal needs a rollback, but writing is not possible.
 const HOT_JOURNAL: i32 = 8 | (3 << 8);
 
-/// SQLite's `SQLITE_READONLY_DIRECTORY`: there is no room for a journal.
+/// SQLite's `SQLITE_READONLY_DIRECTORY`: no journal can be created.
 const DIR_READ_ONLY: i32 = 8 | 6 << 8;
 
-/// SQLite's `SQLITE_IOERR` of a write, of making it last, of the directory's names, of cutting a file
-/// and of removing one.
+/// SQLite's `SQLITE_IOERR` for writing, syncing, syncing a directory, truncating and removing a
+/// file.
 const NOT_WRITTEN: [i32; 5] = [10 | 3 << 8, 10 | 4 << 8, 10 | 5 << 8, 10 | 6 << 8, 10 | 10 << 8];
 
 fn may_write(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-/// Returns which file this is; `None` where there is none.
+/// Returns the identity of the file; `None` if there is none.
 fn identify(path: &Path) -> Result<Option<FileId>> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -425,7 +424,7 @@ fn identify(path: &Path) -> Result<Option<FileId>> {
         return Err(Error::invalid(format!("{} is not a file", path.display())));
     }
     dir::private(path, &found, "600")?;
-    // A journal lies beside one name of a file: under another, it would not be found.
+    // A journal lies beside one name of a file: another name would hide it.
     if found.nlink() > 1 {
         return Err(Error::permission_denied(format!(
             "{} has another name (a hard link)",
@@ -435,15 +434,15 @@ fn identify(path: &Path) -> Result<Option<FileId>> {
     Ok(Some(FileId { device: found.dev(), inode: found.ino() }))
 }
 
-/// What the first bytes of a file say of it.
+/// Marks in the first bytes of a file.
 #[derive(Default)]
 struct Marks {
     ours: bool,
     version: u32,
 }
 
-/// Reads the marks that SQLite's header has room for. Only where SQLite gave up: closing the
-/// file takes locks away that this process may have on it.
+/// Reads the marks in the file's SQLite header. Only after SQLite failed: closing the file drops
+/// locks that this process may have on it.
 fn marks(path: &Path) -> io::Result<Marks> {
     use std::io::Read;
     let mut start = Vec::with_capacity(4_096);
@@ -452,7 +451,7 @@ fn marks(path: &Path) -> io::Result<Marks> {
         let bytes = start.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, u32::from_be_bytes)
     };
-    // Either may be what is damaged.
+    // Either mark may be damaged.
     let has = |text: &str| start.windows(text.len()).any(|window| window == text.as_bytes());
     let ours = number(68) == APPLICATION as u32 || has(&SCHEMA[1][..60]) || has(&SCHEMA[2][..40]);
     Ok(Marks { ours, version: number(60) })

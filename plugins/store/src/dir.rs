@@ -1,5 +1,5 @@
-//! The directory of a vault: only its owner may enter it, it is on a disk of this machine, and what
-//! is made in it appears whole or not at all.
+//! The directory of a vault. Only its owner may enter it, it is on a local disk, and new files in
+//! it appear complete or not at all.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::key::fill;
 
-/// File systems whose locks other machines may not see: the numbers of `statfs(2)`.
+/// File systems whose locks other machines may not see, by their numbers in `statfs(2)`.
 const OF_A_NETWORK: [(u64, &str); 9] = [
     (0x6969, "NFS"),
     (0x517b, "SMB"),
@@ -25,7 +25,7 @@ const OF_A_NETWORK: [(u64, &str); 9] = [
     (0x0102_1997, "9P"),
 ];
 
-/// Checks that only its owner, who we are, may enter a directory, and that it is of this machine.
+/// Checks that a directory is ours, that no other user may enter it, and that it is local.
 pub(crate) fn check(dir: &Path) -> Result<()> {
     let found = fs::metadata(dir).map_err(|error| failed("read", dir, &error))?;
     if !found.is_dir() {
@@ -44,7 +44,7 @@ pub(crate) fn check(dir: &Path) -> Result<()> {
     }
 }
 
-/// Checks that a file or directory is ours, and that nobody else may do anything with it.
+/// Checks that a file or directory is ours, and that other users have no access.
 pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
     let shown = path.display();
     if found.uid() != rustix::process::geteuid().as_raw() {
@@ -62,13 +62,13 @@ pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
     }
 }
 
-/// Makes a directory and those above it that are missing, for its owner alone and for good.
+/// Creates a directory and its missing parents permanently, for their owner alone.
 pub(crate) fn make(dir: &Path) -> Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
-    // Another process may have made it a moment ago, and been killed before that was for good.
+    // Another process may have just created it, and been killed before syncing.
     if missing.is_empty() {
         return match sync_dir_of(dir) {
-            // Where one may not look was not made by us.
+            // This user cannot have created a directory in an unreadable parent.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             synced => synced.map_err(|error| failed("make", dir, &error)),
         };
@@ -76,7 +76,7 @@ pub(crate) fn make(dir: &Path) -> Result<()> {
     for dir in missing.into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => {}
-            // Another process was faster, and may be killed before it is made for good.
+            // Another process was faster, and may be killed before syncing.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed("make", dir, &error)),
         }
@@ -85,14 +85,14 @@ pub(crate) fn make(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A new file that appears under its name when it is whole, and never in another's place.
+/// A new file that appears under its name once complete, and never replaces another.
 pub(crate) struct NewFile {
     path: PathBuf,
     temporary: PathBuf,
 }
 
 impl NewFile {
-    /// Makes an empty file, for its owner alone, that has no name yet that anybody looks for.
+    /// Creates an empty file with a temporary name, for its owner alone.
     pub(crate) fn make(path: &Path) -> Result<(Self, File)> {
         let mut random = [0; 8];
         fill(&mut random)?;
@@ -110,12 +110,12 @@ impl NewFile {
         Ok((Self { path: path.to_owned(), temporary }, file))
     }
 
-    /// Returns where it is until it has its name.
+    /// Returns the file's temporary path.
     pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
 
-    /// Gives it its name, for good; `false` where another file has it.
+    /// Gives the file its final name permanently; `false` if another file has that name.
     pub(crate) fn publish(self) -> Result<bool> {
         let written = |error: io::Error| failed("write", &self.path, &error);
         let renamed = rustix::fs::renameat_with(
@@ -128,7 +128,7 @@ impl NewFile {
         match renamed {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(false),
-            // A file system that knows no such renaming: a second name does the same.
+            // Without support for this rename, a hard link does the same.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 match fs::hard_link(&self.temporary, &self.path) {
                     Ok(()) => fs::remove_file(&self.temporary).map_err(written)?,
@@ -145,12 +145,12 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // Gone already once it has its name.
+        // Already gone after publication.
         let _ = fs::remove_file(&self.temporary);
     }
 }
 
-/// Opens a file that is there and empty, for us alone; `None` where there is none, or something in it.
+/// Opens an existing empty file that is ours alone; `None` if there is none or it has content.
 pub(crate) fn open_empty(path: &Path) -> Result<Option<File>> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_file() && found.len() == 0 => private(path, &found, "600")?,
@@ -162,7 +162,7 @@ pub(crate) fn open_empty(path: &Path) -> Result<Option<File>> {
     Ok((found.len() == 0).then_some(file))
 }
 
-/// Writes a new file; `false` where there is one.
+/// Writes a new file; `false` if there is one.
 pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
     let (new, mut file) = NewFile::make(path)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
@@ -170,7 +170,7 @@ pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
     new.publish()
 }
 
-/// Without this a power failure could take a new file's name away.
+/// Syncs the parent directory, so that a power failure cannot lose a new file's name.
 fn sync_dir_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
@@ -178,7 +178,7 @@ fn sync_dir_of(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns what the host is told when the system refuses.
+/// Returns the error for a failed system call.
 pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {

@@ -1,6 +1,6 @@
-//! A file that somebody else may have made, as SQLite is let read it: nothing in its schema is
-//! run, everything has a limit, statements end at the call's deadline, and what lies beside it
-//! (journals) is looked at before SQLite obeys it.
+//! Safe SQLite access to a file that another user may have made. Nothing in its schema runs,
+//! everything has a limit, and statements end at the call's deadline. Journals beside the file are
+//! checked before SQLite follows them.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,14 +15,14 @@ use rusqlite::limits::Limit;
 
 use crate::dir;
 
-/// The most bytes of one column: a value of the largest size, sealed, and room to spare.
+/// The most bytes of one column: a sealed value of the largest size, with some reserve.
 const MAX_BLOB_BYTES: i32 = MAX_VALUE_BYTES as i32 + 64 * 1024;
 
-/// After how many steps of SQLite's machine the deadline is looked at: some 100 microseconds.
+/// Number of SQLite machine steps between deadline checks: some 100 microseconds.
 const STEPS: i32 = 4_000;
 
-/// What SQLite may do for our own statements, and somewhat more: the schema that it parses before
-/// we see it is not ours yet.
+/// Limits that suffice for this plugin's statements, with some reserve: SQLite parses the schema
+/// before its origin is checked.
 const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_LENGTH, MAX_BLOB_BYTES),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 1_000),
@@ -37,7 +37,7 @@ const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
-/// What is on or off, whatever SQLite was compiled for.
+/// Switches, regardless of SQLite's compile options.
 const SWITCHES: [(DbConfig, bool); 8] = [
     (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
     (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -49,7 +49,7 @@ const SWITCHES: [(DbConfig, bool); 8] = [
     (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
 ];
 
-/// Makes a connection safe for a foreign file, before anything of the file is read.
+/// Makes a connection safe for a foreign file, before reading any part of it.
 pub(crate) fn harden(connection: &mut Connection, until: &Until) -> rusqlite::Result<()> {
     for (switch, on) in SWITCHES {
         connection.set_db_config(switch, on)?;
@@ -59,13 +59,13 @@ pub(crate) fn harden(connection: &mut Connection, until: &Until) -> rusqlite::Re
     }
     let until = until.clone();
     connection.progress_handler(STEPS, Some(move || until.has_passed()))?;
-    // No part of the file is mapped, where another process that cuts it would end this one; what
-    // is sorted is written nowhere. Not `cell_size_check`: it refuses a page that is damaged in
-    // one place as a whole, the first time only, and so takes secrets away that can be read.
+    // No mapping: another process that truncates the file would end this one. Sorting uses no disk.
+    // Not `cell_size_check`: it rejects a whole page for damage in one part, only on the first
+    // read, and so hides readable secrets.
     connection.execute_batch("PRAGMA mmap_size=0; PRAGMA temp_store=2")
 }
 
-/// The deadline of the call that a connection works for. SQLite asks for it while it works.
+/// Deadline of the connection's current call, which SQLite checks while working.
 #[derive(Clone)]
 pub(crate) struct Until(Arc<Mutex<Deadline>>);
 
@@ -74,7 +74,7 @@ impl Until {
         Self(Arc::new(Mutex::new(deadline)))
     }
 
-    /// Another call has begun.
+    /// Sets the deadline of a new call.
     pub(crate) fn set(&self, deadline: Deadline) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
     }
@@ -84,25 +84,23 @@ impl Until {
     }
 }
 
-/// What a journal of SQLite begins each of its parts with, and ends with where it names a
-/// super-journal.
+/// Start of each part of a SQLite journal, and end of a journal that names a super-journal.
 const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
-/// How many bytes each page has that we write.
+/// Page size in bytes of files that this plugin writes.
 const PAGE_BYTES: u32 = 4_096;
 
-/// Where a journal says how many pages its file had, and how many bytes each; and how many bytes
-/// it has up to there.
+/// Offsets in a journal of its file's page count and page size, and the length up to there.
 const JOURNAL_COUNT_AT: usize = 16;
 const JOURNAL_SIZE_AT: usize = 24;
 const JOURNAL_HEAD_BYTES: usize = 28;
 
-/// Checks what lies beside a file, which SQLite would obey before it reads anything: a journal
-/// that names a super-journal has the named file *deleted*, one that is a link is cut off or
-/// written over where it leads, and a write-ahead log lies over the file's pages.
+/// Checks the files beside a database, which SQLite follows before reading. With a super-journal,
+/// it *deletes* the named file; with a link, it truncates or overwrites the target. A write-ahead
+/// log overrides the file's pages.
 ///
 /// # Errors
-/// `Denied` for a journal that is no file of ours alone, `Damaged` for what we never write.
+/// `PermissionDenied` for a journal that is not a private file, `Corrupt` for foreign content.
 pub(crate) fn check_beside(path: &Path) -> Result<()> {
     let log = beside(path, "-wal");
     if there(&log)?.is_some() {
@@ -131,15 +129,15 @@ pub(crate) fn check_beside(path: &Path) -> Result<()> {
         Ok(Some(why)) => Err(Error::corrupt(format!(
             "{shown} is not of this vault ({why}): move it away, or to where its file is"
         ))),
-        // Its writer was done meanwhile.
+        // The journal's writer has finished meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
         Err(error) => Err(dir::failed("read", &journal, &error)),
     }
 }
 
-/// Returns why we did not write a journal, where that can be seen. Most of it cannot: SQLite's
-/// own checksums do not say whose it is.
+/// Returns why a journal is not from this plugin, if that is visible. Often it is not: SQLite's
+/// checksums do not show the origin.
 fn is_not_ours(journal: &Path, len: u64) -> io::Result<Option<&'static str>> {
     let file = File::open(journal)?;
     let mut end = [0; 8];
@@ -153,21 +151,21 @@ fn is_not_ours(journal: &Path, len: u64) -> io::Result<Option<&'static str>> {
     if len >= head.len() as u64 {
         file.read_exact_at(&mut head, 0)?;
     }
-    // Where it does not begin so, there is nothing in it for SQLite to obey.
+    // Without this start, SQLite does nothing with the journal.
     if !head.starts_with(&MAGIC) {
         return Ok(None);
     }
     let number = |at: usize| head[at..].first_chunk().copied().map(u32::from_be_bytes);
     Ok(match (number(JOURNAL_COUNT_AT), number(JOURNAL_SIZE_AT)) {
-        // A vault's file has its name only when it has its tables.
+        // A vault's file gets its name only after its tables exist.
         (Some(0), _) => Some("it is of an empty file"),
         (_, Some(PAGE_BYTES)) => None,
         _ => Some("its pages have another size"),
     })
 }
 
-/// Refuses a path beside which another file has left its journal: SQLite would play it into
-/// whatever comes to be called so.
+/// Rejects a path with a leftover journal of another file: SQLite would apply the journal to any
+/// new file at the path.
 pub(crate) fn no_journal(path: &Path) -> Result<()> {
     for suffix in ["-journal", "-wal"] {
         let journal = beside(path, suffix);
@@ -182,13 +180,13 @@ pub(crate) fn no_journal(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a file does not say of itself that it has a write-ahead log: SQLite would make
-/// one. Only while nothing of this process has the file open: closing it takes locks away.
+/// Checks that a file's header has no write-ahead log: SQLite would create one. Only while this
+/// process has not opened the file: closing drops locks.
 ///
 /// # Errors
-/// `Damaged`.
+/// `Corrupt`.
 pub(crate) fn has_no_log(path: &Path) -> Result<()> {
-    /// Where SQLite's header has the versions for writing and for reading, and what is a log's.
+    /// Offset of the write and read versions in SQLite's header, and the version with a log.
     const VERSIONS_AT: u64 = 18;
     const LOG: u8 = 2;
     let mut versions = [0; 2];
@@ -200,7 +198,7 @@ pub(crate) fn has_no_log(path: &Path) -> Result<()> {
             path.display()
         ))),
         Ok(()) => Ok(()),
-        // Too short: SQLite says what it is.
+        // Too short: SQLite reports the fault.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
         Err(error) => Err(dir::failed("read", path, &error)),
     }

@@ -1,6 +1,5 @@
-//! A vault's header: which vault it is, its rule for names, and its key slots. A checksum tells
-//! damage from a wrong password before anybody is asked; a tag under the data key tells that
-//! nobody else wrote it.
+//! A vault's header: its id, its rule for names, and its key slots. A checksum separates damage
+//! from a wrong password before any prompt. A tag under the data key proves the author.
 
 use keystead_plugin_api::{Error, Result};
 
@@ -13,36 +12,36 @@ use crate::slot::Slot;
 /// The version of the format that this plugin reads and writes.
 pub(crate) const VERSION: u16 = 1;
 
-/// What a header begins with.
+/// Start of a header.
 const MAGIC: &[u8; 14] = b"keystead-store";
 
-/// The most slots a vault may have.
+/// The most slots in a vault.
 pub(crate) const MAX_SLOTS: usize = 64;
 
 /// A vault's header.
 pub(crate) struct Header {
-    /// Which vault this is, at random.
+    /// The vault's random id.
     pub(crate) store: [u8; 16],
-    /// Its rule for names.
+    /// The vault's rule for names.
     pub(crate) case: Case,
-    /// The versions of Unicode that its names were folded with.
+    /// Unicode versions that fold the vault's names.
     tables: [u8; 2],
-    /// The number of the next slot.
+    /// Number of the next slot.
     next: u32,
-    /// What opens it.
+    /// Key slots, each of which opens the vault.
     pub(crate) slots: Vec<Slot>,
 }
 
-/// Why bytes are not a header.
+/// Reason why bytes are not a valid header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It was written by a later version of the format.
+    /// Written by a later version of the format.
     Newer(u16),
-    /// Its names were folded with tables that are newer than ours.
+    /// Names folded with newer tables than ours.
     NewerTables,
-    /// It asks for more work than any password of ours does: of which slot, where it is one.
+    /// More work than any password of ours needs: the slot, or `None` for all slots together.
     Excessive(Option<String>),
-    /// It is not as it was written.
+    /// Not as it was written.
     Damaged,
 }
 
@@ -54,10 +53,10 @@ impl Header {
         Ok(Self { store, case, tables: TABLES, next: 1, slots: Vec::new() })
     }
 
-    /// Returns the number for a slot that is about to be made.
+    /// Returns the number for a new slot.
     ///
     /// # Errors
-    /// `Unsupported` when the vault has as many slots as it may have.
+    /// `Unsupported` if the vault has the most slots already.
     pub(crate) fn number(&mut self) -> Result<u32> {
         if self.slots.len() >= MAX_SLOTS {
             return Err(Error::unsupported(format!("a vault has at most {MAX_SLOTS} key slots")));
@@ -72,12 +71,12 @@ impl Header {
         number
     }
 
-    /// Returns the slot of this number.
+    /// Returns the slot with this number.
     pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.number == number)
     }
 
-    /// Returns the byte form: what is authenticated, its checksum, and its tag.
+    /// Returns the byte form: the authenticated part, its checksum, and its tag.
     pub(crate) fn write(&self, key: &Key) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(MAGIC);
@@ -97,7 +96,7 @@ impl Header {
         out
     }
 
-    /// Reads a header. That it is ours is known after [`Header::is_by`].
+    /// Parses a header. Only [`Header::is_by`] proves that it is ours.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let (body, rest) = bytes
             .len()
@@ -111,7 +110,7 @@ impl Header {
         let version = reader.array().map(u16::from_le_bytes).ok_or(Fault::Damaged)?;
         let sound = checksum(&[body]) == rest[..TAG_BYTES];
         match version {
-            // A later format may have another checksum, but no flipped bit makes one.
+            // A later format may have another checksum, but a flipped bit causes no valid one.
             version if version > VERSION && sound => return Err(Fault::Newer(version)),
             VERSION if sound => {}
             _ => return Err(Fault::Damaged),
@@ -128,7 +127,7 @@ impl Header {
         if header.is_excessive() { Err(Fault::Excessive(None)) } else { Ok(header) }
     }
 
-    /// Returns whether its passwords together ask for more work than a vault's may.
+    /// Returns whether all passwords together need more work than allowed.
     pub(crate) fn is_excessive(&self) -> bool {
         Cost::are_excessive(self.slots.iter().filter_map(Slot::cost))
     }
@@ -152,7 +151,7 @@ impl Header {
         (numbered && reader.is_empty()).then_some(Self { store, case, tables, next, slots })
     }
 
-    /// Says whether bytes that were read as a header were written by whoever has the key.
+    /// Returns whether a header's bytes were written by an owner of the key.
     pub(crate) fn is_by(key: &Key, bytes: &[u8]) -> bool {
         match bytes.len().checked_sub(2 * TAG_BYTES) {
             Some(at) => key.fits(&[&bytes[..at]], &bytes[at + TAG_BYTES..]),
@@ -173,7 +172,7 @@ mod tests {
         Deadline::after(std::time::Duration::from_secs(3_600))
     }
 
-    /// Makes a slot of any cost that is cheap to derive.
+    /// Returns a slot of any cost that is cheap to derive.
     fn of_password(
         number: u32,
         label: &str,
@@ -228,7 +227,7 @@ mod tests {
                 flipped[at] ^= 1 << bit;
                 match Header::read(&flipped) {
                     Err(fault) => assert_eq!(fault, Fault::Damaged, "byte {at}"),
-                    // The tag is looked at when there is a key.
+                    // The tag is checked later, with the key.
                     Ok(_) => assert!(!Header::is_by(&key, &flipped), "byte {at}"),
                 }
             }
@@ -236,7 +235,7 @@ mod tests {
         }
     }
 
-    /// Such a vault may hold a name where we would not look: "not found" would be wrong.
+    /// Such a vault may store a name at another place: "not found" would be wrong.
     #[test]
     fn newer_tables_are_rejected() {
         for at in 0..2 {

@@ -1,4 +1,4 @@
-//! From a password to a key: Argon2id, with a cost that this machine was measured for.
+//! Derivation of a key from a password: Argon2id, with a cost measured on this machine.
 
 use std::time::{Duration, Instant};
 
@@ -11,44 +11,43 @@ use crate::bytes::Reader;
 use crate::key::{KEY_BYTES, Key, fill};
 use crate::work;
 
-/// How many random bytes go with a password: two people with the same one have two keys.
+/// Length of a salt: two users with the same password have two keys.
 pub(crate) const SALT_BYTES: usize = 16;
 
-/// How long one guess should take on the machine where the password was set: what a person
-/// who unlocks does not mind, times every word a thief tries.
+/// Duration of one guess on the machine that sets the password: acceptable for a user's unlock, and
+/// multiplied by every word that a thief tries.
 const AIM: Duration = Duration::from_millis(250);
 
-/// The least memory a guess takes, in KiB: 64 MiB, as RFC 9106 recommends where memory is
-/// scarce.
+/// The least memory of a guess, in KiB: 64 MiB, as RFC 9106 recommends for little memory.
 const LEAST_MEMORY_KIB: u32 = 64 * 1024;
 
-/// The least passes over it, whatever was measured: RFC 9106's number for 64 MiB. A machine
-/// that is busy while it is measured looks slower than it is.
+/// The least passes, whatever the measurement: RFC 9106's number for 64 MiB. A busy machine seems
+/// slower than it is.
 const LEAST_PASSES: u32 = 3;
 
-/// The most passes that a password is set with, whatever was measured: no machine takes a quarter
-/// of a second for fewer than as many again.
+/// The most passes for a new password: no machine takes a quarter of a second for fewer than as
+/// many again.
 const MOST_PASSES_WRITTEN: u32 = 64;
 
-/// The most that a header may ask for: four times the memory that is ever written, and passes to
-/// match. A header is believed only after the key is found, and asks for this before.
+/// The most memory in a header: four times what this plugin writes, with passes to match. The
+/// header is trusted only with the key, and needs this work before.
 const MOST_MEMORY_KIB: u32 = 256 * 1024;
 const MOST_PASSES: u32 = 256;
 
-// One that was abandoned leaves room for another.
+// An abandoned derivation leaves room for another.
 const _: () = assert!(MOST_MEMORY_KIB <= work::MOST_MEMORY_KIB / 2);
 
-/// The most that both come to, as memory that is written: 8 GiB, twice of what we write at the
-/// most and forty times of what we write on the machine that this was measured on.
+/// The most memory times passes: 8 GiB, twice this plugin's maximum and forty times its choice on
+/// the machine of the measurement.
 const MOST_WORK_KIB: u64 = 8 * 1024 * 1024;
 
-/// The most that all passwords of one vault come to: a wrong one is tried with each.
+/// The most work of all passwords in one vault: a wrong one is tried with each.
 const MOST_WORK_OF_ALL_KIB: u64 = 32 * 1024 * 1024;
 
-/// The least memory that Argon2 works in, in KiB, with one lane.
+/// The least memory of Argon2, in KiB, with one lane.
 const LEAST_OF_ARGON2_KIB: u32 = 8;
 
-/// What a guess costs. One lane: the readers of this format need no threads.
+/// Cost of a guess. One lane: readers of this format need no threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
     memory_kib: u32,
@@ -56,15 +55,15 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// Returns a cost that takes this machine at least [`AIM`], and never less than the floor.
+    /// Returns a cost that takes at least [`AIM`] on this machine, and at least the floor.
     ///
     /// # Errors
-    /// `Late`.
+    /// `TimedOut`.
     pub(crate) fn measured(deadline: Deadline) -> Result<Self> {
         let once = Self { memory_kib: LEAST_MEMORY_KIB, passes: 1 };
         let salt = [0; SALT_BYTES];
         let mut fastest = Duration::MAX;
-        // The faster of two: the first one also pays for the memory.
+        // The faster of two: the first one also allocates the memory.
         for _ in 0..2 {
             let began = Instant::now();
             once.derive(SecretBytes::copy_of(b"how long does it take"), salt, deadline)?;
@@ -72,28 +71,28 @@ impl Cost {
         }
         let passes = AIM.as_nanos().div_ceil(fastest.as_nanos().max(1));
         let passes = u32::try_from(passes).unwrap_or(MOST_PASSES_WRITTEN).min(MOST_PASSES_WRITTEN);
-        // Later passes are a little faster than the first one: a tenth on top.
+        // Later passes are a little faster than the first: add a tenth.
         let passes = (passes + passes.div_ceil(10)).clamp(LEAST_PASSES, MOST_PASSES_WRITTEN);
         Ok(Self { memory_kib: LEAST_MEMORY_KIB, passes })
     }
 
-    /// Says whether this is less than what a password is set with today.
+    /// Returns whether the cost is lower than that of a new password.
     pub(crate) fn is_below_the_floor(self) -> bool {
         self.memory_kib < LEAST_MEMORY_KIB || self.passes < LEAST_PASSES
     }
 
-    /// Returns the key that a password stands for.
+    /// Returns the key for a password.
     ///
     /// # Errors
-    /// `Late` at the deadline: the derivation, which nothing can interrupt, is abandoned then and
-    /// goes on for at most [`MOST_WORK_KIB`]. `Unavailable` where there is no memory for it.
+    /// `TimedOut` at the deadline: the derivation, which cannot be interrupted, is then abandoned
+    /// and runs for at most [`MOST_WORK_KIB`]. `Unavailable` if there is too little memory.
     pub(crate) fn key(
         self,
         password: &SecretText,
         salt: &[u8; SALT_BYTES],
         deadline: Deadline,
     ) -> Result<Key> {
-        // Keyboards differ in how they type an é.
+        // Keyboards type an é in different ways.
         let typed = password.expose();
         if typed.is_ascii() {
             return self.derive(SecretBytes::copy_of(typed.as_bytes()), *salt, deadline);
@@ -128,19 +127,19 @@ impl Cost {
         })?
     }
 
-    /// Returns whether a header may not ask for this.
+    /// Returns whether a header may not require this cost.
     pub(crate) fn is_excessive(self) -> bool {
         self.memory_kib > MOST_MEMORY_KIB
             || self.passes > MOST_PASSES
             || self.work_kib() > MOST_WORK_KIB
     }
 
-    /// Returns how much memory is written.
+    /// Returns the memory written in all passes, in KiB.
     fn work_kib(self) -> u64 {
         u64::from(self.memory_kib) * u64::from(self.passes)
     }
 
-    /// Returns whether one vault may not ask for all of these.
+    /// Returns whether one vault may not require all these costs.
     pub(crate) fn are_excessive(costs: impl Iterator<Item = Self>) -> bool {
         costs.map(Self::work_kib).fold(0, u64::saturating_add) > MOST_WORK_OF_ALL_KIB
     }
@@ -151,26 +150,26 @@ impl Cost {
         out.extend_from_slice(&self.passes.to_le_bytes());
     }
 
-    /// Reads a cost; `None` where Argon2 has none such. It may be [excessive](Self::is_excessive).
+    /// Reads a cost; `None` if Argon2 cannot use it. It may be [excessive](Self::is_excessive).
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let cost = Self { memory_kib: reader.u32()?, passes: reader.u32()? };
         (cost.memory_kib >= LEAST_OF_ARGON2_KIB && cost.passes >= 1).then_some(cost)
     }
 
-    /// Returns the cost in words: `64 MiB, 4 passes`.
+    /// Returns the cost as text: `64 MiB, 4 passes`.
     pub(crate) fn in_words(self) -> String {
         format!("{} MiB, {} passes", self.memory_kib / 1024, self.passes)
     }
 
-    /// A cost of almost nothing, for tests of what happens to old vaults.
+    /// A minimal cost, for tests with old vaults.
     #[cfg(test)]
     pub(crate) const CHEAP: Self = Self { memory_kib: 64, passes: 1 };
 }
 
-/// Returns the memory that Argon2id works in, wiped when it is dropped: the crate wipes none.
+/// Returns memory for Argon2id that is wiped on drop: the crate wipes none.
 ///
 /// # Errors
-/// `Unavailable` where there is not as much.
+/// `Unavailable` if there is too little memory.
 fn blocks(count: usize) -> Result<Zeroizing<Box<[Block]>>> {
     let mut blocks = Vec::new();
     blocks.try_reserve_exact(count).map_err(|_| {
@@ -230,7 +229,7 @@ mod tests {
             (MOST_MEMORY_KIB + 1, 1, true, true),
             (8, MOST_PASSES, true, false),
             (8, MOST_PASSES + 1, true, true),
-            // What held the host for 107 seconds.
+            // This cost blocked the host for 107 seconds.
             (2 * 1024 * 1024, 32, true, true),
             (u32::MAX, u32::MAX, true, true),
         ] {
@@ -248,7 +247,7 @@ mod tests {
         ));
     }
 
-    /// The most that a header may ask for: no machine fills 8 GiB in a millisecond.
+    /// The most in a header: no machine fills 8 GiB in a millisecond.
     #[test]
     fn key_derivation_times_out_at_deadline() {
         let most = Cost { memory_kib: MOST_MEMORY_KIB, passes: 32 };

@@ -1,5 +1,5 @@
-//! Keys of 32 bytes, and what is made of them: other keys, and tags that nobody can make
-//! who does not have the key. Everything here is BLAKE2b.
+//! Keys of 32 bytes, and values made from them: other keys, and tags that only an owner of the key
+//! can make. All use BLAKE2b.
 
 use blake2::digest::array::{Array, ArraySize};
 use blake2::digest::consts::{U8, U16, U32, U64};
@@ -9,27 +9,27 @@ use blake2::{Blake2b, Blake2bMac, Digest};
 use keystead_plugin_api::{Error, Result, SecretBytes};
 use zeroize::Zeroizing;
 
-/// How many bytes a key has.
+/// Length of a key in bytes.
 pub(crate) const KEY_BYTES: usize = 32;
 
-/// How many bytes a tag has that says whether something is as it was written.
+/// Length in bytes of a tag, which detects changes.
 pub(crate) const TAG_BYTES: usize = 16;
 
-/// What every label begins with: a key of this format is of no use to another.
+/// Prefix of every label: a key of this format is useless in another.
 const FORMAT: &[u8] = b"keystead-store 1 ";
 
-/// A key, wiped when it is dropped. It lives on the heap: moving it leaves nothing behind.
+/// A key, wiped on drop. It lives on the heap, so that a move leaves no copy.
 pub(crate) struct Key(SecretBytes);
 
 impl Key {
-    /// Returns a key that nobody else has.
+    /// Returns a new random key.
     pub(crate) fn random() -> Result<Self> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         fill(&mut bytes[..])?;
         Ok(Self(SecretBytes::copy_of(&bytes[..])))
     }
 
-    /// Returns the key that these bytes are; `None` where they are not as many.
+    /// Returns the key with these bytes; `None` if the length is wrong.
     pub(crate) fn of(bytes: SecretBytes) -> Option<Self> {
         (bytes.len() == KEY_BYTES).then_some(Self(bytes))
     }
@@ -38,14 +38,14 @@ impl Key {
         self.0.expose()
     }
 
-    /// Returns another key for one purpose, from which this one cannot be found.
+    /// Returns another key for one purpose, which does not reveal this one.
     pub(crate) fn derive(&self, purpose: &str) -> Self {
         let bytes =
             Zeroizing::new(mac::<U32, KEY_BYTES>(self.bytes(), &[FORMAT, purpose.as_bytes()]));
         Self(SecretBytes::copy_of(&bytes[..]))
     }
 
-    /// Returns a key made of material that nobody can guess, such as a key file: not of a
+    /// Returns a key from material that cannot be guessed, such as a key file: never from a
     /// password.
     pub(crate) fn of_material(purpose: &str, material: &[u8]) -> Self {
         let mut hash = Blake2b::<U32>::new();
@@ -61,13 +61,13 @@ impl Key {
         mac::<U16, TAG_BYTES>(self.bytes(), parts)
     }
 
-    /// Returns eight bytes that stand for these, evenly spread and secret.
+    /// Returns an eight-byte keyed hash of these bytes, evenly spread and secret.
     pub(crate) fn place(&self, bytes: &[u8]) -> [u8; 8] {
         mac::<U8, 8>(self.bytes(), &[bytes])
     }
 
-    /// Says whether the tag is that of these bytes, in a time that does not tell how much
-    /// of it is right.
+    /// Returns whether the tag matches these bytes, in a time that does not reveal how much of it
+    /// is right.
     pub(crate) fn fits(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         let mut mac = keyed::<U16>(self.bytes());
         parts.iter().for_each(|part| Mac::update(&mut mac, part));
@@ -75,15 +75,15 @@ impl Key {
     }
 }
 
-/// Returns a checksum of these bytes: whoever can write them can make it.
+/// Returns a checksum of these bytes, which needs no key.
 pub(crate) fn checksum(parts: &[&[u8]]) -> [u8; TAG_BYTES] {
-    // Not a MAC with a key of no bytes: the crate's has a block of zeros for it.
+    // Not a MAC with an empty key: the crate's uses a block of zeros for it.
     let mut hash = Blake2b::<U16>::new();
     parts.iter().for_each(|part| Digest::update(&mut hash, part));
     hash.finalize().into()
 }
 
-/// Fills these bytes with randomness of the system.
+/// Fills the buffer with random bytes from the system.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes)
         .map_err(|error| Error::unavailable(format!("the system gives no randomness: {error}")))

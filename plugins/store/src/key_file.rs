@@ -1,4 +1,4 @@
-//! Key files: a file of random bytes that opens a vault without anybody being asked.
+//! Key files: a file of random bytes that opens a vault without a prompt.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,15 +10,15 @@ use zeroize::Zeroizing;
 use crate::dir;
 use crate::key::{KEY_BYTES, Key, fill};
 
-/// How many bytes a key file may have. All of them are the key, so that any random file will
-/// do: fewer could be guessed, more is some other file.
+/// Allowed length of a key file in bytes. All bytes are the key, so any random file works. A
+/// shorter key can be guessed; a longer file is not a key file.
 const SIZES: std::ops::RangeInclusive<usize> = KEY_BYTES..=4_096;
 
-/// Returns the key of a file; `None` where there is no file, or an empty one: a sandbox can be left
-/// a file to be filled, and no way to make one.
+/// Returns the key of a file; `None` for a missing or empty file. In a sandbox, the plugin may have
+/// an empty file to fill and no permission to create one.
 ///
 /// # Errors
-/// `Denied` where others may read it, `Invalid` where it cannot be a key.
+/// `PermissionDenied` if other users may read it, `Invalid` if it cannot be a key.
 pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
     let refused = |error: io::Error| dir::failed("read", path, &error);
     let found = match std::fs::metadata(path) {
@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused(error)),
     };
-    // Opening a pipe would wait for ever.
+    // Opening a pipe would block forever.
     if !found.is_file() {
         return Err(Error::invalid(format!("the key file {} is not a file", path.display())));
     }
@@ -48,7 +48,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
     Ok(Some(Key::of_material("key file", &bytes)))
 }
 
-/// Returns the key of a file, which is made where there is none.
+/// Returns the key of a file, and creates the file if it is missing.
 pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
     if let Some(key) = read(path)? {
         return Ok(key);
@@ -58,7 +58,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
     }
     let mut random = Zeroizing::new([0; KEY_BYTES]);
     fill(&mut random[..])?;
-    // In letters: it survives a clipboard, and a line break at its end.
+    // In hexadecimal, which survives a clipboard and a final line break.
     let mut text = Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES + 1));
     for byte in random.iter() {
         for half in [byte >> 4, byte & 15] {
@@ -66,7 +66,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
         }
     }
     text.push(b'\n');
-    // Where another process was faster, its file is the key.
+    // If another process was faster, its file is the key.
     if !fill_empty(path, &text)? {
         dir::write_new(path, &text)?;
     }
@@ -74,7 +74,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
         .ok_or_else(|| Error::unavailable(format!("the key file {} is gone", path.display())))
 }
 
-/// Writes into a file that is there and empty; `false` where there is none.
+/// Writes into an existing empty file; `false` if there is no file.
 fn fill_empty(path: &Path, text: &[u8]) -> Result<bool> {
     let failed = |error: io::Error| dir::failed("write", path, &error);
     let mut file = match File::options().append(true).open(path) {
@@ -82,7 +82,7 @@ fn fill_empty(path: &Path, text: &[u8]) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed(error)),
     };
-    // Of several that fill it at once the first does; its writing takes no longer than a sync.
+    // The first of several concurrent processes fills it, which takes no longer than a sync.
     file.lock().map_err(failed)?;
     if file.metadata().map_err(failed)?.len() == 0 {
         file.write_all(text).and_then(|()| file.sync_all()).map_err(failed)?;

@@ -1,5 +1,5 @@
-//! Keystead's local vault: secrets in one file, sealed with XChaCha20-Poly1305 under a key that
-//! a password, a key file or a recovery code opens. docs/reference/store-format.md has it byte by byte.
+//! Keystead's local vault: secrets in one file, sealed with XChaCha20-Poly1305. A password, a key
+//! file or a recovery code opens its key. docs/reference/store-format.md describes each byte.
 #![forbid(unsafe_code)]
 
 mod action;
@@ -30,7 +30,7 @@ pub use vault::Store;
 
 keystead_plugin_api::export_plugin! { plugin: Store, manifest: MANIFEST }
 
-/// Returns the time in milliseconds since 1970; a clock before that says 0.
+/// Returns the time in milliseconds since 1970, or 0 for an earlier clock.
 fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -1,18 +1,18 @@
-//! What the plugin says of itself.
+//! The plugin's manifest.
 
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
-/// The parameter that names the vault's directory.
+/// Parameter for the vault's directory.
 pub(crate) const PATH: &str = "path";
 
-/// The parameter that names a key file.
+/// Parameter for a key file.
 pub(crate) const KEY_FILE: &str = "key-file";
 
-/// The parameter that makes names differ by case.
+/// Parameter that makes names case-sensitive.
 pub(crate) const CASE_SENSITIVE: &str = "case-sensitive";
 
-/// What the plugin says of itself; the host reads it without running the plugin.
+/// The plugin's manifest, which the host reads without running the plugin.
 pub const MANIFEST: Manifest = Manifest::new("store", env!("CARGO_PKG_VERSION"))
     .description("The local vault: secrets in one encrypted file")
     .vendor("Keystead")
@@ -53,7 +53,7 @@ pub const MANIFEST: Manifest = Manifest::new("store", env!("CARGO_PKG_VERSION"))
     .permissions(&[
         "files:{path}/:rw",
         "files:{key-file}:rw",
-        // What these actions are given for the one time.
+        // Files that these actions get for one call.
         "files:{add-key-file.file}:rw",
         "files:{backup.to}:rw",
     ]);

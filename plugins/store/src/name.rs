@@ -1,24 +1,24 @@
-//! When two names are one: the rule that a vault's file says.
+//! Equality of names, by the rule in a vault's file.
 
 use std::borrow::Cow;
 
 use keystead_plugin_api::{NameEquality, UnicodeTables};
 
-/// The tables' version of Unicode, kept in a vault's header: of the folding, then of the
+/// Unicode versions of the tables, stored in a vault's header: of the folding, then of the
 /// composition.
 pub(crate) const TABLES: [u8; 2] = [UnicodeTables::OURS.folding, UnicodeTables::OURS.composition];
 
 /// Whether names that differ by case are one secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Case {
-    /// They are one.
+    /// Names that differ by case are one secret.
     Folded,
-    /// They are two. They are composed all the same.
+    /// Names that differ by case are two secrets, but are still composed.
     Sensitive,
 }
 
 impl Case {
-    /// Returns the rule as the contract has it.
+    /// Returns the rule in the form of the plugin API.
     pub(crate) fn rule(self) -> NameEquality {
         match self {
             Self::Folded => NameEquality::ComposedCase(UnicodeTables::OURS),
@@ -27,7 +27,7 @@ impl Case {
     }
 }
 
-/// Returns what names have in common that mean the same secret.
+/// Returns the common form of all names of the same secret.
 pub(crate) fn folded(name: &str, case: Case) -> Cow<'_, str> {
     case.rule().key(name).expect("the tables are ours")
 }

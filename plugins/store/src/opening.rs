@@ -1,5 +1,5 @@
-//! From a directory to an unlocked vault: the file opened, its header read, and a key found that
-//! opens one of its slots.
+//! Unlocking a vault in a directory: opens the file, reads its header, and finds a key for one of
+//! its slots.
 
 use std::path::{Path, PathBuf};
 
@@ -15,20 +15,20 @@ use crate::name::Case;
 use crate::recovery::{Code, Typed};
 use crate::slot::{Opener, Slot};
 
-/// The challenge of a vault that a password or a recovery code opens.
+/// Challenge of a vault that a password or a recovery code opens.
 pub(crate) const PASSWORD: &str = "password";
 
-/// The challenge of a vault that is about to be made.
+/// Challenge of a vault that does not exist yet.
 pub(crate) const NEW_VAULT: &str = "new-vault";
 
-/// What unlocked a vault.
+/// Keys of an unlocked vault.
 pub(crate) struct OpenKeys {
     pub(crate) keys: Keys,
-    /// The vault that they are of.
+    /// The vault's id.
     pub(crate) store: [u8; 16],
-    /// Its rule for names.
+    /// The vault's rule for names.
     pub(crate) case: Case,
-    /// The number of the slot that was opened.
+    /// Number of the slot that was opened.
     pub(crate) slot: u32,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn header(database: &Database, deadline: Deadline) -> Result<(Header,
     Ok((parse(database.path(), &bytes)?, bytes))
 }
 
-/// Returns the header that these bytes of a file are.
+/// Returns the parsed header.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
     Header::read(bytes).map_err(|fault| match fault {
         Fault::Newer(version) => database::newer(path, u32::from(version)),
@@ -59,7 +59,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
     })
 }
 
-/// Returns what a data key unlocks, once the header is known to be by whoever has it.
+/// Returns the keys for a data key, after a check that the header was written with it.
 fn unlocked(path: &Path, header: &Header, bytes: &[u8], data: Key, slot: u32) -> Result<OpenKeys> {
     let keys = Keys::of(data);
     if !Header::is_by(&keys.header, bytes) {
@@ -69,11 +69,10 @@ fn unlocked(path: &Path, header: &Header, bytes: &[u8], data: Key, slot: u32) ->
     Ok(OpenKeys { keys, store: header.store, case: header.case, slot })
 }
 
-/// Unlocks without asking anybody: by a session, or by the key file. `None` where neither does.
+/// Unlocks without a prompt, by a session or by the key file; `None` if neither opens the vault.
 ///
 /// # Errors
-/// What is wrong with the file; what is wrong with the key file where nothing else would open
-/// the vault.
+/// Faults of the file; faults of the key file if nothing else would open the vault.
 pub(crate) fn unasked(
     path: &Path,
     header: &Header,
@@ -104,7 +103,7 @@ pub(crate) fn unasked(
         Ok(None) => Error::unavailable(format!("the key file {shown} is not there{rest}")),
         Err(error) => error,
     };
-    // A key file that is lost or new is no reason to be locked out.
+    // A lost or new key file must not lock the user out.
     if is_typed {
         warn(no.message());
         return Ok(None);
@@ -112,7 +111,7 @@ pub(crate) fn unasked(
     Err(no)
 }
 
-/// Returns what a locked vault asks for.
+/// Returns the challenge of a locked vault.
 pub(crate) fn challenge(header: &Header) -> Result<Challenge> {
     let has = |wanted: fn(&Opener) -> bool| header.slots.iter().any(|slot| wanted(&slot.opener));
     let password = has(|opener| matches!(opener, Opener::Password { .. }));
@@ -130,15 +129,15 @@ pub(crate) fn challenge(header: &Header) -> Result<Challenge> {
     Ok(Challenge::new(PASSWORD, vec![Prompt::secret(PASSWORD, label)]))
 }
 
-/// Returns what a vault asks for that is about to be made.
+/// Returns the challenge of a vault that does not exist yet.
 pub(crate) fn new_vault() -> Challenge {
     Challenge::new(NEW_VAULT, vec![Prompt::new_secret(PASSWORD, "Password for the new vault")])
 }
 
-/// Unlocks with what was typed: a password, or a recovery code.
+/// Unlocks with typed text: a password, or a recovery code.
 ///
 /// # Errors
-/// `Denied` where it opens no slot; `Late`.
+/// `PermissionDenied` if it opens no slot; `TimedOut`.
 pub(crate) fn typed(
     path: &Path,
     header: &Header,
@@ -172,7 +171,7 @@ pub(crate) fn typed(
     }))
 }
 
-/// Returns the cost of a slot that was cheaper than today's floor.
+/// Returns the cost of a slot if it is below today's floor.
 pub(crate) fn cheap(slot: &Slot) -> Option<Cost> {
     slot.cost().filter(|cost| cost.is_below_the_floor())
 }
@@ -181,10 +180,10 @@ fn is_typed(slot: &Slot) -> bool {
     slot.opener != Opener::KeyFile
 }
 
-/// Returns the password that a person chose.
+/// Returns the user's new password.
 ///
 /// # Errors
-/// `Denied`, so that it is asked for again.
+/// `PermissionDenied` for an empty one, so that the host prompts again.
 pub(crate) fn chosen(password: Option<&SecretText>) -> Result<SecretText> {
     match password {
         Some(password) if !password.expose().is_empty() => Ok(password.duplicate()),

@@ -1,6 +1,6 @@
-//! One secret's two sealed parts: the *overview* (name, kind, metadata), which a listing opens,
-//! and the *value*, which it does not. Both belong to one place in the vault, and a value to one
-//! version of its overview, so that no part of one secret passes for another's.
+//! One secret's two sealed parts: the *overview* (name, kind, metadata), which a listing opens, and
+//! the *value*, which it does not. Both are bound to one place in the vault, and a value to one
+//! version of its overview. So no part can stand for that of another secret.
 
 use keystead_plugin_api::{
     Entry, Error, Metadata, MetadataValue, Result, Secret, SecretBytes, SecretName, Value,
@@ -12,44 +12,44 @@ use crate::bytes::{Reader, put_text};
 use crate::key::{Key, fill};
 use crate::seal;
 
-/// Where a secret is: its folded name, by a keyed hash.
+/// Place of a secret: a keyed hash of its folded name.
 pub(crate) type Place = i64;
 
-/// What seals secrets.
+/// Keys that seal secrets.
 pub(crate) struct RecordKeys {
     overview: Key,
     value: Key,
 }
 
-/// What is known of a secret without opening its value.
+/// A secret without its value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overview {
     pub(crate) name: SecretName,
-    /// The kind's number in the contract: a later version may write one that is new.
+    /// Code of the value kind in the plugin API: a later version may write a new one.
     pub(crate) kind: u32,
     pub(crate) metadata: Metadata,
-    /// Which value belongs to it.
+    /// Id of the value that belongs to the overview.
     version: [u8; 8],
 }
 
 impl Overview {
-    /// Returns the overview of a value that is about to be written.
+    /// Returns the overview for a new value.
     pub(crate) fn new(name: SecretName, kind: ValueKind, metadata: Metadata) -> Result<Self> {
         let mut version = [0; 8];
         fill(&mut version)?;
         Ok(Self { name, kind: kind.code(), metadata, version })
     }
 
-    /// Returns the entry of the overview that was sealed as these bytes.
+    /// Returns the list entry for the overview that was sealed as these bytes.
     pub(crate) fn into_entry(self, sealed: &[u8]) -> Entry {
         let kind = ValueKind::from_code(self.kind);
         Entry::new(self.name, kind, self.metadata).of_version(seal::name(sealed))
     }
 
-    /// Returns its byte form.
+    /// Returns the byte form.
     ///
     /// # Errors
-    /// `Unsupported` where it has metadata of a later version, which would be lost.
+    /// `Unsupported` for metadata of a later version, which would be lost.
     fn write(&self) -> Result<Vec<u8>> {
         self.metadata.check_complete()?;
         let size = 64 + self.name.as_str().len() + self.metadata.bytes() + self.metadata.len() * 16;
@@ -105,7 +105,7 @@ impl Overview {
                 2 => MetadataValue::Integer(reader.i64()?),
                 3 => MetadataValue::Boolean(reader.u8()? != 0),
                 4 => MetadataValue::Timestamp(reader.i64()?),
-                // From here on a value says its size, so that an unknown one can be left out.
+                // From here on a value includes its size, so that an unknown one can be skipped.
                 kind @ 5.. => {
                     let size = usize::try_from(reader.u32()?).ok()?;
                     let content = reader.take(size)?;
@@ -125,7 +125,7 @@ impl Overview {
     }
 }
 
-/// Returns the list of texts that fills these bytes.
+/// Returns the list of texts that these bytes hold.
 fn texts(content: &[u8]) -> Option<MetadataValue> {
     let mut reader = Reader::new(content);
     let mut texts = Vec::new();
@@ -145,7 +145,7 @@ impl RecordKeys {
         seal::seal(&self.overview, &[&place.to_le_bytes()], &overview.write()?)
     }
 
-    /// Opens an overview; `None` where it is not the one of this place.
+    /// Opens an overview; `None` if it belongs to another place.
     pub(crate) fn open_overview(&self, place: Place, sealed: &[u8]) -> Option<Overview> {
         let plain = seal::open(&self.overview, &[&place.to_le_bytes()], sealed)?;
         Overview::read(plain.expose())
@@ -159,7 +159,7 @@ impl RecordKeys {
         seal::seal(&self.value, &[&place.to_le_bytes(), &of.version], &plain)
     }
 
-    /// Says whether this is the value that belongs to an overview.
+    /// Returns whether the value belongs to this overview.
     pub(crate) fn is_value(&self, place: Place, of: &Overview, sealed: &[u8]) -> bool {
         seal::open(&self.value, &[&place.to_le_bytes(), &of.version], sealed).is_some()
     }
@@ -167,7 +167,7 @@ impl RecordKeys {
     /// Opens the value that belongs to an overview.
     ///
     /// # Errors
-    /// `Damaged` where it is another one; `Unsupported` for a kind of a later contract.
+    /// `Corrupt` if it belongs to another; `Unsupported` for a kind of a later plugin API.
     pub(crate) fn open_value(&self, place: Place, of: Overview, sealed: &[u8]) -> Result<Secret> {
         let plain = seal::open(&self.value, &[&place.to_le_bytes(), &of.version], sealed);
         let value = plain.as_ref().and_then(|plain| {
@@ -221,9 +221,9 @@ mod tests {
         assert!(keys.open_overview(8, &keys.seal_overview(7, &old).unwrap()).is_none());
         let sealed = keys.seal_value(7, &old, &value).unwrap();
         assert!(keys.open_value(8, overview(), &sealed).is_err());
-        // The value before the last one, put back beside the overview of today.
+        // The previous value, restored beside the current overview.
         assert!(keys.open_value(7, new, &sealed).is_err());
-        // One part is not the other.
+        // The two parts are not interchangeable.
         assert!(keys.open_overview(7, &sealed).is_none());
     }
 
@@ -241,7 +241,7 @@ mod tests {
         let later = Overview::read(&bytes).unwrap();
         assert!(later.metadata.is_empty() && later.metadata.is_incomplete());
         assert_eq!(later.write().unwrap_err().kind(), keystead_plugin_api::ErrorKind::Unsupported);
-        // Its size has to fit, and a list is nothing but texts.
+        // The size must match, and a list contains only texts.
         bytes.pop();
         assert!(Overview::read(&bytes).is_none());
         for content in [&b"x"[..], &[9, 0, 0, 0, b'x'], &[1, 0, 0, 0, 0xff]] {

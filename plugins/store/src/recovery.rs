@@ -1,35 +1,35 @@
-//! Recovery codes: 160 random bits that a person writes down, in letters and digits that
-//! look like no other, with a check group so that a typing error and a wrong code give different errors.
+//! Recovery codes: 160 random bits to write down, in letters and digits that look distinct. A check
+//! group makes typing errors and wrong codes give different errors.
 
 use keystead_plugin_api::{Result, SecretText};
 use zeroize::Zeroizing;
 
 use crate::key::{Key, checksum, fill};
 
-/// How many random bytes a code stands for: nobody guesses 160 bits, so no key derivation
-/// need slow anybody down.
+/// Length of a code in random bytes: 160 bits cannot be guessed, so no slow key derivation is
+/// needed.
 const BYTES: usize = 20;
 
-/// How many characters the code has without the check: five bits each.
+/// Number of characters without the check, five bits each.
 const DATA: usize = BYTES * 8 / 5;
 
-/// How many characters check the others: one group.
+/// Number of check characters: one group.
 const CHECK: usize = 4;
 
-/// How many characters stand together.
+/// Number of characters in a group.
 const GROUP: usize = 4;
 
 /// Crockford's alphabet: no I, L, O or U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// What a typed text is.
+/// Type of a typed text.
 #[derive(Debug)]
 pub(crate) enum Typed {
-    /// A code.
+    /// A recovery code.
     Code(Code),
-    /// It has the form of a code, and a slip somewhere.
+    /// Text in the form of a code, with a typing error.
     Slip,
-    /// Something else: a password.
+    /// Other text: a password.
     Other,
 }
 
@@ -50,15 +50,15 @@ impl Code {
         Ok(Self(bytes))
     }
 
-    /// Returns the key that it stands for.
+    /// Returns the code's key.
     pub(crate) fn key(&self) -> Key {
         Key::of_material("recovery code", &self.0[..])
     }
 
-    /// Returns the code as it is written down: nine groups of four.
+    /// Returns the code to write down: nine groups of four.
     pub(crate) fn text(&self) -> SecretText {
         let digits = self.digits();
-        // Its size is known: a text that grows leaves copies behind.
+        // Full capacity: a text that grows leaves copies behind.
         let mut text = Zeroizing::new(String::with_capacity(digits.len() * 5 / 4));
         for (at, digit) in digits.iter().enumerate() {
             if at > 0 && at % GROUP == 0 {
@@ -78,8 +78,8 @@ impl Code {
         digits
     }
 
-    /// Returns the code that was typed: in any case, with any spaces and dashes, and with
-    /// the letters that look like digits.
+    /// Parses a typed code: in any case, with any spaces and dashes, and with letters that look
+    /// like digits.
     pub(crate) fn read(text: &SecretText) -> Typed {
         let mut digits = Zeroizing::new([0; DATA + CHECK]);
         let mut len = 0;

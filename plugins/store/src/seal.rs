@@ -1,5 +1,5 @@
-//! Sealing: XChaCha20-Poly1305 with a random nonce, and what the sealed bytes belong to as
-//! associated data, so that they open nowhere else. Sealed is nonce (24), ciphertext, tag (16).
+//! Sealing: XChaCha20-Poly1305 with a random nonce. The associated data binds the sealed bytes to
+//! their place. The sealed form is nonce (24), ciphertext, tag (16).
 
 use std::borrow::Cow;
 
@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::key::{Key, fill};
 
-/// How many bytes a nonce has: enough that random ones never meet.
+/// Length of a nonce in bytes: long enough that random ones never repeat.
 const NONCE_BYTES: usize = 24;
 
-/// How many bytes the tag has.
+/// Length of the tag in bytes.
 const TAG_BYTES: usize = 16;
 
-/// How many bytes sealing adds.
+/// Number of bytes that sealing adds.
 pub(crate) const SEALED_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
 /// Seals bytes under a key, for one place.
@@ -33,13 +33,13 @@ pub(crate) fn seal(key: &Key, belongs: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>
     Ok(sealed)
 }
 
-/// Returns a name for these sealed bytes that no others have: half of their nonce, in hexadecimal.
+/// Returns a unique name for these sealed bytes: half of their nonce, in hexadecimal.
 pub(crate) fn name(sealed: &[u8]) -> String {
     let nonce = sealed.get(..NONCE_BYTES / 2).unwrap_or_default();
     nonce.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Opens sealed bytes. `None` where the key, the place or a byte is another.
+/// Opens sealed bytes; `None` if the key, the associated data or a byte differs.
 pub(crate) fn open(key: &Key, belongs: &[&[u8]], sealed: &[u8]) -> Option<SecretBytes> {
     let (nonce, rest) = sealed.split_at_checked(NONCE_BYTES)?;
     let (cipher_text, tag) = rest.split_at_checked(rest.len().checked_sub(TAG_BYTES)?)?;
@@ -52,7 +52,7 @@ pub(crate) fn open(key: &Key, belongs: &[&[u8]], sealed: &[u8]) -> Option<Secret
     Some(SecretBytes::new(std::mem::take(&mut *plain)))
 }
 
-/// Returns the associated data: a single part as it is, since listings open by the thousand.
+/// Returns the associated data; a single part is not copied, since listings open thousands.
 fn joined<'a>(belongs: &[&'a [u8]]) -> Cow<'a, [u8]> {
     match belongs {
         [one] => Cow::Borrowed(one),

@@ -1,8 +1,8 @@
-//! Sessions: what an unlock hands out and a later open takes. A session holds the data key, so
-//! it is worth as much as the password: whoever keeps it keeps it in locked memory (the agent).
+//! Sessions, from an unlock for a later open. A session holds the data key, so it is as valuable as
+//! the password: the agent keeps it in locked memory.
 //!
-//! Byte form: version (1), end in seconds since 1970 (u64), slot (u32), the slot's mark (16),
-//! data key (32), tag (16) under a key of its own.
+//! Byte form: version (1), end in seconds since 1970 (u64), slot (u32), the slot's mark (16), data
+//! key (32), tag (16) under a separate key.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::key::{KEY_BYTES, Key, TAG_BYTES};
 use crate::keys::Keys;
 use crate::slot::Slot;
 
-/// The longest any session lives: what the contract allows. Whoever keeps it ends it sooner.
+/// Longest lifetime of a session, the plugin API's maximum. The agent ends it sooner.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const BYTES: usize = 1 + 8 + 4 + TAG_BYTES + KEY_BYTES + TAG_BYTES;
 
-/// Returns a session that opens the vault as long as this slot stays as it is.
+/// Returns a session that opens the vault until this slot changes.
 pub(crate) fn new(keys: &Keys, slot: &Slot) -> Session {
     let end = crate::now() / 1000 + LIFETIME.as_secs() as i64;
     let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES));
@@ -34,8 +34,8 @@ pub(crate) fn new(keys: &Keys, slot: &Slot) -> Session {
     Session::new(SecretBytes::new(std::mem::take(&mut *bytes)), LIFETIME)
 }
 
-/// Returns the keys of a session that this vault gave out, that has not run out, and whose slot
-/// is still what it was.
+/// Returns the keys of a session if this vault issued it, it has not expired, and its slot is
+/// unchanged.
 pub(crate) fn keys(session: &Session, header: &Header) -> Option<(Keys, u32)> {
     let bytes = session.secret.expose();
     let signed = bytes.get(..BYTES.checked_sub(TAG_BYTES)?)?;
@@ -44,7 +44,7 @@ pub(crate) fn keys(session: &Session, header: &Header) -> Option<(Keys, u32)> {
     let mark: [u8; TAG_BYTES] = reader.array()?;
     let keys = Keys::of(Key::of(SecretBytes::copy_of(reader.take(KEY_BYTES)?))?);
     let now = crate::now() / 1000;
-    // An end further ahead than a lifetime was not given out, or a clock was set back.
+    // No session ends further ahead than one lifetime, unless the clock was set back.
     let in_time = now < end && end <= now + LIFETIME.as_secs() as i64;
     let slot = header.slot(number)?;
     let good = version == 1 && in_time && slot.mark() == mark;

@@ -1,5 +1,5 @@
-//! Key slots: each holds the vault's data key, sealed under a key of its own. Any one of them
-//! opens the vault; changing a password makes one slot anew and touches no secret.
+//! Key slots: each holds the vault's data key, sealed under a separate key. Any slot opens the
+//! vault; a new password replaces one slot and changes no secret.
 
 use std::fmt;
 
@@ -13,20 +13,20 @@ use crate::seal::{self, SEALED_BYTES};
 /// The most bytes of a slot's label.
 pub(crate) const MAX_LABEL_BYTES: usize = 64;
 
-/// How many bytes the sealed data key has.
+/// Length of the sealed data key in bytes.
 const WRAPPED_BYTES: usize = KEY_BYTES + SEALED_BYTES;
 
-/// What opens a slot.
+/// Opener of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opener {
     /// A password.
     Password {
-        /// What goes with it.
+        /// Salt of the password.
         salt: [u8; SALT_BYTES],
-        /// What a guess costs.
+        /// Cost of a guess.
         cost: Cost,
     },
-    /// A file that nobody else has.
+    /// A file that only its owner has.
     KeyFile,
     /// A code on paper.
     RecoveryCode,
@@ -35,22 +35,22 @@ pub(crate) enum Opener {
 /// One slot.
 #[derive(Clone)]
 pub(crate) struct Slot {
-    /// Its number: never given out twice in one vault.
+    /// The slot's number, which is never reused in one vault.
     pub(crate) number: u32,
     /// What opens it.
     pub(crate) opener: Opener,
-    /// When it was made, in milliseconds since 1970.
+    /// Time of creation in milliseconds since 1970.
     pub(crate) created: i64,
-    /// What its owner calls it; may be empty.
+    /// The user's label; may be empty.
     pub(crate) label: String,
     wrapped: [u8; WRAPPED_BYTES],
 }
 
 impl Slot {
-    /// Makes a slot that the password opens, with a cost that is measured here.
+    /// Returns a slot that the password opens, with a cost measured on this machine.
     ///
     /// # Errors
-    /// `Late`.
+    /// `TimedOut`.
     pub(crate) fn password(
         number: u32,
         label: &str,
@@ -65,7 +65,7 @@ impl Slot {
         Self::new(number, Opener::Password { salt, cost }, label, &key, data_key, store)
     }
 
-    /// Makes a slot that this key opens.
+    /// Returns a slot that this key opens.
     pub(crate) fn new(
         number: u32,
         opener: Opener,
@@ -86,12 +86,12 @@ impl Slot {
         Ok(slot)
     }
 
-    /// Returns the data key, if this key is the slot's.
+    /// Returns the data key if this key opens the slot.
     pub(crate) fn open(&self, key: &Key, store: &[u8; 16]) -> Option<Key> {
         Key::of(seal::open(key, &[store, &self.head()], &self.wrapped)?)
     }
 
-    /// Returns what a guess costs, where a password opens it.
+    /// Returns the cost of a guess; `None` without a password.
     pub(crate) fn cost(&self) -> Option<Cost> {
         match self.opener {
             Opener::Password { cost, .. } => Some(cost),
@@ -99,12 +99,12 @@ impl Slot {
         }
     }
 
-    /// Returns a short mark that changes whenever the slot is made anew.
+    /// Returns a short mark that changes with each replacement of the slot.
     pub(crate) fn mark(&self) -> [u8; TAG_BYTES] {
         checksum(&[&self.wrapped])
     }
 
-    /// Returns all of the byte form but the sealed key.
+    /// Returns the byte form without the sealed key.
     fn head(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         out.extend_from_slice(&self.number.to_le_bytes());
@@ -127,7 +127,7 @@ impl Slot {
         out.extend_from_slice(&self.wrapped);
     }
 
-    /// Reads a slot; `None` where it is not one.
+    /// Reads a slot; `None` if it is not valid.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let number = reader.u32()?;
         let opener = match reader.u8()? {
@@ -142,7 +142,7 @@ impl Slot {
     }
 }
 
-/// Says whether a slot may be called so.
+/// Returns whether a label is allowed.
 pub(crate) fn label_fits(label: &str) -> bool {
     label.len() <= MAX_LABEL_BYTES && !label.chars().any(char::is_control)
 }

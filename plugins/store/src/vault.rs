@@ -1,5 +1,5 @@
-//! The vault as the host sees it. It opens lazily: nothing is read before the first call, and
-//! nothing is made before the first write.
+//! The vault that the host sees. It opens lazily: it reads nothing before the first call, and
+//! creates nothing before the first write.
 
 use std::path::PathBuf;
 
@@ -36,11 +36,11 @@ pub struct Store {
     session: Option<Session>,
     database: Option<Database>,
     unlocked: Option<OpenKeys>,
-    /// Whether what unlocked the vault is known to be of the file that is open now.
+    /// Whether the unlocked keys are known to match the open file.
     known: bool,
-    /// Whether there was a file: then there is none only if somebody has moved it away.
+    /// Whether there was a file, so that a missing one has been moved away.
     seen: bool,
-    /// What was typed for an action that asked for a new password.
+    /// Password typed for an action that needs a new one.
     pub(crate) chosen: Option<SecretText>,
     context: Context,
 }
@@ -143,7 +143,7 @@ impl Vault for Store {
             let mut results = Vec::with_capacity(requests.len());
             for request in requests {
                 match put(file, unlocked, request) {
-                    // What these refuse has changed nothing; anything else may have.
+                    // These errors change nothing; any other may follow a change.
                     Err(error) if !is_of_one_secret(error.kind()) => return Err(error),
                     result => results.push(result),
                 }
@@ -162,7 +162,7 @@ impl Vault for Store {
                 return Err(Error::not_found());
             }
             check_version(request.if_version.as_deref(), Some(&version(&row)))?;
-            // Its place is proven: what is damaged there can be taken away.
+            // The place is proven: a damaged secret there can be removed.
             chain::remove(file, &unlocked.keys, &row, value_of(unlocked, &row, old.as_ref()))?;
             Ok(Removed::new())
         })
@@ -217,7 +217,7 @@ impl Vault for Store {
         self.unlocked = None;
         self.session = None;
         self.chosen = None;
-        // What opens by itself opens again.
+        // A vault that unlocks without a prompt unlocks again.
         match self.opened(request.deadline) {
             Err(error) if error.kind() == ErrorKind::Locked => Ok(Locked::new()),
             Err(error) => Err(error),
@@ -229,7 +229,7 @@ impl Vault for Store {
     }
 
     fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
-        // The file says it, also while it is locked; a file that is not there will have this one.
+        // The file has the rule, even if locked; a missing file will get this one.
         let case = match self.file(request.deadline)? {
             Some(database) => opening::header(database, request.deadline)?.0.case,
             None => self.case,
@@ -252,7 +252,7 @@ impl Vault for Store {
 
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         let done = action::run(self, request);
-        // What was typed for this action is for no other one.
+        // The typed password is for this action only.
         if !matches!(&done, Err(error) if error.kind() == ErrorKind::Locked) {
             self.chosen = None;
         }
@@ -261,7 +261,7 @@ impl Vault for Store {
 }
 
 impl Store {
-    /// Returns the open file; `None` where there is none.
+    /// Returns the open file; `None` if there is none.
     fn file(&mut self, deadline: Deadline) -> Result<Option<&mut Database>> {
         if deadline.has_passed() {
             return Err(Error::timed_out());
@@ -277,10 +277,10 @@ impl Store {
         Ok(self.database.as_mut())
     }
 
-    /// Returns the open file and what unlocks it; `None` where there is no file.
+    /// Returns the open file and its keys; `None` if there is no file.
     ///
     /// # Errors
-    /// `Locked` where somebody has to be asked.
+    /// `Locked` if the user must answer a prompt.
     pub(crate) fn opened(
         &mut self,
         deadline: Deadline,
@@ -291,7 +291,7 @@ impl Store {
         let database = self.database.as_mut().expect("just opened");
         if self.unlocked.is_none() || !self.known {
             let (header, bytes) = opening::header(database, deadline)?;
-            // Another vault may have taken the directory's place.
+            // The directory may contain another vault now.
             self.unlocked.take_if(|unlocked| unlocked.store != header.store);
             if self.unlocked.is_none() {
                 let warn = |message: &str| self.context.warn(message);
@@ -307,10 +307,10 @@ impl Store {
         Ok(Some((database, self.unlocked.as_ref().expect("just unlocked"))))
     }
 
-    /// As [`Store::opened`], for what needs a vault and makes none.
+    /// As [`Store::opened`], for calls that need a vault and create none.
     ///
     /// # Errors
-    /// `Unavailable` where the vault is missing and its key file is not.
+    /// `Unavailable` if the vault is missing and its key file is not.
     fn existing(&mut self, deadline: Deadline) -> Result<Option<(&mut Database, &OpenKeys)>> {
         if self.file(deadline)?.is_none() {
             self.check_for_key()?;
@@ -319,8 +319,8 @@ impl Store {
         self.opened(deadline)
     }
 
-    /// Refuses to take a vault for one that was never made whose key file is there: its disk may not be
-    /// mounted.
+    /// Checks that a missing vault has no key file: otherwise its disk may not be mounted, and the
+    /// vault must not count as new.
     fn check_for_key(&self) -> Result<()> {
         let Some(key_file) = &self.key_file else { return Ok(()) };
         if key_file::read(key_file)?.is_none() {
@@ -333,7 +333,7 @@ impl Store {
         )))
     }
 
-    /// Makes the vault, where nobody has to be asked for it.
+    /// Creates the vault if that needs no prompt.
     fn make(&mut self, deadline: Deadline) -> Result<()> {
         let Some(path) = self.key_file.clone() else {
             return Err(Error::locked(opening::new_vault()));
@@ -345,7 +345,7 @@ impl Store {
         })
     }
 
-    /// Makes the vault with one slot.
+    /// Creates the vault with one slot.
     fn make_with(
         &mut self,
         deadline: Deadline,
@@ -361,7 +361,7 @@ impl Store {
             self.unlocked =
                 Some(OpenKeys { keys, store: header.store, case: header.case, slot: number });
         }
-        // Where another process was faster, its vault is opened, or asks.
+        // If another process was faster, its vault is opened, or prompts.
         self.opened(deadline).map(drop)
     }
 
@@ -379,13 +379,13 @@ impl Store {
         if cheap.is_some()
             && let Err(error) = action::rewrap(self, text, request.deadline)
         {
-            // It opens as before; the next time may be better.
+            // The slot still opens; the next unlock tries again.
             self.context.info(error.message());
         }
         self.session(request.deadline)
     }
 
-    /// Returns a session of the slot that was opened.
+    /// Returns a session for the slot that was opened.
     fn session(&mut self, deadline: Deadline) -> Result<Session> {
         let Some((database, unlocked)) = self.opened(deadline)? else {
             return Err(Error::unavailable("the vault is gone"));
@@ -397,7 +397,7 @@ impl Store {
         }
     }
 
-    /// Changes the file: all of it or nothing, and for good once this returns.
+    /// Changes the file completely or not at all; the change is permanent after the return.
     pub(crate) fn write<T>(
         &mut self,
         deadline: Deadline,
@@ -410,13 +410,13 @@ impl Store {
         let done = edit(&transaction, unlocked)?;
         crate::database::check(&transaction)?;
         let path = transaction.path().unwrap_or_default().to_owned();
-        // Whoever reads is waited for once more, and not from the beginning.
+        // The wait for readers gets the remaining time, not the original timeout.
         crate::database::wait_until(&transaction, deadline)?;
         transaction.commit().map_err(|error| crate::database::refused(path.as_ref(), error))?;
         Ok(done)
     }
 
-    /// Notes that a slot has another number from now on.
+    /// Notes the new number of a slot.
     pub(crate) fn unlocked_by(&mut self, old: u32, new: u32) {
         if let Some(unlocked) = self.unlocked.as_mut().filter(|unlocked| unlocked.slot == old) {
             unlocked.slot = new;
@@ -424,7 +424,7 @@ impl Store {
     }
 }
 
-/// Returns the version that a row is: each time its overview is sealed, another.
+/// Returns the version of a row, which changes each time its overview is sealed.
 fn version(row: &chain::Row) -> String {
     seal::name(&row.overview)
 }
@@ -441,7 +441,7 @@ fn found(
     let overview = overview(file, unlocked, &row)?;
     match is_called(&overview, name, unlocked.case) {
         true => Ok((row, overview)),
-        // Its place is another secret's: it cannot be there.
+        // The place belongs to another secret, so this one cannot exist.
         false => Err(Error::not_found()),
     }
 }
@@ -454,7 +454,7 @@ fn overview(file: &Connection, unlocked: &OpenKeys, row: &chain::Row) -> Result<
         .ok_or_else(|| damaged(file, DESCRIPTION))
 }
 
-/// What to say of an overview that does not open.
+/// Error text for an overview that does not open.
 pub(crate) const DESCRIPTION: &str =
     "the description of a secret; to set or remove that secret by its name mends it";
 
@@ -462,7 +462,7 @@ fn is_called(overview: &Overview, name: &SecretName, case: Case) -> bool {
     folded(overview.name.as_str(), case) == folded(name.as_str(), case)
 }
 
-/// Whose value it is that a row names: another secret's is left alone, whatever happens to this.
+/// Returns the owner of a row's value: another secret's value must not be changed.
 fn value_of(unlocked: &OpenKeys, row: &chain::Row, overview: Option<&Overview>) -> Whose {
     let sealed = row.sealed.as_deref();
     let records = &unlocked.keys.records;
@@ -476,7 +476,7 @@ fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<Wr
     let keys = &unlocked.keys;
     let place = keys.place(request.name.as_str(), unlocked.case);
     let row = chain::find(file, keys, place, Want::Value)?;
-    // One that does not open is written over: its place is proven, and nothing else mends it.
+    // A damaged overview is replaced: its place is proven, and only this fixes it.
     let old = row.as_ref().and_then(|row| keys.records.open_overview(place, &row.overview));
     if old.as_ref().is_some_and(|old| !is_called(old, &request.name, unlocked.case)) {
         return Err(Error::unsupported(
@@ -499,8 +499,7 @@ fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<Wr
     Ok(Written::new().of_version(seal::name(&overview)))
 }
 
-/// Gives one secret another name: its value and its description are sealed anew for the place that
-/// the new name has.
+/// Renames a secret: its value and its overview are sealed again for the new name's place.
 fn rename(file: &Connection, unlocked: &OpenKeys, request: &RenameRequest) -> Result<Renamed> {
     let keys = &unlocked.keys;
     let (row, overview) = found(file, unlocked, &request.from, Want::Value)?;
@@ -525,13 +524,13 @@ fn rename(file: &Connection, unlocked: &OpenKeys, request: &RenameRequest) -> Re
     Ok(Renamed::new().of_version(seal::name(&overview)))
 }
 
-/// Whether a refusal is about one secret, made before anything was changed.
+/// Returns whether an error concerns one secret, before any change.
 fn is_of_one_secret(kind: ErrorKind) -> bool {
     use ErrorKind::{AlreadyExists, Invalid, NotFound, Unsupported};
     matches!(kind, AlreadyExists | Invalid | NotFound | Unsupported)
 }
 
-/// Returns the place that a cursor stands for.
+/// Returns the place of a cursor.
 fn cursor(text: &str) -> Result<Place> {
     text.parse().map_err(|_| Error::invalid("this vault did not give that cursor"))
 }

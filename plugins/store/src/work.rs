@@ -1,6 +1,6 @@
-//! Long computation that nothing can interrupt, abandoned at its call's deadline: it runs in a
-//! thread of its own, which goes on to its end and wipes what it used, while the caller returns.
-//! What all such threads of this process use together is bounded.
+//! Long computation that cannot be interrupted, abandoned at its call's deadline. A separate thread
+//! runs it to its end and wipes its memory, while the caller returns. The total memory of all such
+//! threads in this process is limited.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -8,18 +8,18 @@ use std::thread;
 
 use keystead_plugin_api::{Deadline, Error, Result};
 
-/// The most memory that all computations of this process use at once, abandoned ones as well:
-/// twice the most that one may use, and half of what a sandbox allows.
+/// The most memory of all computations in this process, with abandoned ones: twice the maximum of
+/// one, and half of a sandbox's limit.
 pub(crate) const MOST_MEMORY_KIB: u32 = 512 * 1024;
 
-/// The memory in use. Not a vault's state: it is about the process.
+/// The memory in use. This state belongs to the process, not to a vault.
 static IN_USE: Memory = Memory { kib: Mutex::new(0), freed: Condvar::new() };
 
-/// Returns what a computation with this much memory returns.
+/// Returns the result of a computation with this much memory.
 ///
 /// # Errors
-/// `Late` at the deadline, before it begins as well as while it runs; `Unavailable` where no
-/// thread can be started.
+/// `TimedOut` at the deadline, before it begins or while it runs; `Unavailable` if no thread can be
+/// started.
 pub(crate) fn by<T: Send + 'static>(
     deadline: Deadline,
     memory_kib: u32,
@@ -28,13 +28,13 @@ pub(crate) fn by<T: Send + 'static>(
     IN_USE.by(deadline, memory_kib, compute)
 }
 
-/// Memory that computations take and give back.
+/// Memory for computations to take and return.
 struct Memory {
     kib: Mutex<u32>,
     freed: Condvar,
 }
 
-/// What one computation took, until it is dropped.
+/// Memory of one computation, returned on drop.
 struct Taken {
     of: &'static Memory,
     kib: u32,
@@ -54,7 +54,7 @@ impl Memory {
             .spawn(move || {
                 let computed = compute();
                 drop(taken);
-                // Nobody may wait for it any more: it is wiped here then.
+                // If the caller has stopped waiting, the result is wiped here.
                 let _ = done.send(computed);
             })
             .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
@@ -64,7 +64,7 @@ impl Memory {
         })
     }
 
-    /// Takes memory, where need be once others have given theirs back.
+    /// Takes memory, if necessary after other computations return theirs.
     fn take(&'static self, kib: u32, deadline: Deadline) -> Result<Taken> {
         let mut used = self.kib.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(*memory.kib.lock().unwrap(), 0);
     }
 
-    /// It ends only when this test lets it: the caller returns whatever the machine's speed.
+    /// The computation ends only when this test allows it: the machine's speed does not matter.
     #[test]
     fn timed_out_computation_keeps_memory_until_its_end() {
         let memory = memory();
@@ -129,7 +129,7 @@ mod tests {
         let late = memory.by(deadline, MOST_MEMORY_KIB, move || wait.recv());
         assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
 
-        // The next one waits for that memory, and not beyond its own deadline.
+        // The next computation waits for that memory, but only until its own deadline.
         let late = memory.by(Deadline::after(Duration::from_millis(20)), 1, || ());
         assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
         drop(end);

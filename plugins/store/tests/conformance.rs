@@ -1,4 +1,4 @@
-//! The local vault keeps every obligation: with a key file, and with a password.
+//! The local vault keeps every obligation, with a key file and with a password.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ fn dir(test: &str) -> PathBuf {
     dir
 }
 
-/// Runs the suite and asserts that all is checked but these obligations.
+/// Runs the suite and asserts that all obligations but these are checked.
 #[track_caller]
 fn conforms(linked: Linked<Store>, not_applicable: &[&str]) {
     assert_kept(&linked.outcomes().unwrap(), not_applicable);
@@ -28,7 +28,7 @@ fn conforms(linked: Linked<Store>, not_applicable: &[&str]) {
 /// More than a page; each write waits for the disk.
 const MANY: usize = 1_100;
 
-/// What a vault of this kind never does.
+/// Obligations that do not apply to this vault kind.
 const NEVER: [&str; 14] = [
     "concurrent-calls",
     "concurrent-cursors",
@@ -79,7 +79,7 @@ fn vault_with_password_keeps_obligations() {
     conforms(linked, &NEVER);
 }
 
-/// As `keystead plugin test` finds it: nobody made the vault.
+/// As in `keystead plugin test`: no vault exists yet.
 #[test]
 fn vault_created_by_first_write_keeps_obligations() {
     let linked = Linked::new(&MANIFEST)
@@ -89,7 +89,7 @@ fn vault_created_by_first_write_keeps_obligations() {
     conforms(linked, &NEVER);
 }
 
-/// Makes a vault with a password.
+/// Creates a vault with a password.
 fn make(dir: &std::path::Path, vault: &str, password: &str) {
     let mut parameters = Parameters::new();
     let path = dir.join(vault).to_str().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! The golden files: what an earlier version wrote is read by every later one, by each of its
-//! ways in. `examples/golden.rs` made them.
+//! The golden files: every later version reads the files of an earlier version, with each of its
+//! key slots. `examples/golden.rs` created them.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::fs;
@@ -25,7 +25,7 @@ fn name(text: &str) -> SecretName {
     SecretName::parse(text).unwrap()
 }
 
-/// A copy of the golden files: version control keeps no modes, and an old slot may be renewed.
+/// A copy of the golden files: version control keeps no modes, and an unlock may renew an old slot.
 struct Copy {
     dir: tempfile::TempDir,
 }
@@ -57,7 +57,7 @@ impl Copy {
         Store::open(request, Context::silent()).unwrap()
     }
 
-    /// Opens it with what a person types.
+    /// Opens the vault with typed text.
     fn typed(&self, text: &str) -> Box<dyn Vault> {
         let mut vault = self.open(false);
         let locked = vault.get(&GetRequest::new(name("map"), soon())).unwrap_err();
@@ -77,7 +77,7 @@ fn code() -> String {
     fs::read_to_string(golden("golden.code")).unwrap().trim().to_owned()
 }
 
-/// Asserts that everything is there, and nothing else.
+/// Asserts that all secrets are there, and no others.
 #[track_caller]
 fn is_whole(mut vault: Box<dyn Vault>) {
     let secrets = secrets::secrets();
@@ -124,7 +124,7 @@ fn version_1_vault_opens_with_recovery_code() {
     is_whole(copy.typed(&code().to_lowercase().replace('-', " ")));
 }
 
-/// What a slot is called, and the number and order of slots, are part of the format as well.
+/// The label, number and order of slots are part of the format.
 #[test]
 fn version_1_vault_lists_its_slots() {
     let copy = Copy::new();
@@ -139,7 +139,7 @@ fn version_1_vault_lists_its_slots() {
     assert_eq!(lines[1..], ["slot 2: key file, `b\u{fc}ro`", "slot 3: recovery code"]);
 }
 
-/// It is written to as well, and stays what it is.
+/// The vault accepts writes and keeps its content.
 #[test]
 fn version_1_vault_accepts_writes() {
     let copy = Copy::new();

@@ -1,4 +1,4 @@
-//! What is missing or damaged is said, hurts nothing else, and can be mended by its name.
+//! Missing or damaged secrets are reported, affect no others, and can be fixed by name.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::fs;
@@ -14,7 +14,7 @@ use keystead_plugin_store::Store;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-/// A vault with a key file, in memory where the system has a disk of that kind.
+/// A vault with a key file, in memory if there is such a file system.
 struct Home(TempDir);
 
 impl Home {
@@ -38,7 +38,7 @@ impl Home {
         open(&self.dir(), Some(&self.0.path().join("key")))
     }
 
-    /// Changes the file as somebody would who can write it.
+    /// Changes the file, as a user with write access could.
     fn tamper(&self, sql: &str) {
         Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
     }
@@ -85,7 +85,7 @@ fn act(vault: &mut dyn Vault, action: &str) -> Result<String> {
     vault.run_action(&request).map(|outcome| outcome.message)
 }
 
-/// Another vault's value would be taken for this one's otherwise.
+/// Otherwise another vault's value could pass for this one's.
 #[test]
 fn moved_file_is_unavailable_and_not_recreated() {
     let home = Home::new();
@@ -102,7 +102,7 @@ fn moved_file_is_unavailable_and_not_recreated() {
     fs::rename(&away, home.file()).unwrap();
     assert_eq!(get(&mut *vault, "a").as_deref(), Ok("canary-a"));
 
-    // Who opens it afterwards sees what was left in the directory.
+    // A new handle notices the other files in the directory.
     fs::rename(home.file(), home.dir().join("store.db.old")).unwrap();
     let mut other = home.open();
     let gone = format!("{} is gone", home.file().display());
@@ -140,7 +140,7 @@ fn write_to_secret_with_foreign_value_keeps_other_secret() {
     for key in ["a", "b", "c", "d"] {
         set(&mut *vault, key, &format!("canary-{key}")).unwrap();
     }
-    // `a` and `d` name the value of `c`, whoever did that.
+    // `a` and `d` refer to the value of `c`.
     home.tamper(
         "UPDATE secret SET value = 3 WHERE value = 1; UPDATE secret SET value = 3 WHERE value = 4",
     );
@@ -211,11 +211,11 @@ fn unsolicited_unlock_answer_is_rejected() {
         let answers = ["password", "new-password"].map(|name| Answer::new(name, value.duplicate()));
         UnlockRequest::new(challenge, answers.into(), soon())
     };
-    // A vault with a key file is never made by a password.
+    // A password never creates a vault with a key file.
     let mut fresh = open(&home.0.path().join("other"), Some(&home.0.path().join("key")));
     assert_eq!(fresh.unlock(&answer("new-vault")).unwrap_err().kind(), ErrorKind::Invalid);
     assert!(!home.0.path().join("other").exists());
-    // Nobody who has not unlocked the vault chooses its next password.
+    // Only a user who has unlocked the vault can set its next password.
     let mut locked = open(&home.dir(), None);
     assert_eq!(locked.unlock(&answer("new-password")).unwrap_err().kind(), ErrorKind::Invalid);
 }

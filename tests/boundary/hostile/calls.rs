@@ -9,7 +9,7 @@ const KILLED: super::End = Dies("signal 31 (SIGSYS)");
 /// A refusal by the filter of system calls.
 const NO: super::End = Says("EPERM");
 
-/// It would have worked.
+/// The call works.
 const DONE: super::End = Says("done");
 
 pub(super) const ROWS: &[Row] = &[

@@ -1,4 +1,4 @@
-//! Rows that talk to others: machines, services, the session bus, the agent.
+//! Rows that connect to machines, services, the session bus or the agent.
 
 use super::End::{Changes, Says, Untried};
 use super::{Pace, Row, in_both_placements};
@@ -6,7 +6,7 @@ use super::{Pace, Row, in_both_placements};
 /// A refusal by the filter of system calls.
 const NO: super::End = Says("EPERM");
 
-/// Families that not every kernel has, and that not everybody may use.
+/// Address families that some kernels lack and some users are not allowed to use.
 const SOME: super::End = Says("done|EPERM|EAFNOSUPPORT|ESOCKTNOSUPPORT|EPROTONOSUPPORT");
 
 pub(super) const ROWS: &[Row] = &[

@@ -1,4 +1,4 @@
-//! The sandbox of a command in a container of rootless Podman, where it may have one wall less.
+//! The sandbox of a command in a container of rootless Podman, with and without namespaces.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +15,7 @@ fn hostile_plugins_are_confined_in_container_needs_podman() {
     for program in ["rm", "mkdir"] {
         podman.fill(&format!("bin/{program}"), &Path::new("/bin").join(program));
     }
-    // A library of the system, which rows reach for and nothing else here is linked with.
+    // A system library that rows load, and that no other program here is linked with.
     let libraries = ["/lib/x86_64-linux-gnu/librt.so.1", "/lib64/librt.so.1"];
     let library = libraries.iter().find(|path| Path::new(path).exists()).unwrap();
     podman.fill(&library[1..], Path::new(library));
@@ -44,7 +44,7 @@ fn hostile_plugins_are_confined_in_container_needs_podman() {
     }
     fs::write(podman.path("rootfs/tries"), script).unwrap();
     let without = podman.refusing("without", &["unshare"]);
-    // Its root with both walls, another user with both, and its root with landlock alone.
+    // Root and another user with namespaces and landlock, then root with landlock alone.
     for options in [&[][..], &["--user=1000:1000", "--cap-drop=all"], &[&without]] {
         let (code, answer, told) = podman.run(options, ". /tries");
         assert_eq!(code, Some(0), "{options:?}: {told}");

@@ -1,4 +1,4 @@
-//! Rows that reach for files: write and read where they may not.
+//! Rows that write and read files outside their grants.
 
 use super::End::{Changes, Says, Untried};
 use super::{Pace, Row, in_both_placements};
@@ -6,16 +6,16 @@ use super::{Pace, Row, in_both_placements};
 /// A refusal by the filter of system calls.
 const NO: super::End = Says("EPERM");
 
-/// The same of a file that not every machine has.
+/// The same, or no such file: some machines lack the file.
 const NO_IF_THERE: super::End = Says("EPERM|ENOENT");
 
-/// A refusal by landlock, or by a root directory without that name, or that can only be read.
+/// A refusal by landlock, or by a root directory that is read-only or lacks that name.
 const SHUT: super::End = Says("EACCES|ENOENT|EROFS");
 
-/// A refusal by landlock, of what would move a file from one directory to another.
+/// A refusal by landlock of a move or link from one directory to another.
 const APART: super::End = Says("EXDEV|EACCES|ENOENT|EROFS");
 
-/// What a file outside says.
+/// The content of a file outside.
 const READ: super::End = Says(super::place::TOLD);
 
 pub(super) const ROWS: &[Row] = &[

@@ -3,7 +3,7 @@
 use super::End::{Dies, Late, Next, Protocol, Says, Untried};
 use super::{Pace, Row, in_both_placements};
 
-/// Nothing of the kind is there.
+/// The process has no such connection.
 const NONE: super::End = Says("no connection");
 
 /// A refusal by the filter of system calls.

@@ -1,4 +1,4 @@
-//! Rows that take too much: memory, stack, threads, descriptors, room, time, lines.
+//! Rows that take too much: memory, stack, threads, descriptors, disk space, time, lines.
 
 use super::End::{Dies, Late, Says, Untried};
 use super::{Pace, Row, in_both_placements};

@@ -1,5 +1,5 @@
-//! Rows that misbehave when no call is under way: while they are loaded, and at the end. Those
-//! that end or hang there are `constructor-exits` and `constructor-hangs` beside the hostile plugins.
+//! Rows that misbehave outside of a call: while they load, and at the end. The plugins that exit or
+//! hang while they load are `constructor-exits` and `constructor-hangs`.
 
 use super::End::{Changes, Dies, Late, Says};
 use super::{Pace, Row, in_both_placements};

@@ -1,4 +1,4 @@
-//! docs/internals/sandbox.md has the table that the rows make, and each plugin that is hostile has a row.
+//! Checks the rows' table in docs/internals/sandbox.md, and that each hostile plugin has a row.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{ALL, End, Row, Try};
 use crate::plugin_files::repository;
 
-/// The words that attempts are named by, grouped by how they end.
+/// Returns the words that name the attempts, grouped by their ends.
 fn told(tries: &[Try], of: impl Fn(&Try) -> End) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for one in tries {

@@ -1,5 +1,5 @@
-//! What a plugin that is hostile could reach: files, sockets and a process that it has no business
-//! with, all of the test's own, and what has become of them.
+//! The surroundings of a hostile plugin: files, sockets and a process outside its grants. All
+//! belong to the test, which checks whether they changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// What the files say that a plugin must not read.
+/// The content of the files that a plugin must not read.
 pub(super) const TOLD: &str = "outside";
 
-/// The place.
+/// Files, sockets and a process around a hostile plugin.
 pub(super) struct Place {
     root: tempfile::TempDir,
     tcp: TcpListener,
@@ -53,7 +53,7 @@ impl Place {
         place
     }
 
-    /// Makes everything anew that an attempt may have changed.
+    /// Renews everything that an attempt may have changed.
     pub(super) fn renew(&mut self) {
         let root = self.root.path();
         for dir in ["outside", "own"] {
@@ -70,7 +70,7 @@ impl Place {
         fs::write(root.join("own/here"), "own").unwrap();
         let secret = root.join("outside/secret");
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
-        // Where the file system has none of these, nobody can remove it.
+        // On a file system without extended attributes, no attempt can remove one.
         let _ = rustix::fs::setxattr(&secret, "user.keep", b"1", rustix::fs::XattrFlags::CREATE);
         if self.victim.try_wait().unwrap().is_some()
             || self.victim_seen() != self.before_of_victim()
@@ -82,12 +82,12 @@ impl Place {
         self.before = self.seen();
     }
 
-    /// The directory that is granted.
+    /// Returns the granted directory.
     pub(super) fn own(&self) -> PathBuf {
         self.root.path().join("own")
     }
 
-    /// What a plugin is built with that misbehaves before it can be told anything.
+    /// Returns the macros for a plugin that misbehaves before its first call.
     pub(super) fn macros(&self) -> Vec<String> {
         let path = |name: &str| self.root.path().join(name).display().to_string();
         vec![
@@ -101,7 +101,7 @@ impl Place {
         self.tcp.local_addr().unwrap().port()
     }
 
-    /// Puts paths and numbers in place of the words in braces.
+    /// Replaces the words in braces by paths and numbers.
     pub(super) fn filled_in(&self, what: &str) -> String {
         let path = |name: &str| self.root.path().join(name).display().to_string();
         [
@@ -126,7 +126,7 @@ impl Place {
         .fold(what.to_owned(), |text, (word, value)| text.replace(word, value))
     }
 
-    /// Tells what has changed since it was made, if anything.
+    /// Returns the first change since the last `renew`, or `None`.
     pub(super) fn changed(&mut self) -> Option<String> {
         let heard = self.heard();
         if !heard.is_empty() {
@@ -143,7 +143,7 @@ impl Place {
         })
     }
 
-    /// Takes what was sent to the sockets, and tells whom it was sent to.
+    /// Takes the data that was sent to the sockets, and returns which sockets received any.
     fn heard(&self) -> Vec<String> {
         let mut heard = Vec::new();
         let mut note = |name: String, answer: std::io::Result<()>| match answer {
@@ -159,7 +159,7 @@ impl Place {
         heard
     }
 
-    /// Everything of the files outside and of the process that an attempt could change.
+    /// Returns all properties of the outside files and the process that an attempt could change.
     fn seen(&self) -> BTreeMap<PathBuf, String> {
         let mut seen = BTreeMap::new();
         look(&self.root.path().join("outside"), &mut seen);
@@ -198,7 +198,7 @@ impl Drop for Place {
     }
 }
 
-/// A process that does nothing, and that others would end.
+/// Starts a process that only sleeps, as a target for attempts.
 fn victim() -> Child {
     let mut command = Command::new("sleep");
     command.arg("1000").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

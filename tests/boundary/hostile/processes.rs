@@ -1,4 +1,4 @@
-//! Rows that reach for processes: make them, become others, signal, slow and read them.
+//! Rows that make processes, change their own identity, and signal, slow or read other processes.
 
 use super::End::{Changes, Dies, Says, Untried};
 use super::{Pace, Row, in_both_placements};
@@ -12,7 +12,7 @@ const SHUT: super::End = Says("EACCES|ENOENT");
 /// The end of a process that made a call which only an attack needs.
 const KILLED: super::End = Dies("signal 31 (SIGSYS)");
 
-/// The end of a runner without its connection; a debug build looks closer at descriptors.
+/// The end of a runner without its connection; a debug build checks descriptors more closely.
 const CLOSED: super::End = Dies("exit status 70|signal 6 (SIGABRT)");
 
 /// The same in the command.

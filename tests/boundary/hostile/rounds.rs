@@ -1,5 +1,5 @@
-//! A thousand rounds that is hostile, in a process of their own: a vault beside them answers in each,
-//! and nothing is left of them: no process, no descriptor, no memory.
+//! A thousand hostile rounds in a separate process. Another vault replies in each round. In the end
+//! no process, descriptor or memory is left over.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,16 +17,16 @@ use crate::scene::{Scene, story};
 
 const ROUNDS: usize = 1_000;
 
-/// Where it is set, there are so many instead: an emulated processor takes hours for all of them.
+/// Variable with a smaller number of rounds: an emulated processor takes hours for all of them.
 const FEWER: &str = "KEYSTEAD_TEST_ROUNDS_OF";
 
-/// What memory may grow by: what an allocator keeps of the busiest round.
+/// Memory growth limit in bytes: an allocator keeps the memory of the largest round.
 const MAX_GROWTH: usize = 8 << 20;
 
-/// Where it is set, the test is the process that is looked at.
+/// If this variable is set, this process is the one under test.
 const INSIDE: &str = "KEYSTEAD_TEST_ROUNDS";
 
-/// What a process has.
+/// Resources of a process.
 #[derive(Debug, PartialEq, Eq)]
 struct Held {
     children: usize,
@@ -52,7 +52,7 @@ impl Hostile {
         Self { scene, place, rows, sound }
     }
 
-    /// Every attempt that is quick.
+    /// Returns all quick attempts.
     fn attempts(&self) -> Vec<(&'static Row, VaultName, String, End)> {
         let mut attempts = Vec::new();
         for (row, vault) in &self.rows {
@@ -82,14 +82,14 @@ impl Hostile {
         }
     }
 
-    /// What is held once all vaults are closed.
+    /// Returns the resources that remain after all vaults are closed.
     fn held(&self) -> Held {
         self.scene.host.reload();
         self.scene.log.forget();
         let own = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap();
         let mut descriptors: Vec<_> = own("fd")
             .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
-            // A number of a socket or pipe is not the same twice.
+            // The number of a socket or pipe differs from run to run.
             .map(|path| path.display().to_string().replace(|c: char| c.is_ascii_digit(), ""))
             .collect();
         descriptors.sort();
@@ -97,8 +97,8 @@ impl Hostile {
     }
 }
 
-/// Returns how many children this process has, once they are so few, or at last: one that was
-/// killed takes a moment to be gone.
+/// Returns the number of children of this process. Waits for at most `few`, with a timeout: a
+/// killed child takes a moment to disappear.
 fn children_but(few: usize) -> usize {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
@@ -110,7 +110,7 @@ fn children_but(few: usize) -> usize {
     }
 }
 
-/// Returns the children of a process, those that ended and were not waited for among them.
+/// Returns the children of a process, including zombies.
 fn children(parent: u32) -> Vec<PathBuf> {
     let parent = parent.to_string();
     let of_parent = |path: &PathBuf| {
@@ -125,7 +125,7 @@ fn processes() -> impl Iterator<Item = PathBuf> {
     fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok().map(|entry| entry.path()))
 }
 
-/// Returns a runner of these tests whose host has gone, if there is one.
+/// Returns a runner of these tests whose host has ended, if any.
 fn orphan() -> Option<PathBuf> {
     children(1).into_iter().find(|process| {
         let told = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
@@ -134,7 +134,7 @@ fn orphan() -> Option<PathBuf> {
     })
 }
 
-/// Resident memory in bytes.
+/// Returns the resident memory in bytes.
 fn memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -145,7 +145,7 @@ fn inside() -> ! {
     let mut hostile = Hostile::new();
     let attempts = hostile.attempts();
     assert!(attempts.len() > 150, "{} attempts", attempts.len());
-    // Once round, for all that is made once and kept.
+    // One round first, for everything that is created once and kept.
     attempts.iter().for_each(|attempt| hostile.round(attempt));
     let (before, size) = (hostile.held(), memory());
     assert_eq!(before.children, 1, "the process that stands for others': {before:?}");
@@ -163,7 +163,7 @@ fn inside() -> ! {
     assert_eq!(hostile.place.changed(), None);
     let Hostile { scene, place, .. } = hostile;
     scene.end();
-    // Its process ends with it.
+    // The place's process ends here.
     drop(place);
     assert_eq!(children_but(0), 0);
     std::process::exit(0)

@@ -17,14 +17,14 @@ use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::{hostile, rule_breaker};
 use crate::scene::{Scene, story};
 
-/// Long enough for what is not late, on a machine with other things to do; an emulated one says in
-/// seconds what is long enough there.
+/// Returns a time limit for calls that must not time out, even on a busy machine.
+/// `KEYSTEAD_TEST_AMPLE` sets the seconds for an emulated processor.
 fn ample() -> Duration {
     let seconds = std::env::var("KEYSTEAD_TEST_AMPLE").map_or(30, |long| long.parse().unwrap());
     Duration::from_secs(seconds)
 }
 
-/// What is late is so after this.
+/// Time limit of calls that must time out.
 const SHORT: Duration = Duration::from_millis(700);
 
 /// The most bytes that one attempt may leave in the log: a thousand lines at their longest.
@@ -61,7 +61,7 @@ impl Sandboxed {
         self.scene.get(&self.odd, what)
     }
 
-    /// The other vault goes on, though its process may have to start on a busy machine.
+    /// Checks that the other vault works, though its process may have to start on a busy machine.
     fn other_goes_on(&self) -> Result<(), String> {
         let until = Instant::now() + ample();
         loop {
@@ -76,18 +76,18 @@ impl Sandboxed {
         }
     }
 
-    /// Puts paths and numbers in place of the words in braces.
+    /// Replaces the words in braces by paths and numbers.
     pub(super) fn filled_in(&self, place: &Place, what: &str) -> String {
         let path = |name: &str| self.scene.path().join(name).display().to_string();
         let what = what.replace("{config}", &path("config/vaults/odd.toml"));
         place.filled_in(&what.replace("{plugins}", &path("data/plugins")))
     }
 
-    /// Asks, and tells how it ended otherwise than it should.
+    /// Makes an attempt, and returns an error if its end is not the expected one.
     pub(super) fn attempt(&self, what: &str, end: End) -> Result<(), String> {
         let mut answer = self.ask(what);
         let until = Instant::now() + ample();
-        // On a busy machine its process may be late to start: that is not what is tried.
+        // On a busy machine the runner may time out while it starts; this test ignores that.
         while answer.as_ref().is_err_and(is_late_to_open) && Instant::now() < until {
             self.scene.host.reload();
             answer = self.ask(what);
@@ -99,7 +99,7 @@ impl Sandboxed {
         }
         let judged = judged.and_then(|()| self.other_goes_on());
         if answer.is_err() || self.row.pace == Pace::Anew {
-            // The next attempt is not to be answered for this one.
+            // The fault of this attempt must not affect the next attempt.
             pardon(&self.scene, self.row);
         }
         judged
@@ -110,7 +110,7 @@ fn is_late_to_open(error: &keystead::Error) -> bool {
     error.code() == "E11.late" && story(error).contains("cannot be opened")
 }
 
-/// Lifts the quarantine, and has all vaults opened anew.
+/// Lifts the quarantine, and makes the host open all vaults again.
 pub(super) fn pardon(scene: &Scene, row: &Row) {
     let plugins = scene.host.plugins();
     let candidate = plugins.reexamine(&PluginId::parse(row.name).unwrap()).unwrap();
@@ -123,7 +123,7 @@ pub(super) fn pardon(scene: &Scene, row: &Row) {
     scene.host.reload();
 }
 
-/// Compares an answer with what is expected.
+/// Compares a result with the expected end.
 pub(super) fn judge(
     row: &Row,
     vault: &VaultName,
@@ -159,7 +159,7 @@ fn is_said(quoted: &str, words: &str) -> bool {
     words.split('|').any(|word| format!("{word:?}") == quoted)
 }
 
-/// Whether this is an error's name.
+/// Returns whether this is the name of an error.
 fn is_error(word: &str) -> bool {
     word.starts_with('E')
         && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
@@ -172,7 +172,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Asks each row in a runner.
+/// Makes the attempts of each row in a runner.
 pub(super) fn sandboxed(rows: &'static [Row]) {
     let mut wrong = Vec::new();
     for row in rows {
@@ -201,18 +201,18 @@ pub(super) fn sandboxed(rows: &'static [Row]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Makes the place as it was, unless the row goes on with what it left there.
+/// Renews the place, unless the row's next attempt needs the files of the last one.
 fn renew(row: &Row, place: &mut Place) {
     if row.pace != Pace::Anew {
         place.renew();
     }
 }
 
-/// Tells what has changed that must not, or has not changed that must.
+/// Returns an unexpected change, or the absence of an expected one.
 fn look(place: &mut Place, end: End) -> Option<String> {
     let until = Instant::now() + ample();
     let mut changed = place.changed();
-    // A process that was killed may take a moment to be gone.
+    // A killed process may take a moment to disappear.
     while changed.is_none() && matches!(end, End::Changes) && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
         changed = place.changed();
@@ -224,7 +224,7 @@ fn look(place: &mut Place, end: End) -> Option<String> {
     }
 }
 
-/// Asks each row in a process of the command.
+/// Makes the attempts of each row in-process, in the command.
 pub(super) fn in_process(rows: &'static [Row]) {
     let mut wrong = Vec::new();
     for row in rows {
@@ -246,11 +246,11 @@ pub(super) fn in_process(rows: &'static [Row]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Lets the host run it itself.
+/// Allows the plugin to run in-process.
 const TRUST: &str = "plugin trust --yes --quiet --danger-in-process";
 
-/// Has the command ask the plugin in its own process, and tells how that ended otherwise than
-/// it should.
+/// Makes an attempt in-process, in the command. Returns an error if its end is not the expected
+/// one.
 fn attempt_inside(sandbox: &Sandbox, what: &str, end: End) -> Result<(), String> {
     let mut command = sandbox.command("get -V odd", &[what]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -296,7 +296,7 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// Returns whether this process runs, and has not ended unseen.
+/// Returns whether this process runs and is not a zombie.
 pub(super) fn runs(process: &Path) -> bool {
     std::fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

@@ -1,4 +1,4 @@
-//! Rows that need a test of their own: they outlive their host, hold it up, feed it without end.
+//! Rows that need their own tests: they outlive their host, block it, or send data without end.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
-/// How long something may take that takes no time.
+/// Time limit for steps that normally take no time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns a home with a vault `odd` of this plugin.
@@ -77,8 +77,7 @@ fn ready_to_stay(sandbox: &Sandbox) -> Child {
     child
 }
 
-/// Returns the processes that this command began, all of which still have its last argument or
-/// the runner's.
+/// Returns the child processes of this command.
 fn begun_by(command: &Child) -> Vec<PathBuf> {
     let parent = command.id().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -144,7 +143,7 @@ fn slow_closing_connection_does_not_block_host() {
         let answer = host.get(&name, &odd, &mut NonInteractive).map(drop);
         let _ = sender.send(answer.map_err(|error| crate::scene::story(&error)));
     });
-    // Held up, it takes the minute.
+    // A blocked host takes a minute.
     let answer = answered.recv_timeout(PATIENCE + PATIENCE);
     assert!(answer.is_ok(), "the host waits for a plugin's connection to close");
     sandbox.scene.end();
@@ -167,7 +166,7 @@ fn in_process_plugin_cannot_hand_over_connection() {
 fn endless_listing_fails_within_memory_limit() {
     for placement in ["isolated", "in-process"] {
         let sandbox = with("endless", placement);
-        // With 3 GiB of memory, so that the machine goes on where the host does not.
+        // With 3 GiB of memory, so that the machine survives even if the host does not.
         let mut command = std::process::Command::new("sh");
         command.args(["-c", "ulimit -v 3000000; exec \"$0\" list -V odd --timeout 2s"]);
         command.arg(env!("CARGO_BIN_EXE_keystead")).env_clear();

@@ -1,5 +1,5 @@
-//! The sandbox of another user than root: what is refused by the kernel to root's capabilities is not
-//! what holds these rows.
+//! The sandbox of a user other than root. The kernel's limits on root's capabilities play no part
+//! in confining these rows.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -10,14 +10,14 @@ use std::process::{Command, Output, Stdio};
 use super::{ALL, End, Row};
 use crate::plugin_files::hostile;
 
-/// Nobody whom the machine knows.
+/// A user id that is unknown to the machine.
 const USER: u32 = 65_531;
 
-/// The rows that depend on who asks, and need nothing but their own directory.
+/// The rows that depend on the user, and need only their own directory.
 const ROWS: [&str; 7] =
     ["attributes", "attributes-read", "alters", "exhausts", "exhausts-granted", "hears", "signals"];
 
-/// A home of that user, with a copy of the command: where the tests lie, it may not even look.
+/// A home of that user, with a copy of the command: the user cannot read the tests' directory.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -34,7 +34,7 @@ impl Home {
         self.0.path().join(name)
     }
 
-    /// Makes a directory that is the user's.
+    /// Makes a directory that belongs to the user.
     fn dir(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir(&path).unwrap();
@@ -57,8 +57,8 @@ impl Home {
     }
 }
 
-/// Returns the attempts of these rows with a granted directory, each with its row and with the words of
-/// which it answers one.
+/// Returns the attempts of these rows with a granted directory. Each has its row and the words that
+/// are valid replies.
 pub(super) fn tries(dir: &Path) -> Vec<(&'static Row, String, &'static str)> {
     let (granted, own) = (dir.display().to_string(), dir.join("here").display().to_string());
     let rows = ALL.iter().flat_map(|rows| rows.iter()).filter(|row| ROWS.contains(&row.name));
@@ -73,7 +73,7 @@ pub(super) fn tries(dir: &Path) -> Vec<(&'static Row, String, &'static str)> {
     tries
 }
 
-/// The user's own directory as each attempt finds it.
+/// Restores the user's own directory for the next attempt.
 fn renew(own: &Path) {
     for entry in fs::read_dir(own).unwrap() {
         let path = entry.unwrap().path();

@@ -1,5 +1,5 @@
-//! The headers of a later version: today's, with what only a later one may add. That is new numbers,
-//! and fields and functions at the end of structs and tables.
+//! The headers of a later version: today's, with permitted additions. These are new numbers, and
+//! fields and functions at the end of structs and tables.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ const TYPES: &str = "keystead_types.h";
 
 const PLUGIN: &str = "keystead_plugin.h";
 
-/// What is added.
+/// The additions.
 const ADDED: [Patch; 7] = [
     (
         TYPES,
@@ -54,7 +54,7 @@ enum {
     (TYPES, "KEYSTEAD_API_VERSION \"1.0.0\"", "KEYSTEAD_API_VERSION \"1.1.0\""),
 ];
 
-/// Returns the directory of the headers of this version.
+/// Returns the directory with the headers of this version.
 fn include(contract: Contract) -> PathBuf {
     let today = repository().join("plugin-api/include");
     if contract == Contract::Today {

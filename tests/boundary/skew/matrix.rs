@@ -1,19 +1,19 @@
-//! Old and new plugins in old and new hosts, of both ABIs and however they were built: one line about
-//! each pair.
+//! Old and new plugins in old and new hosts, of both ABIs and from any build. Each pair has one
+//! line.
 
 use std::path::Path;
 
 use super::{header, told_in};
 use crate::plugin_files::{Contract, Profile, skewed_in};
 
-/// Which ABI a plugin is of.
+/// ABI of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Language {
     Rust,
     C,
 }
 
-/// What comes of each pair. What the plugin does not use, or the host does not ask for, is not there.
+/// Results by pair, without items that the plugin does not use or the host does not request.
 const TABLE: &str = "\
 Rust, today's plugin in today's host | works: get, metadata, metadata back, get_many, list, rules, \
 actions, set_many, read back
@@ -37,7 +37,7 @@ actions, notify, throttled, approval, touch, pin, digits, set_many, read back, s
 merge, set digest, digest, health, parameter
 ";
 
-/// Returns what the pair is called in the table.
+/// Returns the name of the pair in the table.
 fn pair(language: Language, plugin: Contract, host: Contract) -> String {
     let age = |contract| match contract {
         Contract::Today => "today's",
@@ -46,7 +46,7 @@ fn pair(language: Language, plugin: Contract, host: Contract) -> String {
     format!("{language:?}, {} plugin in {} host | ", age(plugin), age(host))
 }
 
-/// Returns what a host said as one line: what works, what does without something, what is refused.
+/// Returns a host's output as one line: items that work, lack a part, or are refused.
 fn line(told: &str) -> String {
     let mut groups = [("works", Vec::new()), ("without", Vec::new()), ("refused", Vec::new())];
     for line in told.lines().filter(|line| !line.starts_with([' ', 'f'])) {
@@ -60,7 +60,7 @@ fn line(told: &str) -> String {
     groups.join("; ")
 }
 
-/// Checks that a plugin that was built in some way is in this host as the table says.
+/// Checks the result of this plugin in this host against the table.
 pub(in super::super) fn check(
     built: &str,
     language: Language,
@@ -72,7 +72,7 @@ pub(in super::super) fn check(
     check_line(&format!("{built}, host {:?}", host.1), language, plugin.0, host.0, &told)
 }
 
-/// Checks what a host said of a plugin, and returns its line of the table.
+/// Checks a host's output about a plugin, and returns its line of the table.
 pub(super) fn check_line(
     built: &str,
     language: Language,

@@ -1,5 +1,5 @@
-//! Plugins in hosts of all versions, both built with AddressSanitizer: what works and what is refused
-//! reads and writes no memory that is not there.
+//! Plugins in hosts of all versions, both built with AddressSanitizer. Neither accepted nor refused
+//! items access invalid memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use super::{header, matrix};
 use crate::plugin_files::{Contract, cargo, repository, succeed, target};
 
-/// Returns what a host says of a plugin, and how it ended.
+/// Runs a host with a plugin, and returns its output and exit status.
 fn run(host: &Path, plugin: &Path, abi: &[&str]) -> Output {
     let mut host = Command::new(host);
     host.arg(plugin).args(abi).env("ASAN_OPTIONS", "detect_leaks=0").output().unwrap()
@@ -29,15 +29,15 @@ fn built(contract: Contract) -> (PathBuf, PathBuf) {
         let mut build = cargo(&repository().join("tests/plugins"));
         build.args(["build", "--locked", "-p", package, "--target", &triple]).args(features);
         build.env("CARGO_TARGET_DIR", &dir).env("RUSTC_BOOTSTRAP", "1");
-        // The libraries find the sanitizer in the host: it exports what it has.
+        // The plugins take the sanitizer from the host, which exports its symbols.
         succeed(build.env("RUSTFLAGS", "-Zsanitizer=address -Clink-arg=-rdynamic"));
-        // What is built next in another way has its name.
+        // The next build writes to the same path.
         fs::copy(dir.join(&triple).join("debug").join(file), kept.join(file)).unwrap();
     }
     (kept.join("libskew.so"), kept.join("skew-host"))
 }
 
-/// Compiles the plugin in C with it. Its library is in the host, so that it is not linked here.
+/// Compiles the C plugin with the sanitizer, without its library: the host provides that.
 fn built_in_c(contract: Contract, options: &[&str], dir: &Path) -> PathBuf {
     let options = [&["-O1", "-g", "-fsanitize=address", "-c"], options].concat();
     let object = header::compiled(contract, &options, dir);
@@ -65,7 +65,7 @@ fn version_pairs_pass_address_sanitizer_needs_asan() {
             }
         }
     }
-    // It sees what a host reads of a plugin's memory, and what a plugin reads of a host's.
+    // The sanitizer detects a host's reads of a plugin's memory, and a plugin's of a host's.
     let (_, program) = &hosts[0].1;
     for (planted, expected) in [
         ("PLANTED_LENGTH", "AddressSanitizer: heap-buffer-overflow"),

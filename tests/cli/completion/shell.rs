@@ -1,4 +1,4 @@
-//! Tab in the shells themselves: what is put into the line.
+//! Tab in the shells themselves: the text that each inserts into the line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use snapbox::{assert_data_eq, str};
 use super::{patient, with_names};
 use crate::cli::sandbox::Sandbox;
 
-/// A shell at a terminal in which `keystead` shows what it would be called with; Tab still
-/// asks the real one.
+/// A shell at a terminal in which `keystead` prints its arguments; Tab still calls the real
+/// command.
 struct AtTerminal(PtySession);
 
 impl AtTerminal {
@@ -29,7 +29,7 @@ impl AtTerminal {
         shell.env("TERM", "dumb").env("LC_ALL", "C.UTF-8").env("INPUTRC", "/dev/null");
         let mut session = spawn_command(shell, Some(30_000)).unwrap();
         session.send_line(setup).unwrap();
-        // Written so that the echo of the line is not what is waited for.
+        // The quotes split the word, so that the echo of this line does not match.
         let show = "keystead() { printf '\\ncalled:'; printf '<%s>' \"$@\"; echo; }; echo rea''dy";
         session.send_line(show).unwrap();
         session.exp_string("ready\r\n").unwrap();
@@ -41,7 +41,7 @@ impl AtTerminal {
         self.0.send(&format!("{line}\t")).unwrap();
         self.0.send_line("").unwrap();
         let (_, shown) = self.0.exp_regex("called:[^\r\n]*\r\n").unwrap();
-        // The terminal's bytes come as one character each.
+        // The session returns each byte of the terminal as one character.
         let bytes = shown.trim().chars().map(|c| u8::try_from(c).unwrap()).collect();
         String::from_utf8(bytes).unwrap().replace("called:", "")
     }

@@ -1,11 +1,11 @@
-//! A kernel that lacks a part of the sandbox, made by a filter that every process below has.
+//! A kernel that lacks a part of the sandbox, simulated by a system call filter for all children.
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use snapbox::{assert_data_eq, str};
 
 use super::super::sandbox::{Answer, CANARY, Sandbox};
 
-/// Runs the command where these system calls do not exist.
+/// Runs the command on a kernel without these system calls.
 fn without(calls: &'static [libc::c_long], sandbox: &Sandbox, words: &str, input: &[u8]) -> Answer {
     let rules = calls.iter().map(|call| (*call, vec![])).collect();
     let missing = SeccompAction::Errno(libc::ENOSYS as u32);
@@ -14,7 +14,7 @@ fn without(calls: &'static [libc::c_long], sandbox: &Sandbox, words: &str, input
     let program: BpfProgram = filter.try_into().unwrap();
     std::thread::scope(|scope| {
         let run = || {
-            // For this thread, and for what it starts.
+            // The filter applies to this thread and its children.
             seccompiler::apply_filter(&program).unwrap();
             sandbox.answer(sandbox.command(words, &[]), input)
         };

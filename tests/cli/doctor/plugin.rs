@@ -1,4 +1,4 @@
-//! What `doctor` finds about plugins: changed, missing, not understood, in quarantine.
+//! Findings of `doctor` about plugins and pins: changed, missing, malformed, in quarantine.
 
 use std::os::unix::fs::PermissionsExt;
 

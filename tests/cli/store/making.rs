@@ -1,4 +1,4 @@
-//! A vault is registered first, and made by its first secret.
+//! A registration makes no vault; the first secret does.
 
 use std::path::Path;
 
@@ -128,7 +128,7 @@ fn new_password_is_prompted_until_equal_and_not_empty() {
     assert_eq!(home.with(CANARY, "get a").succeeds(), CANARY.as_bytes());
     home.0.check_files();
 
-    // From now on it asks once.
+    // From now on there is one prompt.
     let mut session = home.terminal("get nosuch");
     session.exp_string("Vault `safe` is locked.").unwrap();
     answer(&mut session, "Password: ", CANARY);
@@ -234,14 +234,14 @@ fn case_sensitive_vault_stays_case_sensitive() {
     assert_eq!(home.0.run("get Token", &[]).succeeds(), b"1");
     assert_eq!(home.0.run("get TOKEN", &[]).succeeds(), b"2");
     home.0.run("get token", &[]).ends_with(3);
-    // It was decided when the vault was made.
+    // The rule for names was set when the vault was made.
     let otherwise = "vault register safe --plugin store --param key-file=work.key --replace";
     home.0.run(otherwise, &[]).succeeds();
     assert_eq!(home.0.run("get TOKEN", &[]).succeeds(), b"2");
     home.0.run("get token", &[]).ends_with(3);
 }
 
-/// Says whether nothing was made there but, for a plugin in a sandbox, the directory to make it in.
+/// Returns whether the vault was not made: its directory is missing or empty.
 fn holds_nothing(dir: &Path) -> bool {
     std::fs::read_dir(dir).is_ok_and(|mut found| found.next().is_none()) || !dir.exists()
 }

@@ -1,4 +1,4 @@
-//! What opens a vault: a password from anywhere, a key file, a recovery code, a session.
+//! Ways to unlock a vault: a password from any source, a key file, a recovery code, a session.
 
 use snapbox::{assert_data_eq, str};
 
@@ -13,7 +13,7 @@ fn vault_password_is_taken_from_other_vault() {
     home.0.run(register, &[]).succeeds();
     home.0.feed("kept", "set b -V second --stdin").succeeds();
     assert_eq!(home.0.run("get b -V second --no-input", &[]).succeeds(), b"kept");
-    // The password is that secret, and no other.
+    // Only that secret is the password.
     assert_eq!(home.with(CANARY, "get b -V second").succeeds(), b"kept");
     home.with("another", "get b -V second").ends_with(1);
 }
@@ -72,7 +72,7 @@ Code: E12.denied
 "#]]
     );
     assert_eq!(home.with(CANARY, "-q get a").succeeds(), CANARY.as_bytes());
-    // Another key file is none of its, and no reason to be locked out either.
+    // A wrong key file does not unlock the vault, and does not lock the user out.
     std::fs::write(home.0.here("work.key"), [b'x'; 64]).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(home.0.here("work.key"), mode).unwrap();
@@ -80,7 +80,7 @@ Code: E12.denied
     session.exp_string("work.key does not open this vault").unwrap();
     answer(&mut session, "Password: ", CANARY);
     assert_eq!(end(session).1, 3);
-    // Found again, it is enough.
+    // The right key file is enough again.
     std::fs::rename(home.0.here("lost.given"), home.0.here("work.key")).unwrap();
     home.0.run("get a --no-input", &[]).succeeds();
 }
@@ -134,7 +134,7 @@ added slot 2: recovery code, `drawer`; write the code down, it is not shown agai
     answer(&mut session, "Password or recovery code: ", &code);
     assert_eq!(end(session).1, 3);
 
-    // Another vault's code has no slip in it, and opens nothing here.
+    // The code of another vault is not mistyped, and unlocks nothing here.
     let other = Home::with_password();
     assert_data_eq!(
         other.with(&code, "get a"),
@@ -156,7 +156,7 @@ fn password_change_ends_old_sessions() {
     let home = Home::with_password();
     home.with(CANARY, "vault unlock safe").succeeds();
     assert_eq!(home.0.run("get a --no-input", &[]).succeeds(), b"");
-    // What is unlocked needs no old password to get a new one.
+    // An unlocked vault needs no old password for a new one.
     let change = "vault do safe change-password --param password=env:NEW --no-input";
     assert_data_eq!(
         home.run_with(&[("NEW", "canary-new")], change),
@@ -179,14 +179,14 @@ fn low_memory_for_password_is_reported_and_no_crash() {
     let command = home.0.command("get a --unlock password=env:PW", &[]);
     let limited = || {
         let mut shell = std::process::Command::new("/bin/sh");
-        // All that a process may have is what the password alone takes.
+        // The limit of the process's memory equals the amount that the password needs.
         shell.args(["-c", "ulimit -v 65536 && exec \"$0\" \"$@\""]);
         shell.arg(command.get_program()).args(command.get_args());
         shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
         shell.env("PW", CANARY).current_dir(command.get_current_dir().unwrap());
         shell
     };
-    // Three crashes would be a quarantine.
+    // Three crashes would quarantine the plugin.
     for _ in 0..4 {
         let refused = home.0.answer(limited(), b"");
         refused.ends_with(1);

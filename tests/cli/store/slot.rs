@@ -1,4 +1,4 @@
-//! Ways in are added, changed and taken away, and nobody locks themselves out.
+//! Key slots are added, changed and removed, and the last one stays.
 
 use snapbox::{assert_data_eq, str};
 
@@ -46,8 +46,8 @@ fn cancelled_password_change_keeps_old_password() {
     home.with(CANARY, "get a").succeeds();
 }
 
-/// What answers for the old password must not be taken for the new one: it would be changed
-/// into itself, and said to be changed.
+/// The answer for the old password must not answer the prompt for the new one. Otherwise the
+/// command would report a change without making one.
 #[test]
 fn unlock_reference_never_answers_new_password_prompt() {
     let home = Home::with_password();
@@ -115,7 +115,7 @@ slot 4: recovery code
     );
     home.with("canary-second", "get a").succeeds();
 
-    // Which of two passwords: the one that was typed.
+    // The command changes the password that unlocked the vault.
     let change = "vault do safe change-password --param password=env:THIRD";
     let words = format!("{change} --unlock password=env:NEW");
     home.run_with(&[("NEW", "canary-second"), ("THIRD", "canary-third")], &words).succeeds();

@@ -1,4 +1,4 @@
-//! Checking a vault, copying it while it is in use, and giving room back.
+//! Checking a vault, backing it up during use, and freeing unused space.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -20,7 +20,7 @@ everything is as it was written; secrets: 1
     );
     let file = home.dir("safe").join("store.db");
     let mut bytes = std::fs::read(&file).unwrap();
-    // Where values are: the last page.
+    // The last page, which holds values.
     let last = bytes.len() - 10;
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).unwrap();
@@ -29,8 +29,8 @@ everything is as it was written; secrets: 1
     assert!(answer.stderr.contains("E12.damaged"), "{answer}");
 }
 
-/// The copy is whole while another process writes, and a vault like any other, opened by what
-/// opened the one it was made of.
+/// The backup is complete while another process writes. It is an ordinary vault, unlocked as the
+/// original is.
 #[test]
 fn backup_during_writes_is_valid_vault() {
     let home = Home::with_key_file();
@@ -101,7 +101,7 @@ fn compact_action_shrinks_file() {
     let before = size();
     let answer = home.0.run("vault do safe compact", &[]);
     answer.succeeds();
-    // The pages of the value, and not those that the vault keeps.
+    // The pages of the value, without those that the vault keeps.
     assert!(before - size() > 390_000, "{answer}");
     assert_eq!(answer.stderr, format!("gave {} KiB back\n", (before - size()) / 1024));
     assert_eq!(home.0.run("get a", &[]).succeeds(), CANARY.as_bytes());

@@ -1,5 +1,5 @@
-//! A server with just enough of the KV interface, which counts what reaches it and answers a request
-//! for the secret `held` only once as many of them are in flight as the test wants.
+//! A server with a minimal KV interface, which counts requests. It delays replies for the secret
+//! `held` until the test's number of such requests is in flight.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How long a request is held at most: then the test fails by what was counted.
+/// Longest delay of a reply; after that the test fails by its counts.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A server, until the test process ends.
+/// A server that lives until the test process ends.
 #[derive(Clone)]
 pub(super) struct Server {
     inner: Arc<Inner>,
@@ -25,19 +25,19 @@ struct Inner {
     changed: Condvar,
 }
 
-/// What the server has seen.
+/// Requests that the server received.
 #[derive(Default)]
 pub(super) struct Seen {
     in_flight: usize,
-    /// The most requests for `held` that were in flight at once.
+    /// Largest number of requests for `held` that were in flight at once.
     pub(super) most: usize,
-    /// How many have to be.
+    /// Number of requests for `held` to wait for.
     pub(super) wanted: usize,
-    /// Who logged in.
+    /// Users that logged in.
     pub(super) logins: Vec<String>,
-    /// The tokens of requests for secrets.
+    /// Tokens of requests for secrets.
     pub(super) tokens: Vec<String>,
-    /// Tokens that are not taken any more.
+    /// Tokens that the server no longer accepts.
     pub(super) revoked: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (server, stream) = (own.clone(), stream.unwrap());
-                // Where the other end has gone, this connection has ended.
+                // When the client closes its end, this connection ends.
                 thread::spawn(move || while server.answer(&stream).is_some() {});
             }
         });
@@ -65,14 +65,14 @@ impl Server {
         self.inner.seen.lock().unwrap()
     }
 
-    /// Begins to count anew.
+    /// Resets the counts.
     pub(super) fn want(&self, wanted: usize) {
         let mut seen = self.seen();
         (seen.most, seen.wanted) = (0, wanted);
         seen.tokens.clear();
     }
 
-    /// Answers one request; nothing where there is none.
+    /// Answers one request; returns `None` if there is none.
     fn answer(&self, mut stream: &TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();

@@ -1,5 +1,5 @@
-//! `keystead agent`: how the process is that keeps vaults unlocked, and its end. It is
-//! started by `keystead vault unlock`, and ends by itself.
+//! `keystead agent`: shows or stops the process that keeps vaults unlocked. `keystead vault unlock`
+//! starts this process, and it ends by itself.
 
 use keystead::agent::{Status, UnlockedVault};
 use serde::Serialize;

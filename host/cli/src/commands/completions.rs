@@ -1,4 +1,4 @@
-//! `keystead completions`: what a shell needs to complete commands, from the one tree.
+//! `keystead completions`: completion scripts for shells, generated from the command tree.
 
 use clap_complete_nushell::Nushell;
 
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Returns Nushell's script: declarations from the tree, each text with the completer that
-/// asks keystead itself.
+/// Returns Nushell's script: declarations from the tree, where each text has the completer that
+/// calls keystead.
 fn nushell() -> String {
     const COMPLETER: &str = "nu-complete keystead";
     let mut tree = cli::tree();
@@ -57,7 +57,7 @@ fn nushell() -> String {
             ));
             continue;
         }
-        // Ahead of the comment that tells what it is.
+        // The completer goes ahead of the comment that describes the argument.
         let (declared, comment) = line.split_at(line.find('#').unwrap_or(line.len()));
         script.push_str(&declared.replace(": string ", &format!(": string@\"{COMPLETER}\" ")));
         if let Some(bare) = declared.strip_suffix(": string") {

@@ -1,4 +1,4 @@
-//! `keystead copy`: secrets from one vault to another.
+//! `keystead copy`: copies secrets to another vault or name.
 
 use keystead::transfer::TransferMode;
 

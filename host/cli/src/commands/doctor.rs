@@ -1,5 +1,5 @@
-//! `keystead doctor`: what is wrong with what is installed and registered, and the command
-//! that fixes each.
+//! `keystead doctor`: finds problems of the installation and the registrations, with a command that
+//! fixes each.
 
 use keystead::internals::doctor::{Finding, Severity};
 use serde::Serialize;
@@ -86,7 +86,7 @@ fn absolute(dir: &std::path::Path) -> std::path::PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
-/// Returns one word for a POSIX shell.
+/// Returns the text quoted as a single word for a POSIX shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", text::visible(word).replace('\'', "'\\''"))
 }

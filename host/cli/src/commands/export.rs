@@ -1,4 +1,4 @@
-//! `keystead export`: values of many secrets, out of their vaults into a file or a pipe.
+//! `keystead export`: writes secrets with their values to a file or a pipe.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure, in_one_line};
 use crate::progress::Progress;
 use crate::ui::Ui;
 
-/// How many secrets are told one by one; the others are counted.
+/// Number of secrets that are reported individually; further secrets are only counted.
 const MOST_TOLD: usize = 20;
 
 /// Export secrets with their values to a file or pipe
@@ -85,7 +85,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
             .hint("add `--output FILE`, or `--output -` if that is what you want"));
     }
     let overwrite = if args.replace { Overwrite::WhenWhole } else { Overwrite::Never };
-    // Before anything is asked: that there is a place for it.
+    // Before any prompt: check that the output file can be written.
     let mut file = match file {
         Some(path) if scene.run() == RunMode::Apply => Some(output(path, overwrite)?),
         _ => None,
@@ -119,7 +119,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
             if let (false, Some(path)) =
                 (whole, args.output.as_deref().filter(|path| path.exists()))
             {
-                // Never a part in place of what may be whole.
+                // A partial export never replaces a file that may be complete.
                 let path = path.display();
                 return Err(Failure::new(
                     Exit::Partly,
@@ -148,12 +148,12 @@ fn output(path: &Path, overwrite: Overwrite) -> Result<Output, Failure> {
     })
 }
 
-/// Returns the one secret that is meant, where it is not a pattern.
+/// Returns the name of the secret, where the argument is not a pattern.
 fn named(pattern: Option<&str>) -> Option<SecretName> {
     SecretName::parse(pattern.filter(|pattern| !keystead::internals::has_wildcards(pattern))?).ok()
 }
 
-/// Returns the error of one secret that no vault has that was asked.
+/// Returns the error for a secret that no searched vault has.
 fn not_found(
     name: SecretName,
     counted: Vec<(VaultName, Option<u64>)>,
@@ -170,14 +170,14 @@ fn not_found(
     }
 }
 
-/// How many secrets each vault has that are meant; `None` where it cannot be asked.
+/// Number of matching secrets of each vault; `None` where the vault is unavailable.
 struct Counted {
     counted: Vec<(VaultName, Option<u64>)>,
-    /// The first of those that cannot be asked.
+    /// The first unavailable vault, with its error.
     failed: Option<(VaultName, keystead::Error)>,
 }
 
-/// Counts the secrets that are meant, and says which vaults cannot be asked.
+/// Counts the matching secrets, and warns about unavailable vaults.
 fn count(args: &Args, scene: &mut CommandContext<'_>) -> Result<Counted, Failure> {
     let default = scene.host.default_vault()?;
     let vaults = match &args.vault {
@@ -267,7 +267,7 @@ fn write(
     Ok(tally)
 }
 
-/// Nothing is said where nobody reads any more.
+/// Returns the failure of an export, silent where the reader closed the pipe.
 fn lost(error: Error) -> Failure {
     match error {
         Error::Write(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Failure::closed(),
@@ -275,7 +275,7 @@ fn lost(error: Error) -> Failure {
     }
 }
 
-/// What became of all secrets.
+/// Number of secrets by result.
 #[derive(Default, Serialize)]
 struct Tally {
     exported: u64,
@@ -299,7 +299,7 @@ impl Tally {
     }
 }
 
-/// What `--json` answers where standard output is not what is exported.
+/// Output of `--json`, unless the export itself goes to standard output.
 #[derive(Serialize)]
 struct ExportOutput<'a> {
     schema: u32,
@@ -308,7 +308,7 @@ struct ExportOutput<'a> {
     tally: &'a Tally,
 }
 
-/// Returns how many secrets of which vaults there are.
+/// Returns the number of secrets of each vault in words.
 fn in_words(counted: &[(VaultName, Option<u64>)]) -> String {
     let there = counted.iter().filter_map(|(vault, number)| Some((vault, (*number)?)));
     let words: Vec<String> = there

@@ -1,4 +1,4 @@
-//! `keystead get`: a secret's value, exactly its bytes.
+//! `keystead get`: prints exactly the bytes of a secret's value.
 
 use keystead::internals::ids::privilege;
 use keystead::internals::metadata::expires;
@@ -49,20 +49,20 @@ pub(crate) struct Args {
     any: bool,
 }
 
-/// What is to be printed.
+/// Secret or reference to print.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     /// A secret of a vault.
     Secret { name: SecretName, vault: Option<VaultName>, field: Option<String> },
-    /// What a reference to no vault stands for.
+    /// A reference that leads to no vault.
     Elsewhere(Reference),
 }
 
-/// How references to no vault start; all other texts are names.
+/// Prefixes of references that lead to no vault; all other texts are names.
 const ELSEWHERE: [&str; 4] = ["env:", "file:", "command:", "fd:"];
 
 impl Wanted {
-    /// Returns what an argument means; with a vault, references to other places are names.
+    /// Parses the argument; with a vault given, references that lead to no vault are names.
     fn parse(text: &str, has_vault: bool) -> Result<Self, Failure> {
         let wrong = |fault: String| {
             Failure::usage("the argument is neither a secret's name nor a reference").because(fault)
@@ -144,7 +144,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-/// Says that a secret has expired; it is given out all the same.
+/// Warns that a secret has expired; the command still prints the secret.
 fn warn_if_expired(scene: &CommandContext<'_>, name: &str, metadata: &Metadata) {
     if let Some(at) = expires(metadata)
         && scene.ui.talk() > Verbosity::Quiet
@@ -154,7 +154,7 @@ fn warn_if_expired(scene: &CommandContext<'_>, name: &str, metadata: &Metadata) 
     }
 }
 
-/// Prints what a reference stands for that leads to no vault.
+/// Prints the value of a reference that leads to no vault.
 fn elsewhere(reference: &Reference, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     #[derive(Serialize)]
     struct GetHeader<'a> {
@@ -195,7 +195,7 @@ fn one_of<T>(option: Option<T>, reference: Option<T>, what: &str) -> Result<Opti
     Ok(option.or(reference))
 }
 
-/// Returns where a command looks for a secret.
+/// Returns the search scope of a command.
 pub(crate) fn place(vault: Option<&VaultName>, any: bool) -> SearchScope {
     match vault {
         Some(vault) => SearchScope::Vault(vault.clone()),
@@ -204,7 +204,7 @@ pub(crate) fn place(vault: Option<&VaultName>, any: bool) -> SearchScope {
     }
 }
 
-/// Returns one part of a value.
+/// Returns a field of a value.
 fn part(found: FoundSecret, name: &SecretName, field: &str) -> Result<Value, Failure> {
     found.into_field(field).map_err(|why| {
         let failure = Failure::new(Exit::NoSuch, format!("`{name}` has no field `{field}`"));
@@ -227,7 +227,7 @@ fn part(found: FoundSecret, name: &SecretName, field: &str) -> Result<Value, Fai
     })
 }
 
-/// Prints a value: its bytes, and for a terminal what makes them fit for one.
+/// Prints the bytes of a value; on a terminal, checks them first and adds a missing newline.
 pub(crate) fn print(ui: &Ui, name: &str, value: Value) -> Result<(), Failure> {
     let bytes = match value {
         Value::Text(text) => text.into_bytes(),
@@ -264,7 +264,7 @@ fn is_map(name: &str, fields: &[&str]) -> Failure {
     failure.hint("add `--json` for all of it")
 }
 
-/// Returns names as one phrase: `a`, `b` or `c`; of many only the first.
+/// Returns names as a phrase: `a`, `b` or `c`; of many names only the first.
 pub(crate) fn listed(names: &[&str]) -> String {
     const MOST: usize = 20;
     let mut quoted: Vec<String> =
@@ -279,7 +279,7 @@ pub(crate) fn listed(names: &[&str]) -> String {
     }
 }
 
-/// A secret comes from elsewhere: a terminal must not obey it.
+/// Checks that a terminal shows a secret as text without obeying control characters in it.
 fn check_for_terminal(bytes: &SecretBytes, name: &str) -> Result<(), Failure> {
     let why = match std::str::from_utf8(bytes.expose()) {
         Ok(text) if !text::is_obeyed(text) => return Ok(()),

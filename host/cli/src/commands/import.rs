@@ -1,4 +1,4 @@
-//! `keystead import`: secrets from a file of another program, or of our own, into a vault.
+//! `keystead import`: imports secrets from a file of another program or of Keystead into a vault.
 
 mod locked;
 mod origin;
@@ -71,28 +71,28 @@ pub(crate) struct Args {
     user: Option<String>,
 }
 
-/// What is taken over.
+/// Kind of import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// Secrets, in this form.
+    /// Secrets, in this format.
     Secrets(ImportFormat),
     /// The vaults that SecretManagement knows.
     Vaults,
 }
 
-/// What `--from` calls the vaults.
+/// Value of `--from` that means vaults.
 const VAULTS: &str = "vaultinfo";
 
 fn delimiter(text: &str) -> Result<Delimiter, String> {
     Delimiter::parse(text).ok_or_else(|| "expected `comma`, `semicolon` or `tab`".to_owned())
 }
 
-/// Returns what can be named with `--from`.
+/// Returns the values that `--from` takes.
 fn names() -> impl Iterator<Item = &'static str> {
     ImportFormat::ALL.iter().map(|form| form.as_str()).chain([VAULTS])
 }
 
-/// Parses what is taken over for the command line.
+/// Returns the command-line parser of `--from`.
 fn what() -> impl TypedValueParser<Value = What> {
     PossibleValuesParser::new(names())
         .map(|name| ImportFormat::parse(&name).map_or(What::Vaults, What::Secrets))
@@ -139,7 +139,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         let tally = pass(&mut import, &mut scene, run, &mut *rows, None)?;
         return finish(&scene, &vault, form, &tally);
     }
-    // gpg decrypts each file once, and asks once.
+    // gpg decrypts each file once, and prompts once.
     let mut rows = open(form, origin.source()?, &reading)?;
     let mut keeping = None;
     let rows: &mut dyn Rows = match form {
@@ -162,7 +162,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     finish(&scene, &vault, form, &tally)
 }
 
-/// Returns how gpg is run for a directory of `pass`: it may ask wherever we may.
+/// Returns the gpg settings for a directory of `pass`: gpg may prompt unless `--no-input` is given.
 fn gpg(scene: &CommandContext<'_>) -> Gpg {
     let ForGpg { home, keys, terminal } = ForGpg::read();
     let prompt = match scene.global.no_input {
@@ -173,7 +173,7 @@ fn gpg(scene: &CommandContext<'_>) -> Gpg {
     Gpg { home, keys, prompt, timeout: scene.global.timeout.unwrap_or(usual.timeout), ..usual }
 }
 
-/// Reads all rows once, and says what is not fine.
+/// Reads all rows once, and reports problems.
 fn pass(
     import: &mut Import<'_>,
     scene: &mut CommandContext<'_>,
@@ -183,7 +183,7 @@ fn pass(
 ) -> Result<Tally, Failure> {
     let what = if run == RunMode::DryRun { "Reading" } else { "Importing" };
     let mut tally = Tally::default();
-    // Once is enough: with a number, all of this has been looked at before.
+    // Printed in the first pass only: with a number, all rows have been read before.
     if to_do.is_none() {
         for line in rows.plan() {
             scene.ui.note(&format!("{}.", capitalised(&line)));
@@ -217,7 +217,7 @@ fn pass(
     }
 }
 
-/// Says what was done, or would be.
+/// Reports the result of the import or of its dry run.
 fn finish(
     scene: &CommandContext<'_>,
     vault: &VaultName,
@@ -240,7 +240,7 @@ fn finish(
     Ok(if tally.is_whole() { Exit::Done } else { Exit::Partly })
 }
 
-/// What `--json` answers.
+/// Output of `--json`.
 #[derive(Serialize)]
 struct ImportOutput<'a> {
     schema: u32,

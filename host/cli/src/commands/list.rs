@@ -38,7 +38,7 @@ pub(crate) struct Args {
     tags: Vec<String>,
 }
 
-/// Parses a tag: one that could stand between commas.
+/// Parses a tag: a text that is not empty and has no comma.
 fn tag(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("a tag is not empty".to_owned()),
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Fa
     Ok(if listing.failed.is_empty() { Exit::Done } else { Exit::Partly })
 }
 
-/// Returns the pattern of what is below a name that ends like that of a directory.
+/// Returns the pattern; if it ends with `/`, it matches all names below.
 pub(crate) fn below(pattern: &str) -> Cow<'_, str> {
     match pattern.ends_with('/') {
         true => format!("{pattern}*").into(),
@@ -110,7 +110,7 @@ fn in_words(metadata: &Metadata) -> String {
     words.join(" ")
 }
 
-/// One secret in a listing, as JSON.
+/// A secret in a listing, as JSON.
 #[derive(Serialize)]
 pub(crate) struct ListOutput<'a> {
     schema: u32,
@@ -123,7 +123,7 @@ pub(crate) struct ListOutput<'a> {
 }
 
 impl<'a> ListOutput<'a> {
-    /// Returns the form of `list --json` and `show --json`.
+    /// Returns the output of `list --json` and `show --json`.
     pub(crate) fn of(ListedSecret { vault, entry }: &'a ListedSecret) -> Self {
         Self {
             schema: 1,

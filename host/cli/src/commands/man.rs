@@ -1,4 +1,4 @@
-//! `keystead man`: the manual's pages and docs/reference/cli.md, from the one tree.
+//! `keystead man`: man pages and docs/reference/cli.md, generated from the command tree.
 
 mod markdown;
 

@@ -1,4 +1,4 @@
-//! `keystead meta`: changing metadata, which is not secret, while the value stays.
+//! `keystead meta`: changes metadata, which is not secret, and keeps the value.
 
 pub(crate) mod set;
 pub(crate) mod unset;
@@ -25,7 +25,7 @@ pub(crate) fn run(command: Command, scene: CommandContext<'_>) -> Result<Exit, F
     }
 }
 
-/// Changes a secret's metadata, and answers.
+/// Changes a secret's metadata, and prints the result.
 fn change(
     name: &SecretName,
     vault: Option<VaultName>,

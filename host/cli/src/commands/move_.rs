@@ -1,4 +1,4 @@
-//! `keystead move`: secrets from one vault to another, or one to another name.
+//! `keystead move`: moves secrets to another vault, or renames a secret.
 
 use keystead::transfer::TransferMode;
 

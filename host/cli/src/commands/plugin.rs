@@ -1,4 +1,4 @@
-//! `keystead plugin`: plugin files, from looking at one to trusting it.
+//! `keystead plugin`: manages, tests and creates plugins.
 
 mod describe;
 mod install;
@@ -50,7 +50,7 @@ pub(crate) fn run(command: Command, scene: &CommandContext<'_>) -> Result<Exit, 
     }
 }
 
-/// Returns for whom a plugin is installed: for this user, or with `--system` for all.
+/// Returns the trust decision: for this user, or with `--system` for all users.
 fn decision(scene: &CommandContext<'_>, in_process: InProcess) -> Result<TrustDecision, Failure> {
     let place = match scene.global.system {
         true if !rustix::process::geteuid().is_root() => {
@@ -63,12 +63,12 @@ fn decision(scene: &CommandContext<'_>, in_process: InProcess) -> Result<TrustDe
     Ok(TrustDecision { place, in_process })
 }
 
-/// Returns words to end a sentence with: who gets the plugin, if more than this user.
+/// Returns the end of a sentence: ` for all users` with `--system`, otherwise nothing.
 fn for_whom(scene: &CommandContext<'_>) -> &'static str {
     if scene.global.system { " for all users" } else { "" }
 }
 
-/// An installed plugin, or a file that may be one.
+/// An installed plugin, or a file that may be a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
     Id(PluginId),
@@ -80,7 +80,7 @@ fn id(text: &str) -> Result<PluginId, String> {
     PluginId::parse(text).map_err(|fault| fault.to_string())
 }
 
-/// What can be an id is one: a file in the current directory is meant by `./NAME`.
+/// Parses a plugin's id, or else a path; `./NAME` means a file in the current directory.
 fn id_or_file(text: &str) -> Result<Wanted, String> {
     match PluginId::parse(text) {
         Ok(id) => Ok(Wanted::Id(id)),
@@ -89,7 +89,7 @@ fn id_or_file(text: &str) -> Result<Wanted, String> {
     }
 }
 
-/// Returns a path as it is looked at: absolute, so that errors name one file for everyone.
+/// Returns the absolute path, so that errors name the file unambiguously.
 fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|fault| Failure::act(format!("cannot find `{}`", path.display())).because(fault))

@@ -1,4 +1,4 @@
-//! `keystead remove`: takes a secret out of a vault.
+//! `keystead remove`: removes a secret from a vault.
 
 use keystead_plugin_api::{SecretName, VaultName};
 

@@ -1,5 +1,5 @@
-//! `keystead set`: writes a secret whose value comes from a terminal, standard input or a
-//! file, and never from the command line, which others can read.
+//! `keystead set`: writes a secret. Its value comes from a terminal, standard input or a file,
+//! never from the command line, which other processes can read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::terminal::InputError;
 use crate::value::input::{self, Ending, MOST_TEXT};
 use keystead::internals::json::read;
 
-/// The most bytes of a map as JSON: escapes and base64 make it longer than the value.
+/// Maximum size in bytes of a map as JSON: escapes and base64 make JSON longer than the value.
 const MAX_JSON: usize = 4 * MAX_VALUE_BYTES;
 
 /// Create or replace a secret
@@ -118,7 +118,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
                 .hint("add `--kind credential`, or leave `--user` out"));
         }
     };
-    // What is wrong with the command line is said before anybody types a password.
+    // Errors in the command line are reported before the user types a password.
     let metadata = metadata::collect(args.meta)?;
     let source = Source::of(args.stdin, args.exact, args.file, &scene)?;
     check_vault(args.vault.as_ref(), &source, &scene)?;
@@ -186,8 +186,8 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-/// Says what is wrong with the vault before its value is read; and before anybody types it, whether it
-/// can be opened: its plugin, its parameters and its grants.
+/// Checks the vault before its value is read. Before the user types a value, also checks that the
+/// vault can be opened: its plugin, its parameters and its grants.
 fn check_vault(
     vault: Option<&VaultName>,
     source: &Source,
@@ -199,7 +199,7 @@ fn check_vault(
         return Ok(());
     }
     match scene.host.vault_rules(&vault, &mut NonInteractive) {
-        // It can be asked for what it needs later; and what it refuses now says nothing of a write.
+        // Its prompts can be answered later; and a refusal now does not predict that of a write.
         Err(error) if error.class() != ErrorClass::NeedsInput && !is_refusal(&error) => {
             Err(error.into())
         }
@@ -213,7 +213,7 @@ fn check_field(name: &SecretName, scene: &mut CommandContext<'_>) -> Result<(), 
     let place = SearchScope::Vault(vault.clone());
     let missing = match scene.host.describe(name, &place, &mut scene.terminal) {
         Err(error @ keystead::Error::NoSuchSecret { .. }) => error,
-        // Whatever else is wrong, the write says.
+        // The write reports all other errors.
         _ => return Ok(()),
     };
     match keystead::internals::other_vault_with(&scene.host, name, &vault) {
@@ -226,7 +226,7 @@ fn is_refusal(error: &keystead::Error) -> bool {
     matches!(error, keystead::Error::Refused { .. })
 }
 
-/// Returns whether nothing would be left of a secret that this value replaces.
+/// Returns whether the value is empty, and thus erases the secret that it replaces.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Text(text) => text.expose().is_empty(),
@@ -236,7 +236,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Returns which names the vault takes, where it refuses the request as it is and says that.
+/// Returns the vault's grammar for names, where the vault refused the request as invalid.
 fn grammar(error: &keystead::Error, scene: &CommandContext<'_>) -> Option<String> {
     let keystead::Error::Refused { vault, answer } = error else { return None };
     if answer.kind() != ErrorKind::Invalid {
@@ -246,7 +246,7 @@ fn grammar(error: &keystead::Error, scene: &CommandContext<'_>) -> Option<String
     Some(format!("vault `{vault}` takes as a name: {names}"))
 }
 
-/// What a change to one secret answers with `--json`.
+/// Output of a change to a secret with `--json`.
 #[derive(Serialize)]
 pub(crate) struct Changed<'a> {
     pub(crate) schema: u32,
@@ -255,10 +255,10 @@ pub(crate) struct Changed<'a> {
     pub(crate) dry_run: bool,
 }
 
-/// Where the value comes from.
+/// Source of the value.
 enum Source {
     Standard(Ending),
-    /// With how long it is waited for.
+    /// A file, with the timeout for a pipe or device.
     File(PathBuf, Duration),
     Typed,
 }
@@ -293,7 +293,7 @@ impl Source {
             .hint("add `--stdin` or `--file FILE`"))
     }
 
-    /// Returns why a value from here is empty.
+    /// Returns the reason why the value from this source is empty.
     fn is_empty(&self) -> String {
         match self {
             Self::Standard(_) => "standard input has none".to_owned(),

@@ -1,4 +1,4 @@
-//! `keystead show`: what is known of a secret besides its value.
+//! `keystead show`: shows a secret's details without its value.
 
 use keystead::internals::metadata::expires;
 use keystead_plugin_api::{SecretName, VaultName};

@@ -1,5 +1,5 @@
-//! What `copy` and `move` share: which secrets are meant, the plan as people and programs
-//! read it, and what came of it.
+//! The shared part of `copy` and `move`: the selection of secrets, and the output of the plan and
+//! the result as text and JSON.
 
 use keystead::transfer::{
     Carried, OnRejected, Outcome, Planned, Step, Transfer, TransferAction, TransferConflict,
@@ -85,7 +85,7 @@ pub(crate) fn run(
     }
 }
 
-/// Returns where the secrets are and where they go.
+/// Returns the source and the destination vault.
 fn vaults(
     which: &TransferArgs,
     scene: &CommandContext<'_>,
@@ -101,7 +101,7 @@ fn vaults(
     Ok((one.clone(), one))
 }
 
-/// Answers with the plan.
+/// Prints the plan.
 fn show(plan: &TransferPlan, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let mut lines = scene.ui.lines();
     let mut count = Count::default();
@@ -149,7 +149,7 @@ fn carry_out(plan: &TransferPlan, mut scene: CommandContext<'_>) -> Result<Exit,
     let replaced =
         plan.planned().iter().filter(|one| matches!(one.action, TransferAction::Replace));
     let replaced = replaced.count();
-    // One secret that was named is replaced without a question, as `set` does it.
+    // A single named secret is replaced without confirmation, as in `set`.
     if several && replaced > 0 {
         if transfer.if_refused == OnRejected::Stop
             && let Some(refused) = plan.refused()
@@ -189,7 +189,7 @@ fn carry_out(plan: &TransferPlan, mut scene: CommandContext<'_>) -> Result<Exit,
             _ => {}
         }
         if ui.is_json() && written.is_ok() {
-            // Line by line: whoever reads them knows how far it came, whatever comes.
+            // Printed line by line, so that readers know the progress even if a later line fails.
             written = ui.json(&json);
         }
         progress.step(1);
@@ -211,7 +211,7 @@ fn carry_out(plan: &TransferPlan, mut scene: CommandContext<'_>) -> Result<Exit,
     Ok(if count.failed + count.left_out > 0 { Exit::Partly } else { Exit::Done })
 }
 
-/// Returns why the target cannot have a secret.
+/// Returns the reasons why the destination cannot store a secret.
 fn reasons(planned: &Planned) -> Vec<String> {
     match &planned.action {
         TransferAction::Refused(reasons) => reasons.iter().map(ToString::to_string).collect(),
@@ -219,7 +219,7 @@ fn reasons(planned: &Planned) -> Vec<String> {
     }
 }
 
-/// What is done with a secret, or was.
+/// Planned or actual result for a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TransferStatus {
     Done,
@@ -241,7 +241,7 @@ impl TransferStatus {
     }
 }
 
-/// How many secrets came to what.
+/// Number of secrets by result.
 #[derive(Debug, Default)]
 struct Count {
     done: usize,
@@ -276,7 +276,7 @@ impl Count {
         TransferStatus::Replaced
     }
 
-    /// What the target has already is still to be removed by a move.
+    /// Counts a secret that the destination already has; a move still removes it from the source.
     fn same(&mut self, source: TransferMode) -> TransferStatus {
         if source == TransferMode::Move {
             return self.did();
@@ -346,7 +346,7 @@ fn secrets(number: usize) -> String {
     if number == 1 { "1 secret".to_owned() } else { format!("{number} secrets") }
 }
 
-/// One secret, as a line of JSON.
+/// A secret as a line of JSON.
 #[derive(Serialize)]
 struct TransferOutput<'a> {
     schema: u32,

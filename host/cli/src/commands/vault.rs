@@ -1,4 +1,4 @@
-//! `keystead vault`: registrations, and what is asked of one vault as a whole.
+//! `keystead vault`: registrations, and commands on a vault as a whole.
 
 pub(crate) mod default;
 pub(crate) mod do_;
@@ -49,16 +49,16 @@ pub(crate) fn run(command: Command, scene: CommandContext<'_>) -> Result<Exit, F
     }
 }
 
-/// Returns what was typed as `NAME=VALUE`, each name once.
+/// Parses arguments of the form `NAME=VALUE`, each name once.
 ///
 /// # Errors
-/// Which one is not of that form, by its place: what was typed may be a secret that was
-/// put where it does not belong, and is not repeated.
+/// An argument has another form. The error names the argument's position and does not repeat its
+/// text, which may be a misplaced secret.
 pub(crate) fn parameters(typed: Vec<String>) -> Result<BTreeMap<String, String>, Failure> {
     named(typed, "--param")
 }
 
-/// Returns standing answers, typed as `FIELD=REFERENCE`, each field once.
+/// Parses unlock references of the form `FIELD=REFERENCE`, each field once.
 ///
 /// # Errors
 /// As [`parameters`].

@@ -1,14 +1,14 @@
-//! Bash's half-typed line: its words, and what readline replaces when one is completed.
-//! Readline knows nothing of the names, so that quoting is ours.
+//! Bash's half-typed line: its words, and the part that readline replaces to complete a word.
+//! Readline knows nothing of the names, so this module quotes them.
 
 /// A command line up to the cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Typed {
-    /// The words before the one at the cursor, as the shell would pass them.
+    /// The words before the word at the cursor, as the shell passes them.
     pub(super) words: Vec<String>,
-    /// The word at the cursor, likewise.
+    /// The word at the cursor, as the shell passes it.
     pub(super) current: String,
-    /// How much of it stands before what readline replaces.
+    /// Bytes of `current` before the part that readline replaces.
     kept: usize,
     quote: Quote,
 }
@@ -65,8 +65,8 @@ impl Typed {
         (!typed.words.is_empty()).then_some(typed)
     }
 
-    /// Returns what readline is to put in for a whole word; `None` where the quotes that are
-    /// open cannot hold it.
+    /// Returns the text that readline inserts for a whole word; `None` where the open quotes cannot
+    /// hold the word.
     pub(super) fn replacement(&self, word: &str) -> Option<String> {
         let rest = word.get(self.kept..)?;
         let at_start = self.kept == 0;

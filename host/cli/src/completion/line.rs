@@ -1,11 +1,11 @@
-//! Where in a command line the cursor is: which command, which argument, and what was given
-//! before. Reads what is half typed, so that nothing is an error.
+//! Position of the cursor in a command line: the command, the argument, and the arguments before.
+//! The line may be half typed, so nothing is an error.
 
 use clap::{Arg, ArgAction, Command};
 
 use super::Candidate;
 
-/// The words before the cursor, against the command tree.
+/// The words before the cursor, matched against the command tree.
 pub(super) struct Line<'t> {
     command: &'t Command,
     path: Vec<&'t str>,
@@ -15,15 +15,15 @@ pub(super) struct Line<'t> {
     awaits: Option<&'t Arg>,
 }
 
-/// What may stand at the cursor.
+/// Kind of word that can stand at the cursor.
 pub(super) enum Sought<'t> {
     /// An option's name.
     Options,
-    /// A command, or what stands without an option.
+    /// A command or a positional argument.
     Word,
     /// The value of an option.
     Value(&'t Arg),
-    /// Nothing that is known.
+    /// Nothing known.
     Nothing,
 }
 
@@ -83,7 +83,7 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// Returns what is to be completed, and how much of the word stands before it.
+    /// Returns the kind of word to complete, and the part of the word before it.
     pub(super) fn sought<'w>(&self, current: &'w str) -> (Sought<'t>, &'w str) {
         if let Some(argument) = self.awaits {
             return (Sought::Value(argument), "");
@@ -122,12 +122,12 @@ impl<'t> Line<'t> {
         self.command.get_arguments().any(|argument| argument.get_id() == id)
     }
 
-    /// Returns what was given for an argument last.
+    /// Returns the last value that was given for an argument.
     pub(super) fn given(&self, id: &str) -> Option<&str> {
         self.given.iter().rev().find(|(known, _)| *known == id).map(|(_, value)| &**value)
     }
 
-    /// Returns the argument that stands without an option here.
+    /// Returns the positional argument at the cursor.
     pub(super) fn positional(&self) -> Option<&'t Arg> {
         let mut all = self.command.get_positionals();
         let last = self.command.get_positionals().last();
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::cli;
 
-    /// Returns the path, what is sought, and what stands before it.
+    /// Returns the path, the kind of word to complete, and the part before it.
     fn sought(text: &str) -> (String, String, String) {
         let mut tree = cli::tree();
         tree.build();

@@ -15,10 +15,10 @@ use super::line::Line;
 use super::{Candidate, Candidates};
 use crate::environment::{Environment, Sources};
 
-/// How many names one answer may have: nobody reads more, and a shell takes its time.
+/// Maximum number of names in an answer: users read no more, and a shell gets slow.
 const MOST: usize = 2_000;
 
-/// Returns what may stand for this argument.
+/// Returns the candidates for this argument.
 pub(super) fn of(line: &Line<'_>, argument: &Arg, prefix: &str, until: Instant) -> Candidates {
     let possible = argument.get_possible_values();
     if !possible.is_empty() {
@@ -53,7 +53,7 @@ pub(super) fn of(line: &Line<'_>, argument: &Arg, prefix: &str, until: Instant) 
     }
 }
 
-/// Which names an argument takes: told by its type, and where that is text by its name.
+/// Kind of names that an argument takes, by its type, or for text by the argument's name.
 enum Names {
     Vaults,
     Secrets,
@@ -71,7 +71,7 @@ impl Names {
         let is = |other: TypeId| argument.get_value_parser().type_id() == other;
         let path = line.path();
         if is(TypeId::of::<VaultName>()) {
-            // A name that is to be new; or one that is replaced.
+            // A new name, or the name of a replaced registration.
             return if path == ["vault", "register"] { Self::None } else { Self::Vaults };
         }
         if is(TypeId::of::<PluginId>()) {
@@ -107,7 +107,7 @@ fn argument_hint(argument: &Arg) -> Hint {
     }
 }
 
-/// Returns a host as the options so far have it; it has nobody to ask and says nothing.
+/// Returns a host with the options so far; this host never prompts and prints nothing.
 fn host(line: &Line<'_>) -> Option<Host> {
     let config_dir = line.given("config_dir").map(std::path::Path::new);
     let environment = Environment::read(config_dir).ok()?;
@@ -133,7 +133,7 @@ fn vaults(line: &Line<'_>) -> Option<Vec<Candidate>> {
     )
 }
 
-/// Returns the secrets' names in the vaults that the command would ask.
+/// Returns the names of secrets in the vaults that the command reads.
 fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidate>> {
     let host = host(line)?;
     let asked = match line.given("vault").or_else(|| line.given("from")) {
@@ -145,7 +145,7 @@ fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidat
         let (host, sender, prefix) = (host.clone(), sender.clone(), prefix.to_owned());
         let work = move || {
             let mut left = MOST;
-            // A vault that is locked, broken or late has no names here.
+            // A vault that is locked, broken or timed out has no names here.
             let _ = keystead::internals::names_at_hand(
                 &host,
                 &vault,
@@ -160,7 +160,7 @@ fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidat
                 },
             );
         };
-        // Where no thread is to be had the vault is passed over.
+        // Where no thread can be started, the vault is skipped.
         if std::thread::Builder::new().spawn(work).is_err() {
             break;
         }
@@ -168,7 +168,7 @@ fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidat
     drop(sender);
     let mut found = Vec::new();
     while found.len() < MOST {
-        // Threads that are late end with the process; so do their vaults' runners.
+        // Threads that run past the deadline end with the process; so do their vaults' runners.
         match names.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(candidate) => found.push(candidate),
             Err(_) => break,
@@ -177,7 +177,7 @@ fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidat
     Some(found)
 }
 
-/// Returns the vaults that the command asks where none is named, the default one first.
+/// Returns the vaults that the command reads if none is named, the default vault first.
 fn in_order(line: &Line<'_>, host: &Host) -> Option<Vec<VaultName>> {
     let default = host.default_vault().ok().flatten();
     let reads = match line.path() {
@@ -202,7 +202,7 @@ fn in_order(line: &Line<'_>, host: &Host) -> Option<Vec<VaultName>> {
     Some(names.into_iter().map(|(_, name)| name).collect())
 }
 
-/// Which vaults a command asks where none is named.
+/// Vaults that a command reads if none is named.
 #[derive(PartialEq, Eq)]
 enum Reads {
     All,
@@ -216,7 +216,7 @@ fn plugins(line: &Line<'_>) -> Option<Vec<Candidate>> {
     Some(ids.map(|one| Candidate::new(one.name, one.layer.as_str())).collect())
 }
 
-/// Returns plugins, and behind `PLUGIN:` its kinds.
+/// Returns plugins, and after `PLUGIN:` its vault kinds.
 fn kinds(line: &Line<'_>, prefix: &str) -> Option<Vec<Candidate>> {
     let Some((id, _)) = prefix.split_once(':') else { return plugins(line) };
     let manifest = manifest(line, id)?;
@@ -231,7 +231,7 @@ fn kinds(line: &Line<'_>, prefix: &str) -> Option<Vec<Candidate>> {
     )
 }
 
-/// Returns the parameters of the plugin that was named before.
+/// Returns the parameters of the plugin named before.
 fn parameters(line: &Line<'_>) -> Option<Vec<Candidate>> {
     let (id, kind) = match line.given("plugin")?.split_once(':') {
         Some((id, kind)) => (id, Some(kind)),

@@ -7,14 +7,14 @@ use super::Candidate;
 /// A command line up to the cursor.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Typed {
-    /// The words before the one at the cursor.
+    /// The words before the word at the cursor.
     pub(super) words: Vec<String>,
     /// The word at the cursor.
     pub(super) current: String,
 }
 
 impl Typed {
-    /// Reads a line up to the cursor, without what stands before a pipe or semicolon.
+    /// Reads a line up to the cursor, without the part before a pipe or semicolon.
     pub(super) fn parse(line: &str) -> Self {
         let mut typed = Self::default();
         let (mut is_word, mut quote) = (false, None);

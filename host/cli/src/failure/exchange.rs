@@ -1,4 +1,4 @@
-//! From the errors of an import or export to what the user sees, each with what can be done about it.
+//! Converts the errors of an import or export to failures, each with a hint.
 
 use keystead::internals::visible;
 use keystead_exchange::Error;
@@ -27,7 +27,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Returns what to do about an error.
+/// Returns the hint for an error.
 fn hint(error: &Error) -> Option<String> {
     let hint = match error {
         Error::Encrypted { form } => {

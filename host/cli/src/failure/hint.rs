@@ -1,4 +1,4 @@
-//! From the library's errors to what the user sees, each with what can be done about it.
+//! Converts the library's errors to failures, each with hints.
 
 use keystead::internals::plugin::{inspect, pins, runner, trust};
 use keystead::internals::registry::schema::ParameterError;
@@ -42,12 +42,12 @@ impl From<pins::Error> for Failure {
     }
 }
 
-/// Returns the hint to have a vault unlocked before the command is run.
+/// Returns the hint to unlock a vault before running the command.
 pub(crate) fn unlock_first(vault: &VaultName) -> String {
     format!("run `keystead vault unlock {vault}` in a terminal to unlock it for a limited time")
 }
 
-/// What an error says beside its own text and sources.
+/// Causes and hints of an error, beside its own text and sources.
 #[derive(Default)]
 struct Found {
     causes: Vec<String>,
@@ -168,7 +168,7 @@ impl Found {
         }
     }
 
-    /// Says what a locked vault asks for, and who could answer.
+    /// Adds the prompts of a locked vault as causes, and hints on how to answer them.
     fn locked(&mut self, prompts: &[Prompt]) {
         for prompt in prompts {
             let label = text::visible(&prompt.label);
@@ -263,7 +263,7 @@ impl Found {
     }
 
     fn transfer(&mut self, error: &transfer::Error) {
-        /// More would fill the screen.
+        /// Maximum number of lines: more lines would fill the screen.
         const MOST: usize = 20;
         use transfer::Error;
         match error {
@@ -350,7 +350,7 @@ impl Found {
     }
 }
 
-/// The way out where a directory above is not the user's to change.
+/// Hint for a parent directory that the user cannot change.
 const OWN_DIRS: &str =
     "set `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR` to directories that only you can write to";
 
@@ -361,7 +361,7 @@ fn can_chmod(path: &std::path::Path) -> bool {
     user.is_root() || path.metadata().is_ok_and(|found| found.uid() == user.as_raw())
 }
 
-/// Returns whether the file says what it is, and only may not be used here.
+/// Returns whether the file's manifest is readable, and only its use here is impossible.
 fn is_readable(error: &inspect::Error) -> bool {
     matches!(
         error.code(),

@@ -1,4 +1,4 @@
-//! From what came of a question at the terminal to what the user sees.
+//! Converts the error of a prompt on the terminal to a failure.
 
 use super::{Exit, Failure};
 use crate::terminal::InputError;

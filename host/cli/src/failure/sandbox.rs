@@ -1,12 +1,12 @@
-//! What a vault's sandbox grants, said where its plugin may have met the walls of it: "permission denied"
-//! alone tells nobody what to do.
+//! Adds hints about a sandbox's grants where a plugin may have been denied access: "permission
+//! denied" alone does not help the user.
 
 use keystead::internals::Denied;
 use keystead::{Error, Host};
 
 use super::Failure;
 
-/// Adds what the vault of a failure is granted, and how to grant more.
+/// Adds the grants of the failure's vault, and how to grant more.
 pub(crate) fn with_grants(failure: Failure, host: &Host) -> Failure {
     let denied = failure
         .error

@@ -1,8 +1,8 @@
-//! The terminal while something is typed hidden. However that ends, by keys, by a signal from
-//! elsewhere or by being put to sleep, the terminal is as it was before.
+//! The terminal during hidden input. However the input ends, by keys, a signal or suspension, the
+//! terminal's previous state is restored.
 //!
-//! A signal that would end the process ends the question: the process itself ends by it in
-//! `main`, once vaults are closed and plugins let go.
+//! A signal that would end the process ends the prompt. The process itself ends by it in `main`,
+//! after vaults are closed and plugins released.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,52 +20,52 @@ use rustix::termios::{
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use zeroize::Zeroizing;
 
-/// Ctrl-C: interrupts the whole job, as line editing would.
+/// Ctrl-C: interrupts the whole job, as in line editing.
 const INTERRUPT: u8 = 3;
 
-/// Ctrl-Z: puts the process to sleep, as line editing would.
+/// Ctrl-Z: suspends the process, as in line editing.
 const SUSPEND: u8 = 26;
 
-/// Has the terminal mark where a paste begins and ends.
+/// Makes the terminal mark the start and end of a paste.
 const MARK_PASTES: &[u8] = b"\x1b[?2004h";
 
-/// Has it mark pastes no more.
+/// Makes the terminal stop marking pastes.
 const MARK_NO_PASTES: &[u8] = b"\x1b[?2004l";
 
-/// How long nothing may arrive after the end of a line until that is all: a paste arrives together.
+/// Silence after a line that counts as the end of input: a paste arrives together.
 const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// The same once something did arrive: a long paste comes in pieces.
+/// Silence after further input arrived: a long paste comes in pieces.
 const QUIET_AFTER_MORE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
-/// The most bytes of a paste that are waited for: what sends more is no person.
+/// Maximum size in bytes of a paste: no user sends more.
 const MOST_MORE: usize = 64 * 1024 * 1024;
 
-/// The signal that the process is to end by; 0 for none.
+/// The signal that ends the process; 0 for none.
 static ENDED_BY: AtomicI32 = AtomicI32::new(0);
 
-/// Returns the signal that the process is to end by, since it came while something was typed.
+/// Returns the signal that ends the process, if a signal came during hidden input.
 pub(crate) fn ended_by() -> Option<i32> {
     Some(ENDED_BY.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
 fn end_by(signal: i32) {
-    // The first one it was.
+    // The first signal counts.
     let _ = ENDED_BY.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
 }
 
-/// What a person at the terminal did.
+/// Event at the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     /// A byte was typed.
     Byte(u8),
-    /// The end of input, or a signal that [`ended_by`] tells.
+    /// The end of input, or a signal that [`ended_by`] returns.
     End,
-    /// The process slept meanwhile: what was typed before does not count.
+    /// The process was suspended: input typed before does not count.
     Again,
 }
 
-/// The terminal without echo, line editing and signals from keys; as before when dropped.
+/// The terminal without echo, line editing and signals from keys; restored when dropped.
 pub(super) struct HiddenInput<'a> {
     tty: &'a File,
     before: Termios,
@@ -74,10 +74,10 @@ pub(super) struct HiddenInput<'a> {
 }
 
 impl<'a> HiddenInput<'a> {
-    /// Asks this question, and has pastes marked by a terminal that knows how.
+    /// Prints this question, and makes a capable terminal mark pastes.
     pub(super) fn start(tty: &'a File, question: &'a str, marks_pastes: bool) -> io::Result<Self> {
         let quiet = Self { tty, before: tcgetattr(tty)?, question, marks_pastes };
-        // Signals first: from here on one finds a terminal that can be given back.
+        // Signals first: from here on a signal finds a terminal that can be restored.
         Signals::get()?.hold(true);
         quiet.ask()?;
         Ok(quiet)
@@ -92,7 +92,7 @@ impl<'a> HiddenInput<'a> {
                 | LocalModes::ISIG
                 | LocalModes::IEXTEN,
         );
-        // What was typed before the question was not meant for it.
+        // Input typed before the question is not an answer.
         tcsetattr(self.tty, OptionalActions::Flush, &modes)?;
         let mut tty = self.tty;
         if self.marks_pastes {
@@ -101,8 +101,8 @@ impl<'a> HiddenInput<'a> {
         tty.write_all(self.question.as_bytes())
     }
 
-    /// Takes what arrives together with a line, so that no shell runs it. Returns whether that is more
-    /// than line ends.
+    /// Takes input that arrives together with a line, so that no shell runs it. Returns whether
+    /// that is more than line ends.
     pub(super) fn take_more(&self) -> bool {
         take_more(self.tty)
     }
@@ -133,7 +133,7 @@ impl<'a> HiddenInput<'a> {
                     end_by(signal);
                     return Ok(Key::End);
                 }
-                // Woken: a shell may have set the terminal for itself meanwhile.
+                // After a suspension: a shell may have changed the terminal meanwhile.
                 self.ask()?;
                 return Ok(Key::Again);
             }
@@ -155,17 +155,17 @@ impl<'a> HiddenInput<'a> {
                 }
                 Ok(_) if byte[0] == SUSPEND => {
                     self.give_back();
-                    // The whole job, such as a pipeline. Where there is nobody to wake it, the
-                    // kernel does not let it sleep.
+                    // The whole job, such as a pipeline. If no process can resume the job, the
+                    // kernel does not suspend it.
                     rustix::process::kill_current_process_group(Signal::TSTP)?;
-                    // That it was woken is no news any more.
+                    // The resumption is handled here.
                     while signals.caught() == Some(SIGCONT) {}
                     self.ask()?;
                     return Ok(Key::Again);
                 }
                 Ok(_) => return Ok(Key::Byte(byte[0])),
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-                // The terminal is gone, and the signal that says so is on its way.
+                // The terminal is gone, and its signal is on the way.
                 Err(fault) if fault.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
                     return Ok(Key::End);
                 }
@@ -180,7 +180,7 @@ impl Drop for HiddenInput<'_> {
         self.give_back();
         if let Ok(signals) = Signals::get() {
             signals.hold(false);
-            // One that came in this very moment is not lost.
+            // A signal that came at this moment is not lost.
             if let Some(signal) = signals.caught().filter(|signal| *signal != SIGCONT) {
                 end_by(signal);
             }
@@ -188,8 +188,8 @@ impl Drop for HiddenInput<'_> {
     }
 }
 
-/// Takes what arrives together with a line that was read, in whatever mode the terminal is, until
-/// nothing arrives. Returns whether that is more than line ends.
+/// Takes input that arrives together with a line, in any mode of the terminal, until nothing
+/// arrives. Returns whether that is more than line ends.
 pub(super) fn take_more(tty: &File) -> bool {
     let mut from = tty;
     let mut bytes = Zeroizing::new([0_u8; 4096]);
@@ -221,17 +221,17 @@ fn wait_for(what: &impl AsFd) -> PollFd<'_> {
     PollFd::new(what, PollFlags::IN)
 }
 
-/// Signals that end the process: they do so at once, unless a terminal has to be given back
-/// first. And the one that it was woken by.
+/// Signals that end the process: they do so at once, unless a terminal must be restored first. Also
+/// the signal that resumes the process.
 struct Signals {
-    /// Whether each does what it does by default.
+    /// Whether each signal has its default effect at once.
     at_once: Arc<AtomicBool>,
-    /// Where each leaves a byte.
+    /// Pipe into which each signal writes a byte.
     pipes: Vec<(i32, UnixStream)>,
 }
 
 impl Signals {
-    /// Returns those of this process, which has them from its first hidden question on.
+    /// Returns the signals of this process, which exist from its first hidden prompt on.
     fn get() -> io::Result<&'static Self> {
         static SIGNALS: OnceLock<Signals> = OnceLock::new();
         if let Some(signals) = SIGNALS.get() {
@@ -252,13 +252,13 @@ impl Signals {
     }
 
     fn hold(&self, held: bool) {
-        // What woke the process before has nothing to do with this question.
+        // An earlier resumption has nothing to do with this prompt.
         while held && self.caught().is_some() {}
         self.at_once.store(!held, Ordering::SeqCst);
     }
 
-    /// Waits for a signal that was sent to this process, and forgets it. Not for long: it may
-    /// be blocked.
+    /// Waits for a signal that was sent to this process, and clears it. The wait is short: the
+    /// signal may be blocked.
     fn wait_for(&self, signal: i32) -> io::Result<()> {
         let Some((_, pipe)) = self.pipes.iter().find(|(number, _)| *number == signal) else {
             return Ok(());
@@ -266,7 +266,7 @@ impl Signals {
         let at_most = Timespec { tv_sec: 1, tv_nsec: 0 };
         loop {
             match poll(&mut [wait_for(pipe)], Some(&at_most)) {
-                // It broke the wait off and has been noted by now.
+                // The signal interrupted the wait, and has been recorded by now.
                 Err(Errno::INTR) => {}
                 Err(fault) => return Err(fault.into()),
                 Ok(_) => break,
@@ -277,7 +277,7 @@ impl Signals {
         Ok(())
     }
 
-    /// Returns a signal that came, and forgets it.
+    /// Returns a signal that arrived, and clears it.
     fn caught(&self) -> Option<i32> {
         let came = |pipe: &UnixStream| {
             let mut pipe = pipe;

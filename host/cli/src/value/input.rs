@@ -1,4 +1,4 @@
-//! Secrets from standard input and from files, in one buffer that is wiped.
+//! Reads secrets from standard input and files into a single buffer that is wiped.
 
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,32 +14,32 @@ use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
-/// The most bytes that are read for a text: those that a value may have, and a line's end.
+/// Maximum number of bytes read for a text: those of a value and of a line's end.
 pub(crate) const MOST_TEXT: usize = MAX_VALUE_BYTES + "\r\n".len();
 
-/// Enough for every password and key at once.
+/// Initial size in bytes of the buffer: enough for every password and key.
 const FIRST: usize = 16 * 1024;
 
-/// Whether a text keeps the newline it ends with.
+/// Whether a text keeps its final newline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// As it is.
+    /// The text is unchanged.
     Exact,
-    /// One final newline, `\n` or `\r\n`, is the shell's, not the secret's.
+    /// A final newline, `\n` or `\r\n`, belongs to the shell and is removed.
     LessOneNewline,
 }
 
-/// Returns all that standard input has.
+/// Returns all bytes of standard input.
 ///
 /// # Errors
-/// When it has more than `most` bytes, or cannot be read.
+/// The input has more than `most` bytes, or cannot be read.
 pub(crate) fn standard(most: usize) -> Result<SecretBytes, Failure> {
     read_all(Unbuffered::standard(), most)
         .map_err(|fault| Failure::act("cannot read the value from standard input").because(fault))
 }
 
-/// Returns whether something feeds the standard input: a pipe, a socket or a file; no terminal, and no
-/// device such as `/dev/null`.
+/// Returns whether standard input is a pipe, a socket or a file; not a terminal, and not a device
+/// such as `/dev/null`.
 pub(crate) fn is_piped() -> bool {
     let file = rustix::fs::fstat(rustix::stdio::stdin());
     file.is_ok_and(|file| {
@@ -48,10 +48,10 @@ pub(crate) fn is_piped() -> bool {
     })
 }
 
-/// Returns all that a file has; a pipe or device is waited for this long.
+/// Returns all bytes of a file; `limit` is the timeout for a pipe or device.
 ///
 /// # Errors
-/// When it has more than `most` bytes, or cannot be read.
+/// The input has more than `most` bytes, or cannot be read.
 pub(crate) fn file(path: &Path, most: usize, limit: Duration) -> Result<SecretBytes, Failure> {
     let failed = |fault: io::Error| {
         let why = format!("failed to open file `{}`: {fault}", path.display());
@@ -63,10 +63,10 @@ pub(crate) fn file(path: &Path, most: usize, limit: Duration) -> Result<SecretBy
         .map_err(|fault| Failure::act("cannot read the value from its file").because(fault))
 }
 
-/// Returns the bytes as a text. `option` is the one that can say that they are bytes.
+/// Returns the bytes as a text. `option` is the option for binary values, named in a hint.
 ///
 /// # Errors
-/// When they are not UTF-8.
+/// The bytes are not UTF-8.
 pub(crate) fn text(
     bytes: SecretBytes,
     ending: Ending,
@@ -85,10 +85,10 @@ pub(crate) fn text(
     })
 }
 
-/// Reads to the end. Where the buffer must grow, the smaller one is wiped.
+/// Reads to the end. When the buffer grows, the smaller buffer is wiped.
 ///
 /// # Errors
-/// [`io::ErrorKind::FileTooLarge`] when there is more than `most`.
+/// [`io::ErrorKind::FileTooLarge`] if there are more than `most` bytes.
 pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretBytes> {
     let room = most.saturating_add(1);
     let mut bytes = Zeroizing::new(vec![0_u8; FIRST.min(room)]);
@@ -96,7 +96,7 @@ pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretByt
     loop {
         if len == bytes.len() {
             if len == room {
-                // A line's end is not of the value.
+                // A line's end is not part of the value.
                 let most = if most == MOST_TEXT { MAX_VALUE_BYTES } else { most };
                 return Err(io::Error::new(
                     io::ErrorKind::FileTooLarge,
@@ -116,17 +116,17 @@ pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretByt
     }
 }
 
-/// A file, pipe or device that is opened at once, and waited for only so long each time.
+/// A file, pipe or device, opened at once, with a timeout for each read.
 pub(crate) struct Patient {
     pub(crate) file: std::fs::File,
     limit: Duration,
 }
 
 impl Patient {
-    /// Opens it. A pipe needs nobody at its other end yet.
+    /// Opens the path. A pipe needs no writer yet.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub(crate) fn open(path: &Path, limit: Duration) -> io::Result<Self> {
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -157,7 +157,7 @@ impl Read for Patient {
     }
 }
 
-/// A standard stream without the buffer that std puts before it, which nobody wipes.
+/// A standard stream without the buffer of std, which is never wiped.
 pub(crate) struct Unbuffered(BorrowedFd<'static>);
 
 impl Unbuffered {

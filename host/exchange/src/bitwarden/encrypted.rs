@@ -1,6 +1,6 @@
-//! Bitwarden's JSON that is encrypted with a password: a key by PBKDF2 or Argon2id, and one text in
-//! AES-256-CBC with an HMAC. The form is that of bitwarden/clients
-//! (`bitwarden-password-protected-importer.ts`); it is never written here.
+//! Bitwarden's JSON encrypted with a password: a key by PBKDF2 or Argon2id, and a text in
+//! AES-256-CBC with an HMAC. The format is that of bitwarden/clients
+//! (`bitwarden-password-protected-importer.ts`); Keystead never writes it.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::super::Error;
 use super::wrong;
 
-/// The most work that Bitwarden lets a user choose, so that no file decides how much it takes.
+/// Limits that Bitwarden sets for users, so that no file decides how much work it takes.
 const MAX_ROUNDS: i64 = 2_000_000;
 const MAX_PASSES: i64 = 10;
 const MAX_MEBIBYTES: i64 = 1_024;
@@ -27,7 +27,7 @@ const MAX_LANES: i64 = 16;
 
 type Key = Zeroizing<[u8; 32]>;
 
-/// Returns the text of an export, with this password.
+/// Returns the text of an export, decrypted with this password.
 ///
 /// # Errors
 /// [`Error::NoPassword`], [`Error::WrongPassword`], or [`Error::NotOfForm`].
@@ -82,7 +82,7 @@ pub(super) fn decrypted(
     SecretText::from_bytes(data).map_err(|_| wrong("it is not UTF-8".into()))
 }
 
-/// Expands a key by one block of HKDF.
+/// Returns a key expanded by a block of HKDF.
 fn expanded(key: &Key, info: &[u8]) -> Key {
     Zeroizing::new(hmac(key).chain_update(info).chain_update([1]).finalize().into_bytes().into())
 }
@@ -91,7 +91,7 @@ fn hmac(key: &Key) -> Hmac<Sha256> {
     Hmac::new_from_slice(&**key).expect("HMAC takes keys of any length")
 }
 
-/// Decrypts `2.IV|TEXT|MAC`: `None` where it is no such text, and then where its MAC is wrong.
+/// Decrypts `2.IV|TEXT|MAC`: outer `None` if it is no such text, inner `None` if its MAC is wrong.
 #[expect(clippy::option_option, reason = "broken, and of another key, are two answers")]
 fn opened(text: &str, (key, mac_key): &(Key, Key)) -> Option<Option<SecretBytes>> {
     let mut parts = text.strip_prefix("2.")?.split('|');

@@ -1,12 +1,12 @@
-//! The members of Bitwarden's items: those that are known get our labels, and all others keep their
-//! own, so that nothing of an item or of a later type of item is lost.
+//! The members of Bitwarden's items: known members get Keystead's labels, all others keep their
+//! names. Nothing of an item or of a later item type is lost.
 
 use keystead_plugin_api::{SecretText, Value};
 
 use super::super::item::Item;
 use keystead::internals::json::tree::Tree;
 
-/// Members of an item that are no part of the secret: of Bitwarden's own housekeeping.
+/// Members of an item that Bitwarden uses internally, and that are not part of the secret.
 const OWN: [&str; 10] = [
     "id",
     "organizationId",
@@ -32,7 +32,7 @@ const TYPES: [(i64, &str, &str); 8] = [
     (8, "passport", "passport"),
 ];
 
-/// Members and the labels they get here, in the order in which they are shown.
+/// Labels of Keystead and the members that get them, in display order.
 const LABELS: [(&str, &[(&str, &str)]); 4] = [
     ("card", &[("cardholder", "cardholderName"), ("brand", "brand"), ("number", "number")]),
     (
@@ -70,13 +70,13 @@ const LABELS: [(&str, &[(&str, &str)]); 4] = [
     ("login", &[("user", "username"), ("password", "password"), ("totp", "totp")]),
 ];
 
-/// Returns the category of a type; that of a later one is its number.
+/// Returns the category of a type; a later type gets its number.
 pub(super) fn category(kind: i64) -> String {
     let found = TYPES.iter().find(|(number, ..)| *number == kind);
     found.map_or_else(|| format!("type-{kind}"), |(.., category)| (*category).to_owned())
 }
 
-/// Adds what is in an object of an item: by our labels, and the rest by its own names.
+/// Adds the members of an item's object: by Keystead's labels, and the rest by their own names.
 pub(super) fn object(item: &mut Item, member: &str, mut from: Tree) {
     if let Some((_, labels)) = LABELS.iter().find(|(name, _)| *name == member) {
         for (label, name) in *labels {
@@ -93,13 +93,13 @@ pub(super) fn object(item: &mut Item, member: &str, mut from: Tree) {
         expiry(item, &mut from);
     }
     if member == "secureNote" {
-        // It says that a note is a note.
+        // This member only marks the item as a note.
         from.take("type");
     }
     members(item, from);
 }
 
-/// Adds all that is left of an item itself.
+/// Adds all remaining members of an item itself.
 pub(super) fn left(item: &mut Item, mut from: Tree) {
     OWN.iter().for_each(|name| drop(from.take(name)));
     let Tree::Object(members) = from else { return };
@@ -119,7 +119,7 @@ fn members(item: &mut Item, from: Tree) {
     }
 }
 
-/// Adds a value of any form: a list as fields of one label, an object as fields of its own names.
+/// Adds a value of any type: a list as fields of one label, an object as fields of its own names.
 pub(super) fn rest(item: &mut Item, label: &str, value: Tree) {
     match value {
         Tree::Null => {}

@@ -1,4 +1,4 @@
-//! What becomes of an export of Bitwarden, and of one that is broken or hostile.
+//! Imports of a Bitwarden export, and of broken and hostile exports.
 
 use snapbox::{assert_data_eq, str};
 

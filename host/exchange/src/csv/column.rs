@@ -1,8 +1,8 @@
-//! What a column of a table is, as it is typed: `name=Title`, `meta.team=Team`.
+//! Roles of a table's columns, as users type them: `name=Title`, `meta.team=Team`.
 
 use std::fmt;
 
-/// What a column is.
+/// Role of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     Name,
@@ -29,31 +29,31 @@ pub(super) enum Role {
     Expires,
     Field(String),
     Meta(String),
-    /// Metadata of this key, written as a word: what has the same meaning in known tables.
+    /// Metadata of this key, written as a word: a value with the same meaning in known tables.
     Known(&'static str),
-    /// A number that is metadata of this key unless it is zero.
+    /// A number that becomes metadata of this key unless it is zero.
     Number(&'static str),
-    /// A moment that is metadata of this key.
+    /// A time that becomes metadata of this key.
     Moment(&'static str),
     /// A field of this label, in a known table.
     Label(&'static str),
-    /// Left out, as was asked for.
+    /// Skipped, as requested.
     Skip,
     LeftOut,
 }
 
-/// How folders within folders are written.
+/// Notation of nested folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Folder {
     /// With `/`.
     Slashes,
     /// With `\`.
     Backslashes,
-    /// With `/`, and the first is the database itself.
+    /// With `/`, where the first part is the database itself.
     BelowRoot,
 }
 
-/// Returns a folder as a part of a name.
+/// Returns a folder as part of a name.
 pub(super) fn folder(form: Folder, text: &str) -> String {
     match form {
         Folder::Slashes => text.to_owned(),
@@ -62,7 +62,7 @@ pub(super) fn folder(form: Folder, text: &str) -> String {
     }
 }
 
-/// The roles that a person can name; `field.LABEL` and `meta.KEY` stand beside them.
+/// Roles that users can name, beside `field.LABEL` and `meta.KEY`.
 const NAMED: [(&str, Role); 14] = [
     ("name", Role::Name),
     ("folder", Role::Folder(Folder::Slashes)),
@@ -100,25 +100,25 @@ impl fmt::Display for Role {
     }
 }
 
-/// Which column has which role: `ROLE=HEADER`.
+/// Role of a column, from `ROLE=HEADER`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     role: Role,
     header: String,
 }
 
-/// Why something typed is no column.
+/// Error of a text that is not a valid column.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadColumn(String);
 
 impl Column {
-    /// Returns the column that `ROLE=HEADER` names. A role is `name`, `folder`, `value`,
-    /// `user`, `password`, `notes`, `totp`, `url`, `tags`, `favourite`, `created`, `updated`,
-    /// `expires`, `skip` (left out), `field.LABEL` (secret) or `meta.KEY` (not secret).
+    /// Returns the column that `ROLE=HEADER` names. A role is `name`, `folder`, `value`, `user`,
+    /// `password`, `notes`, `totp`, `url`, `tags`, `favourite`, `created`, `updated`, `expires`,
+    /// `skip` (skipped), `field.LABEL` (secret) or `meta.KEY` (not secret).
     ///
     /// # Errors
-    /// Where it is none of these.
+    /// The text is none of these.
     pub fn parse(text: &str) -> Result<Self, BadColumn> {
         let Some((role, header)) = text.split_once('=') else {
             return Err(BadColumn(format!("`{text}` is not ROLE=HEADER, like `name=Title`")));
@@ -144,8 +144,8 @@ impl Column {
 /// Returns the role of each column of a table.
 ///
 /// # Errors
-/// Why these columns and this header row do not fit. Nothing but what the caller named is
-/// repeated: a table without a header row has secrets there.
+/// The reason why these columns and this header row do not match. Repeats only the caller's own
+/// words: a table without a header row has secrets there.
 pub(super) fn roles(columns: &[Column], headers: &[String]) -> Result<Vec<Role>, String> {
     let mut roles = vec![Role::LeftOut; headers.len()];
     let mut seen: Vec<&Role> = Vec::new();

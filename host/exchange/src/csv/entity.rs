@@ -1,4 +1,4 @@
-//! HTML entities in a table of LastPass: some of its exports write `&amp;` for `&`, and others do not.
+//! HTML entities in a table of LastPass: only some of its exports write `&amp;` for `&`.
 
 use keystead_plugin_api::{SecretBytes, SecretText};
 use zeroize::Zeroizing;
@@ -6,18 +6,18 @@ use zeroize::Zeroizing;
 use super::column::Role;
 use super::record::Records;
 
-/// The longest entity: `&#1114111;`.
+/// Maximum size in bytes of an entity: `&#1114111;`.
 const MAX_BYTES: usize = 10;
 
-/// Returns whether a table is of an export that writes them: some are there, and no character that it
-/// would have written as one.
+/// Returns whether a table's export writes entities: some are there, and no bare character that it
+/// would have written as an entity.
 pub(super) fn is_encoded(bytes: &[u8], mut records: Records, roles: &[Role]) -> bool {
     let mut is_encoded = false;
     while let Some(record) = records.next(bytes) {
         if record.fault.is_some() {
             continue;
         }
-        // Addresses have bare ampersands in all of them.
+        // Addresses have bare ampersands in every export.
         for (column, _) in roles.iter().enumerate().filter(|(_, role)| **role != Role::Url) {
             let Some(text) = record.text(bytes, column) else { continue };
             if text.expose().contains(['<', '>', '"']) {
@@ -60,13 +60,13 @@ pub(super) fn decoded(text: SecretText) -> SecretText {
     SecretText::from_bytes(decoded).expect("pieces of a text, and characters")
 }
 
-/// Returns the character of the entity that a text begins with, and the entity's length.
+/// Returns the character and the length of the entity at the start of a text.
 fn entity(text: &str) -> Option<(char, usize)> {
     let len = text.bytes().take(MAX_BYTES).position(|byte| byte == b';')? + 1;
     Some((character(text.get(1..len - 1)?)?, len))
 }
 
-/// Returns the character of an entity of this name: `amp`, `#38`, `#x26`.
+/// Returns the character of the entity of this name: `amp`, `#38`, `#x26`.
 pub(in super::super) fn character(name: &str) -> Option<char> {
     Some(match name {
         "amp" => '&',

@@ -5,7 +5,7 @@ use keystead_plugin_api::{JsonText, SecretText};
 use super::super::item::Item;
 use keystead::internals::json::tree::{self, Tree};
 
-/// Adds a list of addresses that are not there yet; what is no such list is a field.
+/// Adds a list of new addresses; any other text becomes a field.
 pub(super) fn urls(item: &mut Item, text: SecretText) {
     let Some(list) = list(&text) else { return item.field("urls", Some(text)) };
     for one in list {
@@ -19,7 +19,7 @@ pub(super) fn urls(item: &mut Item, text: SecretText) {
     }
 }
 
-/// Adds a list of labels and values; what is no such list is a field.
+/// Adds a list of labels and values; any other text becomes a field.
 pub(super) fn fields(item: &mut Item, text: SecretText) {
     let list = list(&text).filter(|list| {
         list.iter().all(|one| {

@@ -1,15 +1,15 @@
-//! The header rows of well-known exports. docs/reference/import-formats.md names the sample of each.
+//! The header rows of well-known exports. docs/reference/import-formats.md names each sample.
 
 use super::column::{Folder, Role};
 use super::record::Quoting;
 
-/// A program, the headers that every version of its export has, and what its columns are. A table
-/// with a header that is not among them is another one.
+/// A program, the headers in every version of its export, and the roles of its columns. A table
+/// with another header is not an export of this program.
 pub(super) struct Known {
     pub(super) program: &'static str,
     always: &'static [&'static str],
     columns: &'static [(&'static str, Role)],
-    /// How quotes are written where the header row is in quotes.
+    /// Notation of quotes if the header row is in quotes.
     pub(super) quoting: Quoting,
     /// Whether some versions write `&amp;` for `&`.
     pub(super) may_have_entities: bool,
@@ -254,7 +254,7 @@ static KNOWN: [Known; 14] = [
     },
 ];
 
-/// Words that head columns of other tables as well.
+/// Words that also head columns of other tables.
 const WORDS: [&str; 14] = [
     "address",
     "description",
@@ -272,7 +272,7 @@ const WORDS: [&str; 14] = [
     "website",
 ];
 
-/// Returns the export that has exactly such headers, and what each column is.
+/// Returns the export with exactly these headers, and the role of each column.
 pub(super) fn program(headers: &[String]) -> Option<(&'static Known, Vec<Role>)> {
     let headers: Vec<String> = headers.iter().map(|header| header.to_lowercase()).collect();
     let is_twice = (1..headers.len()).any(|at| headers[..at].contains(&headers[at]));
@@ -290,8 +290,8 @@ pub(super) fn program(headers: &[String]) -> Option<(&'static Known, Vec<Role>)>
     })
 }
 
-/// Returns whether a first row is one of headers, and no secret: two of them are words that head
-/// columns.
+/// Returns whether a first row is a header row without secrets: two of its fields are usual
+/// headers.
 pub(super) fn is_header_row(headers: &[String]) -> bool {
     let is_word = |header: &&String| {
         let header = header.to_lowercase();

@@ -1,8 +1,8 @@
-//! Rows of a table, by RFC 4180: where each field lies, without copying it. Lines end with LF
-//! or CR LF; a quoted field may hold both, delimiters, and quotes written twice.
+//! Rows of a table, by RFC 4180: the range of each field, without a copy. Lines end with LF or CR
+//! LF; a quoted field may hold both, delimiters, and quotes written twice.
 //!
-//! Not `csv-core`: it takes a quote that is never closed, and whatever follows a closing one, without
-//! a word. Here that is a broken row with its line, since it would be a secret other than the one meant.
+//! Not `csv-core`, which accepts unclosed quotes and any text after a closing quote. Here both are
+//! broken rows with their line, since the secret would not be the intended one.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::MAX_COLUMNS;
 
-/// Where the reading of a table is.
+/// Reader of a table's rows, with its position.
 #[derive(Debug, Clone)]
 pub(super) struct Records {
     at: usize,
@@ -20,47 +20,47 @@ pub(super) struct Records {
     quoting: Quoting,
 }
 
-/// How a quote is written within quotes.
+/// Notation of a quote within quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
     /// Twice.
     Doubled,
-    /// Behind a backslash, and so is a backslash: as KeePass 1 does.
+    /// After a backslash, as is a backslash itself: KeePass 1 does this.
     Backslashes,
 }
 
-/// One row.
+/// A row.
 #[derive(Debug)]
 pub(super) struct Record {
-    /// The line it begins at.
+    /// The line at which the row begins, from 1.
     pub(super) line: u64,
-    /// What is wrong with it.
+    /// Error in the row; `None` if the row is valid.
     pub(super) fault: Option<&'static str>,
-    /// Where each field lies, and whether something in it is escaped, and how: those that may be
-    /// looked at.
+    /// Range of each field, and the notation of escapes in it, if any. Only as many fields as the
+    /// limit on columns.
     fields: Vec<(Range<usize>, Option<Quoting>)>,
-    /// How many there are.
+    /// Number of all fields.
     count: usize,
 }
 
 impl Record {
-    /// Returns how many fields there are.
+    /// Returns the number of fields.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Returns whether nothing stands in a field.
+    /// Returns whether a field is empty.
     pub(super) fn is_empty_at(&self, at: usize) -> bool {
         self.fields.get(at).is_none_or(|(place, _)| place.is_empty())
     }
 
-    /// Returns whether its first field is in quotes.
+    /// Returns whether the first field is in quotes.
     pub(super) fn is_quoted(&self, bytes: &[u8]) -> bool {
         let start = self.fields.first().map_or(0, |(place, _)| place.start);
         start > 0 && bytes[start - 1] == b'"'
     }
 
-    /// Returns a field; `None` where it is not UTF-8.
+    /// Returns a field; `None` if it is not UTF-8.
     pub(super) fn text(&self, bytes: &[u8], at: usize) -> Option<SecretText> {
         let (place, escaped) = self.fields.get(at)?;
         let field = &bytes[place.clone()];
@@ -78,7 +78,7 @@ impl Record {
                     single.push(byte);
                     rest = &rest[at + 2..];
                 }
-                // A backslash that escapes nothing is one.
+                // A backslash that escapes nothing stays a backslash.
                 _ => {
                     single.push(escape);
                     rest = &rest[at + 1..];
@@ -95,22 +95,22 @@ impl Records {
         Self { at, line: 1, delimiter, quoting: Quoting::Doubled }
     }
 
-    /// Returns where the next row begins.
+    /// Returns the position of the next row.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Returns these from a later line on.
+    /// Returns the rows, counted from this line number on.
     pub(super) fn starting_at(self, line: u64) -> Self {
         Self { line, ..self }
     }
 
-    /// Reads what follows with quotes written so.
+    /// Sets the notation of quotes for the following rows.
     pub(super) fn quote(&mut self, quoting: Quoting) {
         self.quoting = quoting;
     }
 
-    /// Returns the next row; lines with nothing in them are none.
+    /// Returns the next row; skips empty lines.
     pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Record> {
         loop {
             match bytes.get(self.at..)? {
@@ -137,7 +137,7 @@ impl Records {
                 _ => (self.plain(bytes), None),
             };
             record.count += 1;
-            // Beyond these no field is looked at: the header row has no more.
+            // Further fields are not read: the header row has no more.
             if record.count <= MAX_COLUMNS {
                 record.fields.push(field);
             }
@@ -201,7 +201,7 @@ impl Records {
             [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..] => Ok((start..end, escaped)),
             [byte, ..] if *byte == self.delimiter => Ok((start..end, escaped)),
             rest => {
-                // The next line is where sense may begin again.
+                // Reading continues with the next line.
                 self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
                 self.end_line(bytes);
                 Err("something follows a closing quote")
@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    /// Each row as its line and its fields, or what is wrong.
+    /// Returns each row's line, with its fields or its error.
     fn rows(text: &str) -> Vec<(u64, Result<Vec<String>, &'static str>)> {
         let mut records = Records::new(0, b',');
         let mut rows = Vec::new();

@@ -1,5 +1,4 @@
-//! What becomes of tables: of well-known exports, of one whose columns are named, and of
-//! broken ones.
+//! Imports of tables: of well-known exports, with named columns, and broken tables.
 
 use snapbox::{assert_data_eq, str};
 
@@ -10,7 +9,7 @@ fn columns(typed: &[&str]) -> Vec<Column> {
     typed.iter().map(|text| Column::parse(text).unwrap()).collect()
 }
 
-/// Returns what an import would say and do.
+/// Returns the plan, rows and skipped parts of an import.
 fn whole(bytes: &[u8], typed: &[&str]) -> String {
     let mut table = match read(bytes, &columns(typed), None) {
         Ok(table) => table,

@@ -1,19 +1,19 @@
-//! Key material in an environment file without quotes: its lines are no entries, and none of them may
-//! become the name of a secret, which lists and completion show.
+//! Key material in an environment file without quotes: its lines are not entries, and must not
+//! become names of secrets, which listings and completion show.
 
 use super::read::Stop;
 
-/// How a block of PEM begins and ends.
+/// Beginning and end of a PEM block.
 const BEGIN: &[u8] = b"-----BEGIN";
 const END: &[u8] = b"-----END";
 
-/// The fewest characters of a line of wrapped base64: programs wrap at 60, 64 or 76.
+/// Minimum number of characters in a line of wrapped base64: programs wrap at 60, 64 or 76.
 const MIN_WRAPPED: usize = 40;
 
-/// The fewest characters of a name that looks like key material.
+/// Minimum number of characters in a name that looks like key material.
 const MIN_NAME: usize = 16;
 
-/// Returns the length of the key material that a line begins with, up to its last line's end.
+/// Returns the length of the key material at the start of a line, up to its last line's end.
 pub(super) fn lines(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
     if bytes.starts_with(BEGIN) {
         return pem(bytes, ended).map(Some);
@@ -22,7 +22,7 @@ pub(super) fn lines(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
         return Err(Stop::More);
     }
     let Some(first) = line(bytes, ended) else {
-        // So far it may be base64.
+        // The bytes so far may be base64.
         return if base64(bytes).is_some() { Err(Stop::More) } else { Ok(None) };
     };
     let (digits, padding) = base64(&bytes[..first]).unwrap_or_default();
@@ -32,7 +32,7 @@ pub(super) fn lines(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
     rest_of(bytes, first, ended).map(Some)
 }
 
-/// Returns the length of a value without quotes that goes on in the next line.
+/// Returns the length of an unquoted value that continues in the next line.
 pub(super) fn value(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
     if bytes.starts_with(BEGIN) {
         let first = line(bytes, ended).ok_or(Stop::More)?;
@@ -50,8 +50,8 @@ pub(super) fn value(bytes: &[u8], ended: bool) -> Result<Option<usize>, Stop> {
     Ok((len > first).then_some(len))
 }
 
-/// Returns whether a name looks like key material: no words, but large and small letters and digits
-/// in turn.
+/// Returns whether a name looks like key material: a mix of upper and lower case letters and digits
+/// instead of words.
 pub(super) fn is_name(name: &str) -> bool {
     name.split(['_', '.', '-']).any(|run| {
         let kind = |byte: u8| match byte {
@@ -64,7 +64,7 @@ pub(super) fn is_name(name: &str) -> bool {
     })
 }
 
-/// Returns the length of a block of PEM; where it never ends, of the lines that belong to it.
+/// Returns the length of a PEM block; without an end, the length of the lines that belong to it.
 fn pem(bytes: &[u8], ended: bool) -> Result<usize, Stop> {
     match bytes.windows(END.len()).position(|found| found == END) {
         Some(at) => Ok(at + line(&bytes[at..], ended).ok_or(Stop::More)?),
@@ -73,7 +73,7 @@ fn pem(bytes: &[u8], ended: bool) -> Result<usize, Stop> {
     }
 }
 
-/// Returns the end of the lines of base64 that follow a first one.
+/// Returns the end of the base64 lines that follow a first line.
 fn rest_of(bytes: &[u8], first: usize, ended: bool) -> Result<usize, Stop> {
     let mut end = first;
     loop {
@@ -97,7 +97,7 @@ fn rest_of(bytes: &[u8], first: usize, ended: bool) -> Result<usize, Stop> {
     }
 }
 
-/// Returns whether padded base64 is the end of something, and no key without a value or with `=`.
+/// Returns whether padded base64 is the end of a block: not a key with an empty value or `=`.
 fn is_tail(digits: &[u8], padding: usize) -> bool {
     let has = |is: fn(&u8) -> bool| digits.iter().any(is);
     let is_mixed = has(|byte| matches!(byte, b'+' | b'/'))
@@ -105,7 +105,7 @@ fn is_tail(digits: &[u8], padding: usize) -> bool {
     (digits.len() + padding).is_multiple_of(4) && (padding == 2 || is_mixed)
 }
 
-/// Returns the digits of base64 that a line has, and how much padding; `None` for another line.
+/// Returns a line's base64 digits and the length of its padding; `None` for another line.
 fn base64(line: &[u8]) -> Option<(&[u8], usize)> {
     let line = line.trim_ascii();
     let is_digit = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');

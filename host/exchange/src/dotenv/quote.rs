@@ -1,12 +1,11 @@
-//! Quoted values of an environment file: what stands between quotes, as shells and the readers of
-//! `.env` have it.
+//! Quoted values of an environment file, by the rules of shells and the readers of `.env`.
 
 use keystead_plugin_api::SecretBytes;
 use zeroize::Zeroizing;
 
 use super::read::Stop;
 
-/// What stands between two quotes, or behind a backslash between quoted pieces.
+/// Text between two quotes, or after a backslash between quoted pieces.
 pub(super) struct Piece<'a> {
     inner: &'a [u8],
     kind: Kind,
@@ -14,7 +13,7 @@ pub(super) struct Piece<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// `'...'`, `` `...` `` and one character behind a backslash: as it stands.
+    /// `'...'`, `` `...` `` and a character after a backslash: unchanged.
     Literal,
     /// `"..."`.
     Double,
@@ -41,7 +40,7 @@ pub(super) fn start(bytes: &[u8], ended: bool) -> Result<bool, Stop> {
     }
 }
 
-/// Returns the lines from three quotes to the next three, which no two readers take for the same.
+/// Returns the lines between triple quotes, which readers interpret in different ways.
 fn block(bytes: &[u8], triple: &[u8], ended: bool) -> Stop {
     let why = "three quotes are not read: use one";
     match bytes[3..].windows(3).position(|found| found == triple) {
@@ -51,7 +50,7 @@ fn block(bytes: &[u8], triple: &[u8], ended: bool) -> Stop {
     }
 }
 
-/// Returns the quoted piece that these bytes begin with, and its length with the quotes.
+/// Returns the quoted piece at the start of these bytes, and its length with the quotes.
 pub(super) fn piece(bytes: &[u8], ended: bool) -> Result<Option<(Piece<'_>, usize)>, Stop> {
     let (kind, open, quote) = match bytes {
         [quote @ (b'\'' | b'`'), ..] => (Kind::Literal, 1, *quote),
@@ -82,7 +81,7 @@ pub(super) fn piece(bytes: &[u8], ended: bool) -> Result<Option<(Piece<'_>, usiz
 }
 
 impl Piece<'_> {
-    /// Returns what these pieces stand for.
+    /// Returns the value of these pieces.
     pub(super) fn joined(pieces: &[Self]) -> SecretBytes {
         let mut len = 0;
         pieces.iter().for_each(|piece| piece.put(|bytes| len += bytes.len()));
@@ -100,7 +99,7 @@ impl Piece<'_> {
     }
 }
 
-/// Hands out what stands between double quotes; what is no escape stays as it is.
+/// Passes on the text between double quotes; other backslashes stay unchanged.
 fn double(inner: &[u8], mut put: impl FnMut(&[u8])) {
     let mut rest = inner;
     loop {
@@ -114,7 +113,7 @@ fn double(inner: &[u8], mut put: impl FnMut(&[u8])) {
             Some(b"\\n") => put(b"\n"),
             Some(b"\\r") => put(b"\r"),
             Some(b"\\t") => put(b"\t"),
-            // As in a shell: the line goes on in the next one.
+            // As in a shell: the line continues in the next line.
             Some(b"\\\n") => {}
             Some(&[_, byte @ (b'\\' | b'"' | b'$' | b'`')]) => put(&[byte]),
             Some(pair) => put(pair),
@@ -125,7 +124,7 @@ fn double(inner: &[u8], mut put: impl FnMut(&[u8])) {
 
 const UNKNOWN: &str = "an escape between `$'` and `'` is not read";
 
-/// Hands out what stands between `$'` and `'`, with the escapes of bash.
+/// Passes on the text between `$'` and `'`, with the escapes of bash.
 fn ansi(inner: &[u8], mut put: impl FnMut(&[u8])) -> Result<(), &'static str> {
     let mut rest = inner;
     loop {
@@ -166,7 +165,7 @@ fn ansi(inner: &[u8], mut put: impl FnMut(&[u8])) -> Result<(), &'static str> {
     }
 }
 
-/// Returns the number of at most so many digits, and where they end.
+/// Returns the number of at most `most` digits, and the position after them.
 fn digits(rest: &[u8], from: usize, most: usize, base: u32) -> Result<(u32, usize), &'static str> {
     let is_digit = |byte: &&u8| char::from(**byte).is_digit(base);
     let len = rest[from..].iter().take(most).take_while(is_digit).count();

@@ -1,34 +1,34 @@
-//! One entry of an environment file, from the start of its line on.
+//! Reads an entry of an environment file, from the start of its line on.
 
 use keystead_plugin_api::{SecretBytes, SecretText, Value};
 
 use super::material;
 use super::quote::{self, Piece};
 
-/// What stands at the start of a line.
+/// Content at the start of a line.
 pub(super) enum Parsed {
     /// Nothing: the file ends here.
     End,
-    /// What cannot be told before more of the file is there.
+    /// Unknown before more of the file is read.
     NeedsMore,
     /// Nothing up to the line's end, or a comment.
     Blank,
-    /// An entry, up to the end of its value; on the rest of that line is nothing.
+    /// An entry, up to the end of its value; the rest of that line is empty.
     Entry { len: usize, key: String, value: Value },
-    /// What is no entry, up to the end of its line.
+    /// A line that is not an entry, up to its end.
     Bad(&'static str),
-    /// What is no entry and has several lines: up to the end of the last one.
+    /// Several lines that are not an entry, up to the end of the last line.
     BadLines { len: usize, why: &'static str },
 }
 
-/// Why this is no entry, or not yet.
+/// The reason why the bytes are not an entry, or not yet.
 pub(super) enum Stop {
     More,
     Bad(&'static str),
     BadLines { len: usize, why: &'static str },
 }
 
-/// Returns what stands at the start of these bytes; `ended` where nothing follows them.
+/// Returns the content at the start of these bytes; `ended` if nothing follows them.
 pub(super) fn entry(bytes: &[u8], ended: bool) -> Parsed {
     let mut reader = Reader { bytes, at: 0, ended };
     match reader.entry() {
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         self.peek()?;
         let value = match self.in_value(quote::start(&self.bytes[self.at..], self.ended))? {
             true => self.quoted()?,
-            // A blank before a `#` makes it a comment, also where no value stands before.
+            // A blank before a `#` starts a comment, even without a value before it.
             false => {
                 self.at = equals;
                 self.bare()?
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         text(SecretBytes::copy_of(value))
     }
 
-    /// Reads quoted pieces that stand together, as a shell does: `'it'\''s'`.
+    /// Reads adjacent quoted pieces, as a shell does: `'it'\''s'`.
     fn quoted(&mut self) -> Result<SecretText, Stop> {
         let (start, mut pieces) = (self.at, Vec::new());
         loop {
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
                     self.at += len;
                 }
                 Ok(None) => break,
-                // Where a quote is missing, lines of key material behind it are no names all the same.
+                // Even without a closing quote, lines of key material are not names.
                 Err(Stop::Bad(why)) => {
                     return Err(match material::value(&self.bytes[start + 1..], self.ended)? {
                         Some(len) => Stop::BadLines { len: start + 1 + len, why },
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
         text(Piece::joined(&pieces))
     }
 
-    /// Counts what is found in a value from the start of the line.
+    /// Converts a length in a value to a length from the start of the line.
     fn in_value<T>(&self, found: Result<T, Stop>) -> Result<T, Stop> {
         found.map_err(|stop| match stop {
             Stop::BadLines { len, why } => Stop::BadLines { len: self.at + len, why },
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Moves behind blanks; a carriage return is one, since only a line's end has it here.
+    /// Moves past blanks; a carriage return is a blank, since only a line's end has it here.
     fn blanks(&mut self) {
         self.at += self.bytes[self.at..].iter().take_while(|byte| is_blank(**byte)).count();
     }

@@ -1,15 +1,15 @@
-//! Entries of environment files, quoted so that Keystead, shells and, wherever there is such
-//! a way, python-dotenv read the same value.
+//! Writes entries of environment files, quoted so that Keystead, shells and, where possible,
+//! python-dotenv read the same value.
 
 use keystead_plugin_api::{SecretName, Value};
 use zeroize::Zeroizing;
 
-/// What becomes of names that are no keys.
+/// Treatment of names that are not valid keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// They are refused.
+    /// Invalid names are rejected.
     Same,
-    /// Letters become large ones, and what no key may have an underscore: `db/user` is
+    /// Letters become upper case, and invalid characters become underscores: `db/user` is
     /// `DB_USER`.
     Upper,
 }
@@ -17,7 +17,7 @@ pub enum Keys {
 /// Returns the key of a secret.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why the name has no key.
 pub fn key(name: &SecretName, keys: Keys) -> Result<String, &'static str> {
     let name = name.as_str();
     let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
@@ -39,7 +39,7 @@ pub fn key(name: &SecretName, keys: Keys) -> Result<String, &'static str> {
 /// Returns the entry of a key, with its end.
 ///
 /// # Errors
-/// Why an environment file cannot hold this value.
+/// The reason why an environment file cannot hold this value.
 pub fn write(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, String> {
     let Value::Text(text) = value else {
         return Err(format!("an environment file cannot hold a value of kind {}", value.kind()));
@@ -72,14 +72,14 @@ pub fn write(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(line)
 }
 
-/// The longest line that `docker run --env-file` reads, without its end.
+/// Maximum size in bytes of a line for `docker run --env-file`, without its end.
 const MAX_BARE_LINE: usize = 64 * 1024 - 1;
 
-/// Returns the entry of a key, with its end, in the form of `docker run --env-file` and Podman: all
-/// behind the `=` is the value, quotes and blanks included.
+/// Returns the entry of a key, with its end, in the format of `docker run --env-file` and Podman.
+/// The value is all text after the `=`, with quotes and blanks.
 ///
 /// # Errors
-/// Why that form cannot hold this value.
+/// The reason why that format cannot hold this value.
 pub fn write_bare(key: &str, value: &Value) -> Result<Zeroizing<Vec<u8>>, String> {
     let Value::Text(text) = value else {
         return Err(format!("an environment file cannot hold a value of kind {}", value.kind()));
@@ -114,13 +114,13 @@ enum Quotes {
 impl Quotes {
     fn of(text: &str) -> Self {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(&byte);
-        // `AB==` would look like the end of base64.
+        // `AB==` looks like the end of base64.
         let is_padding = text.bytes().all(|byte| byte == b'=');
         if !is_padding && text.bytes().all(is_plain) {
             return Self::None;
         }
-        // Between single quotes shells take all as it stands. python-dotenv takes `\\` and
-        // `\'` for escapes there, and in the other quotes no `\$`.
+        // Shells keep text between single quotes unchanged. python-dotenv reads `\\` and `\'` as
+        // escapes there, and does not know `\$` in double quotes.
         let single = !text.contains('\'');
         let single_for_all = single && !text.contains("\\\\") && !text.ends_with('\\');
         let double_for_all = !text.contains(['$', '`']) && !text.ends_with('\\');

@@ -1,4 +1,4 @@
-//! What becomes of an export of 1Password, and of one that is broken or hostile.
+//! Imports of a 1Password export, and of broken and hostile exports.
 
 use std::io::Cursor;
 

@@ -1,5 +1,5 @@
-//! The files of a password store, in the order of their names. Links are followed to files of
-//! the same directory alone: one that leads elsewhere would import what was never put there.
+//! The files of a password store, sorted by name. Links are followed only to files of the same
+//! directory: any other link imports files that were never put there.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -12,37 +12,37 @@ use keystead_plugin_api::MAX_VALUE_BYTES;
 use super::super::Error;
 use super::FORM;
 
-/// The most files, and as many directories: no person keeps so many by hand.
+/// Maximum number of files, and of directories: no user keeps so many by hand.
 const MAX_FILES: usize = 100_000;
 
-/// The most directories within directories.
+/// Maximum depth of nested directories.
 const MAX_DEPTH: usize = 32;
 
-/// The most bytes of an encrypted file: the largest value, in armour.
+/// Maximum size in bytes of an encrypted file: the largest value, in armour.
 const MAX_FILE_BYTES: u64 = 3 * (MAX_VALUE_BYTES as u64) / 2;
 
-/// What is in a directory.
+/// Content of a directory.
 #[derive(Debug, Default)]
 pub(super) struct All {
     pub(super) found: Vec<Found>,
-    /// How many files are of another kind.
+    /// Number of other files.
     pub(super) others: u64,
 }
 
-/// A file to decrypt, or what cannot be one.
+/// A file to decrypt, or a path that cannot be decrypted.
 #[derive(Debug)]
 pub(super) struct Found {
     /// Its path below the directory.
     pub(super) path: PathBuf,
-    /// Where its content is, or why that is not looked at.
+    /// Path of its content, or the reason why it is not read.
     pub(super) place: Result<PathBuf, &'static str>,
 }
 
-/// Returns the files in a directory and the directories in it. What begins with a dot is no secret.
+/// Returns the files in a directory and its subdirectories. Skips names with a leading dot.
 pub(super) fn all(dir: &Path) -> Result<All, Error> {
     let root = dir.canonicalize().map_err(Error::Read)?;
     let mut all = All::default();
-    // Directories yet to be looked at, and how deep each is.
+    // Directories still to read, and the depth of each.
     let mut dirs = vec![(PathBuf::new(), 0)];
     let mut count = 0;
     while let Some((within, depth)) = dirs.pop() {
@@ -93,7 +93,7 @@ pub(super) fn all(dir: &Path) -> Result<All, Error> {
     Ok(all)
 }
 
-/// Returns the file that a link leads to, if it is one of the same directory.
+/// Returns the file that a link leads to, if it is in the same directory.
 fn linked(root: &Path, link: &Path) -> Result<PathBuf, &'static str> {
     let target = link.canonicalize().map_err(|_| "it is a link that leads nowhere")?;
     match target.strip_prefix(root) {
@@ -106,7 +106,7 @@ fn linked(root: &Path, link: &Path) -> Result<PathBuf, &'static str> {
 /// Reads an encrypted file.
 pub(super) fn content(place: &Path) -> Result<Vec<u8>, String> {
     let read = || -> io::Result<Result<Vec<u8>, String>> {
-        // Should it have been exchanged since: neither follow a link nor wait for a pipe.
+        // If the file was exchanged meanwhile: neither follow a link nor wait for a pipe.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(flags.bits()).expect("flags of open have 32 bits");
         let file = OpenOptions::new().read(true).custom_flags(flags).open(place)?;

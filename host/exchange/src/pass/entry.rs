@@ -1,5 +1,5 @@
-//! What is in a decrypted file: a password in the first line and lines of `key: value` below it. Any
-//! other text stays as it is: taken apart it could not be had back, and its first line need not be a
+//! Content of a decrypted file: a password in the first line and lines of `key: value` below. Any
+//! other text stays unchanged: its parts could not restore it, and its first line may not be a
 //! password.
 
 use keystead_plugin_api::{SecretBytes, SecretName, SecretText, Value};
@@ -8,14 +8,14 @@ use super::super::item::Item;
 use super::super::left_out::LeftOut;
 use super::super::{BadRow, Position, Row};
 
-/// The most characters of a key; what is longer before a colon is a sentence.
+/// Maximum number of characters of a key; longer text before a colon is a sentence.
 const MAX_KEY: usize = 64;
 
-/// What gopass once began its files with; the password is one of the lines then.
+/// First line of older gopass files, in which another line is the password.
 const GOPASS_MARK: &str = "GOPASS-SECRET-1.0";
 
-/// Returns what a decrypted file becomes: bytes where it is not UTF-8, a credential of a user and a
-/// password, a map of a password and more, else the text.
+/// Returns the row of a decrypted file: bytes if it is not UTF-8; a credential of a user and a
+/// password; a map of a password and more; else the text.
 pub fn decrypted(bytes: SecretBytes, at: Position, name: SecretName) -> Result<Row, BadRow> {
     let mut item = Item::default();
     match SecretText::from_bytes(bytes.duplicate()) {
@@ -31,15 +31,15 @@ pub fn decrypted(bytes: SecretBytes, at: Position, name: SecretName) -> Result<R
     item.into_row(at, name, &mut LeftOut::default())
 }
 
-/// What a line of a file is.
+/// Kind of a file's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part<'a> {
     Url,
     Field(&'a str),
 }
 
-/// Returns the parts of a text that is a password and lines of `key: value`, each key once; `None` for
-/// any other, which its parts would not give back.
+/// Returns the parts of a text that is a password and lines of `key: value`, each key once; `None`
+/// for any other text, which its parts could not restore.
 fn parts(text: &str) -> Option<Vec<(Part<'_>, &str)>> {
     let first = text.trim_end_matches(['\r', '\n']);
     if !first.contains('\n') {
@@ -51,7 +51,7 @@ fn parts(text: &str) -> Option<Vec<(Part<'_>, &str)>> {
     let first = lines.next()?;
     let mut parts = Vec::new();
     if first == GOPASS_MARK {
-        // Below its lines is an empty one.
+        // An empty line follows its lines.
         let body = text.strip_suffix("\n\n").unwrap_or(text.strip_suffix('\n').unwrap_or(text));
         lines = body.split('\n').peekable();
         lines.next();
@@ -64,7 +64,7 @@ fn parts(text: &str) -> Option<Vec<(Part<'_>, &str)>> {
             return None;
         }
         parts.push((Part::Field("password"), first));
-        // Where gopass has YAML below.
+        // Marks YAML below in gopass.
         lines.next_if_eq(&"---");
     }
     for line in lines {
@@ -83,7 +83,7 @@ fn parts(text: &str) -> Option<Vec<(Part<'_>, &str)>> {
     parts.iter().any(|(part, _)| *part == Part::Field("password")).then_some(parts)
 }
 
-/// Returns what a line is, and its value; `None` for one that is no `key: value`.
+/// Returns a line's kind and its value; `None` if it is not `key: value`.
 fn part(line: &str) -> Option<(Part<'_>, &str)> {
     if line.starts_with("otpauth://") {
         return (line.trim() == line).then_some((Part::Field("totp"), line));
@@ -165,7 +165,7 @@ mod tests {
             "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES,canary\n\nMII\n-----END RSA PRIVATE KEY-----\n",
             "canary\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n-----END-----\n",
             "otpauth://totp/x?secret=canary\nuser: bob\n",
-            // Blanks, order and repeats would be lost.
+            // Blanks, order and repetitions cannot be restored.
             "canary\n\nuser: bob\n",
             "canary\nuser: bob\n\n",
             "canary\nuser: bob\nlogin: alice\n",

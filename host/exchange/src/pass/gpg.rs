@@ -1,5 +1,5 @@
-//! Decrypts with gpg: no shell, the file on its standard input, what it says in memory that is
-//! wiped. What became of it is read from gpg's status lines, not from its words.
+//! Decrypts with gpg: no shell, the file on its standard input, its output in memory that is wiped.
+//! The result is read from gpg's status lines, not from its messages.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,35 +9,35 @@ use keystead_plugin_api::{Deadline, Error as Refusal, ErrorKind, ExecRequest, Se
 use super::super::Error;
 use keystead::internals::execute;
 
-/// Whether gpg may ask for a passphrase.
+/// Whether gpg may prompt for a passphrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// It may not.
+    /// gpg must not prompt.
     Never,
-    /// It may, by way of its own pinentry, on this terminal where it needs one.
+    /// gpg may prompt with its own pinentry, on this terminal if it needs a terminal.
     Pinentry {
         /// The terminal's device.
         terminal: Option<PathBuf>,
     },
 }
 
-/// How gpg is run.
+/// Settings for running gpg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpg {
-    /// The program: a name, looked for where every user's programs are, or an absolute path.
+    /// The program: a name, searched for among every user's programs, or an absolute path.
     pub program: String,
-    /// The user's home.
+    /// The user's home directory; `None` if unknown.
     pub home: Option<PathBuf>,
-    /// The directory of its keys, instead of `.gnupg` in the home.
+    /// The directory of its keys; `None` for `.gnupg` in the home directory.
     pub keys: Option<PathBuf>,
-    /// Whether it may ask for a passphrase.
+    /// Whether gpg may prompt for a passphrase.
     pub prompt: Prompt,
-    /// How long one file may take, with the time it takes a person to answer.
+    /// Time limit for a file, including the time for the user's answer.
     pub timeout: Duration,
 }
 
 impl Default for Gpg {
-    /// The user's gpg, which may ask nothing and has a minute for each file.
+    /// Returns the user's gpg, which never prompts and has a minute for each file.
     fn default() -> Self {
         Self {
             program: "gpg".to_owned(),
@@ -49,14 +49,14 @@ impl Default for Gpg {
     }
 }
 
-/// Why a file was not decrypted.
+/// Reason why a file was not decrypted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Undecrypted {
-    /// What is wrong with this one.
+    /// An error of this file.
     Bad(String),
-    /// Its passphrase has to be asked for, which is not allowed.
+    /// The file needs a passphrase, and prompting is not allowed.
     Locked,
-    /// A person did not want to give the passphrase.
+    /// The user cancelled the prompt for the passphrase.
     Cancelled,
 }
 
@@ -67,10 +67,10 @@ impl From<&str> for Undecrypted {
 }
 
 impl Gpg {
-    /// Asks gpg for its version.
+    /// Checks that gpg runs and prints its version.
     ///
     /// # Errors
-    /// [`Error::NoProgram`] where it cannot be run.
+    /// [`Error::NoProgram`] if gpg cannot be run.
     pub(super) fn is_there(&self) -> Result<(), Error> {
         let no_program = |why: String| Error::NoProgram { program: self.program.clone(), why };
         match self.run(vec!["--version".into()], Vec::new()) {
@@ -80,7 +80,7 @@ impl Gpg {
         }
     }
 
-    /// Returns what an encrypted file holds, or why it cannot be decrypted.
+    /// Returns the content of an encrypted file, or the reason why it cannot be decrypted.
     pub(super) fn decrypt(&self, encrypted: Vec<u8>) -> Result<SecretBytes, Undecrypted> {
         let mut arguments: Vec<String> = Vec::new();
         let path = |path: &PathBuf| {
@@ -100,7 +100,7 @@ impl Gpg {
         let rest = ["--quiet", "--batch", "--no-tty", "--status-fd", "2", "--decrypt"];
         arguments.extend(rest.map(str::to_owned));
         match self.run(arguments, encrypted) {
-            // Without the status line it may be cut off, or never have been encrypted.
+            // Without the status line the output may be cut off, or the file was never encrypted.
             Ok(ended) if ended.status == 0 && has(&ended.errors, "DECRYPTION_OKAY") => {
                 Ok(ended.output)
             }
@@ -133,9 +133,9 @@ fn has(said: &str, keyword: &str) -> bool {
     lines(said).any(|words| words.first() == Some(&keyword))
 }
 
-/// Returns why gpg did not decrypt.
+/// Returns the reason why gpg did not decrypt.
 fn reason(said: &str, status: i32, prompt: &Prompt) -> Undecrypted {
-    // The lower half of a code of libgpg-error is the reason; the upper says who found it.
+    // The lower half of a libgpg-error code is the reason; the upper half is the source.
     let codes: Vec<u32> = lines(said)
         .filter(|words| words.first() == Some(&"ERROR"))
         .filter_map(|words| Some(words.get(2)?.parse::<u32>().ok()? & 0xffff))
@@ -154,7 +154,7 @@ fn reason(said: &str, status: i32, prompt: &Prompt) -> Undecrypted {
         "gpg has no key that it is encrypted for"
     } else if has(said, "ENC_TO") && !has(said, "DECRYPTION_KEY") {
         match prompt {
-            // gpg has the key, and its agent does not open it.
+            // gpg has the key, and its agent does not unlock the key.
             Prompt::Never => return Undecrypted::Locked,
             Prompt::Pinentry { .. } => {
                 "gpg could not unlock its key, or has no more than the public half"

@@ -1,4 +1,4 @@
-//! A password store with real keys of gpg, made and thrown away here. They need Debian's
+//! Tests on a password store with real keys of gpg, created and removed here. They need Debian's
 //! package `gnupg`.
 
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::super::shown::shown;
 use super::*;
 
-/// Keys and a store. Dropped, its agent is ended.
+/// Keys and a store. Dropping it ends its agent.
 struct Store {
     dir: tempfile::TempDir,
 }
 
 impl Store {
-    /// Makes keys: for whom, and behind which passphrase.
+    /// Creates keys, each with its user and its passphrase.
     fn new(keys: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Self { dir };
@@ -25,11 +25,11 @@ impl Store {
         let private = std::fs::Permissions::from_mode(0o700);
         fs_err::set_permissions(store.path("keys"), private).unwrap();
         for (who, passphrase) in keys {
-            // Not the default: with RSA this takes seconds.
+            // Not the default algorithm: RSA takes seconds.
             let key = ["--quick-generate-key", who, "future-default", "default", "never"];
             store.gpg(&[&["--passphrase", passphrase], &key[..]].concat(), b"");
         }
-        // It remembers the passphrase otherwise.
+        // Otherwise the agent remembers the passphrase.
         store.end_agent();
         store
     }
@@ -106,7 +106,7 @@ fn files_are_decrypted_and_failures_are_reported_needs_gpg() {
     store.write("cut.gpg", &whole[..whole.len() / 2]);
     store.write("clear.gpg", b"canary-5d1f in clear text");
     store.write("empty.gpg", b"");
-    // Packed by gpg, but for everybody to read.
+    // Packed by gpg, but not encrypted.
     store.write("stored.gpg", &store.gpg(&["--store"], b"canary-5d1f"));
     store.write("README.md", b"");
     store.end_agent();
@@ -138,7 +138,7 @@ wifi.gpg: wifi (2)
     let left_out: Vec<String> = entries.left_out();
     assert_eq!(left_out, ["1 file that is not encrypted with gpg"]);
 
-    // What nobody may be asked for ends it.
+    // A passphrase that cannot be prompted for ends the import.
     for locked in [
         store.encrypted("locked@example.com", b"canary-5d1f"),
         store.gpg(&["--passphrase", "canary-5d1f", "-c"], b"canary"),
@@ -155,7 +155,7 @@ wifi.gpg: wifi (2)
     }
     fs_err::remove_file(store.path("store").join("a/locked.gpg")).unwrap();
 
-    // Somebody else's keys.
+    // Keys of another user.
     let other = Store::new(&[]);
     let how = Gpg { keys: Some(other.path("keys")), ..store.how() };
     let row = read(&store.path("store"), how).unwrap().find_map(|row| row.unwrap().err());
@@ -199,7 +199,7 @@ fn dir_without_gpg_files_is_rejected() {
     assert_eq!(error.code(), "E13.unreadable");
 }
 
-/// Returns why a gpg that says this did not decrypt.
+/// Returns the reason from a gpg that runs this script.
 fn reason_of(dir: &Path, prompt: Prompt, said: &str) -> gpg::Undecrypted {
     use std::os::unix::fs::PermissionsExt;
     let program = dir.join("gpg");
@@ -229,7 +229,7 @@ fn gpg_failure_reason_comes_from_status_lines() {
             "gpg could not unlock its key, or has no more than the public half",
         ),
         (&ask, "echo canary; exit 3".into(), "gpg gave up with exit code 3"),
-        // It must say itself that it is fine.
+        // gpg must report success itself.
         (&ask, "echo canary".into(), "gpg gave up with exit code 0"),
         (&ask, "exec sleep 30".into(), "gpg took longer than 1 s"),
     ] {

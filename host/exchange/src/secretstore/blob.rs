@@ -1,10 +1,10 @@
-//! What the decrypted bytes of an entry stand for, by its type. Integers are little-endian and
-//! have 32 bits. A reason never repeats what was read.
+//! Decodes the decrypted bytes of an entry, by its type. Integers are little-endian and have 32
+//! bits. A reason never repeats data that was read.
 
 use keystead_plugin_api::{Credential, MAX_VALUE_ENTRIES, SecretBytes, SecretText, Value};
 use zeroize::Zeroizing;
 
-/// The types of SecretStore.
+/// Types of entries in SecretStore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     Text,
@@ -28,10 +28,10 @@ impl Type {
     }
 }
 
-/// Returns the value of anything but a map.
+/// Returns the value of an entry of any type but a map.
 ///
 /// # Errors
-/// Why these bytes are none.
+/// The reason why these bytes are not valid.
 pub(super) fn value(kind: Type, mut bytes: Zeroizing<Vec<u8>>) -> Result<Value, &'static str> {
     match kind {
         Type::Text => {
@@ -45,7 +45,7 @@ pub(super) fn value(kind: Type, mut bytes: Zeroizing<Vec<u8>>) -> Result<Value, 
     }
 }
 
-/// Where the password begins, the user's name, the password.
+/// Returns a credential. Its bytes are the password's offset, the user's name, the password.
 fn credential(bytes: &[u8]) -> Result<Credential, &'static str> {
     const WRONG: &str = "its credential is cut off, or its lengths are wrong";
     let (start, _) = integer(bytes).ok_or(WRONG)?;
@@ -55,10 +55,10 @@ fn credential(bytes: &[u8]) -> Result<Credential, &'static str> {
     Ok(Credential::new(user, password))
 }
 
-/// Returns the names of a map's members: how many, then each with its length before it.
+/// Returns the names of a map's members, from their number, then each with its length before it.
 ///
 /// # Errors
-/// Why these bytes are none.
+/// The reason why these bytes are not valid.
 pub(super) fn members(bytes: &[u8]) -> Result<Vec<String>, &'static str> {
     const WRONG: &str = "the list of its members is cut off, or its lengths are wrong";
     let (count, mut rest) = integer(bytes).ok_or(WRONG)?;
@@ -76,17 +76,17 @@ pub(super) fn members(bytes: &[u8]) -> Result<Vec<String>, &'static str> {
     if rest.is_empty() { Ok(names) } else { Err(WRONG) }
 }
 
-/// Returns a number that is not negative, and what follows it.
+/// Returns a number that is not negative, and the bytes after it.
 pub(super) fn integer(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (number, rest) = bytes.split_first_chunk()?;
     Some((usize::try_from(i32::from_le_bytes(*number)).ok()?, rest))
 }
 
-/// Returns the text of UTF-16LE.
+/// Returns the text of UTF-16LE bytes.
 fn utf16(bytes: &[u8]) -> Result<SecretText, &'static str> {
     const WRONG: &str = "its text is not UTF-16";
     let (units, []) = bytes.as_chunks::<2>() else { return Err(WRONG) };
-    // Room for all at once, since growing leaves copies: one unit is three bytes at most.
+    // Capacity for the whole text, since growth leaves copies: a unit is at most three bytes.
     let mut text = Zeroizing::new(String::with_capacity(units.len() * 3));
     for letter in char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))) {
         text.push(letter.map_err(|_| WRONG)?);

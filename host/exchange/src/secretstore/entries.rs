@@ -1,6 +1,5 @@
-//! The entries of an unlocked store. A map is an entry that names others, and these are its
-//! members: which belong together is found before the first row, since names of members can
-//! be those of two maps.
+//! The entries of an unlocked store. A map is an entry that names other entries, its members. They
+//! are assigned before the first row, since a member's name can belong to two maps.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -17,7 +16,7 @@ use super::crypt::Cipher;
 use super::{FORM, metadata};
 use keystead::internals::json::tree::{self, Tree};
 
-/// What the names of members begin with, before the map's own name.
+/// Prefix of the names of members, before the map's own name.
 const MEMBER: &str = "psht:";
 
 const UNREADABLE: &str = "it cannot be decrypted";
@@ -27,29 +26,29 @@ const ORPHANS: Thing = Thing("member that no map has", "members that no map has"
 /// An entry of the list.
 #[derive(Debug)]
 struct Entry {
-    /// Its name, where it has one: any text.
+    /// Its name, which is any text; `None` if there is none.
     name: Option<String>,
     found: Result<Found, String>,
 }
 
-/// Where an entry's parts are.
+/// Ranges of an entry's parts.
 #[derive(Debug)]
 struct Found {
     kind: Type,
-    /// Of what is behind the list.
+    /// Range in the data after the list.
     blob: Range<usize>,
-    /// Of the list.
+    /// Range in the list.
     place: Range<usize>,
-    /// A map's members: by what name in the map, and which entry.
+    /// A map's members: the name in the map, and the entry's index.
     members: Vec<(String, usize)>,
 }
 
-/// The maps that list a member: a list of all would be walked for each of as many members.
+/// The maps that list a member: searching a list of all maps for each member takes too long.
 struct Owners {
     first: usize,
-    /// One that is not the first.
+    /// Another map than the first; `None` if there is none.
     other: Option<usize>,
-    /// How often it is listed.
+    /// Number of times that the member is listed.
     count: usize,
 }
 
@@ -73,7 +72,7 @@ impl Owners {
 pub struct Entries {
     listing: SecretText,
     blobs: Vec<u8>,
-    /// One, or two where the name of the account was spelled in two ways over the years.
+    /// One cipher, or two if the spelling of the account's name changed over the years.
     ciphers: Vec<Cipher>,
     entries: Vec<Entry>,
     next: usize,
@@ -83,10 +82,10 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Returns the entries of this list, each encrypted by the first of these that fits.
+    /// Returns the entries of this list, each decrypted by the first of these ciphers that fits.
     ///
     /// # Errors
-    /// [`Error::NotOfForm`] where the list is none.
+    /// [`Error::NotOfForm`] if the list is invalid.
     pub fn new(listing: SecretText, blobs: Vec<u8>, ciphers: Vec<Cipher>) -> Result<Self, Error> {
         let wrong = |why: String| Error::NotOfForm { form: FORM, why: format!("its list: {why}") };
         let text = listing.expose();
@@ -112,7 +111,7 @@ impl Entries {
         Ok(all)
     }
 
-    /// Returns which entry has which name, in lower case; only the first of a name stays.
+    /// Returns the index of each entry by name, in lower case; only the first of equal names stays.
     fn names(&mut self) -> HashMap<String, usize> {
         let mut names = HashMap::new();
         for (index, entry) in self.entries.iter_mut().enumerate() {
@@ -125,7 +124,7 @@ impl Entries {
         names
     }
 
-    /// Refuses entries that no key fits, so that a wrong place is held against nobody else.
+    /// Rejects entries that no key fits, so that a wrong range affects no other entry.
     fn refuse_unreadable(&mut self) {
         for entry in &mut self.entries {
             let Ok(found) = &entry.found else { continue };
@@ -136,8 +135,8 @@ impl Entries {
         }
     }
 
-    /// Refuses entries that lie over each other: one of them is not where it says, and another
-    /// one's bytes would be taken for its own.
+    /// Rejects entries whose ranges overlap: the range of one entry is wrong, and the other entry's
+    /// bytes could be read as its own.
     fn refuse_shared_places(&mut self) {
         let blob = |entry: &Entry| entry.found.as_ref().ok().map(|found| found.blob.clone());
         let mut all: Vec<(Range<usize>, usize)> = self
@@ -160,8 +159,8 @@ impl Entries {
         }
     }
 
-    /// Finds the members of each map. Where two maps call a member the same, one of them has
-    /// lost its own, and nobody can tell which: both are refused.
+    /// Finds the members of each map. If two maps share a member's name, one map has lost its
+    /// member. Both are rejected, since it is unknown which.
     fn find_members(&mut self, names: &HashMap<String, usize>) {
         let mut maps = Vec::new();
         let mut owners: HashMap<String, Owners> = HashMap::new();
@@ -199,7 +198,7 @@ impl Entries {
         self.left_out.count(ORPHANS, all.filter(|name| is_orphan(name)).count() as u64);
     }
 
-    /// Returns what a map calls this member, and which entry it is.
+    /// Returns the name of this member in a map, and the entry's index.
     fn member(
         &self,
         map: usize,
@@ -229,7 +228,7 @@ impl Entries {
         }
     }
 
-    /// Decrypts what an entry holds.
+    /// Returns the decrypted content of an entry.
     fn decrypted(&self, blob: &Range<usize>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let encrypted = &self.blobs[blob.clone()];
         let mut read = self.ciphers.iter().filter_map(|cipher| cipher.decrypt(encrypted));
@@ -241,8 +240,8 @@ impl Entries {
         }
     }
 
-    /// Returns whether an entry is left of the time when the account's name was spelled as it
-    /// is: only then may one that fits both spellings be of either.
+    /// Returns whether any entry dates from the account name's other spelling. Only then may an
+    /// entry that fits both spellings belong to either.
     fn is_mixed(&self) -> bool {
         *self.mixed.get_or_init(|| {
             let first = self.ciphers.first();
@@ -254,7 +253,7 @@ impl Entries {
         })
     }
 
-    /// Returns what an entry holds.
+    /// Returns the value of an entry.
     fn value(&self, found: &Found) -> Result<Value, String> {
         if found.kind != Type::Map {
             return Ok(blob::value(found.kind, self.decrypted(&found.blob)?)?);
@@ -306,7 +305,7 @@ impl Iterator for Entries {
 }
 
 impl Entry {
-    /// Returns whether it is a member of a map, and no secret of its own.
+    /// Returns whether the entry is a member of a map, not a separate secret.
     fn is_member(&self) -> bool {
         self.name.as_ref().is_some_and(|name| name.starts_with(MEMBER))
     }
@@ -316,7 +315,7 @@ impl Entry {
     }
 }
 
-/// Returns an entry of the list; its bytes lie behind the list, which has so many of them.
+/// Returns an entry of the list; `bytes` is the size of the data after the list.
 fn entry(text: &str, place: Range<usize>, bytes: usize) -> Entry {
     let bad = |name, why: &str| Entry { name, found: Err(why.to_owned()) };
     let mut entry = match tree::parse(text, &place) {

@@ -1,4 +1,4 @@
-//! The metadata of an entry of SecretStore, typed: PowerShell writes its dates in two ways.
+//! The typed metadata of an entry of SecretStore: PowerShell writes its dates in two ways.
 
 use keystead_plugin_api::{Metadata, MetadataValue};
 
@@ -9,14 +9,14 @@ use keystead::internals::json::tree::Tree;
 const UNKNOWN: Thing =
     Thing("value of metadata of no known kind", "values of metadata of no known kind");
 
-/// The keys that are moments everywhere here, in whatever form.
+/// Keys whose values are always times in Keystead, in any notation.
 const MOMENTS: [&str; 3] = ["created", "updated", "expires"];
 
-/// Returns what `AdditionalData` holds: a date as a timestamp, a number that is not whole as
+/// Returns the metadata in `AdditionalData`: a date as a timestamp, a number that is not whole as
 /// its text.
 ///
 /// # Errors
-/// Which part no vault can hold.
+/// The part that no vault can store.
 pub(super) fn typed(from: Option<Tree>, left_out: &mut LeftOut) -> Result<Metadata, String> {
     let mut metadata = Metadata::new();
     let Some(Tree::Object(members)) = from else { return Ok(metadata) };
@@ -28,7 +28,7 @@ pub(super) fn typed(from: Option<Tree>, left_out: &mut LeftOut) -> Result<Metada
                 Ok(whole) => MetadataValue::Integer(whole),
                 Err(_) => MetadataValue::Text(number.expose().to_owned()),
             }),
-            // What Windows PowerShell makes of a date that it has added notes to.
+            // Windows PowerShell writes an object for a date with notes.
             object @ Tree::Object(_) => object
                 .get("value")
                 .and_then(Tree::as_text)
@@ -54,9 +54,9 @@ fn of_text(key: &str, text: &str) -> MetadataValue {
     }
 }
 
-/// Returns a date as PowerShell writes it, in milliseconds since 1970: `/Date(1651363200000)/`,
-/// where an offset behind the number changes nothing, or `2022-05-01T00:00:00Z`. Like
-/// PowerShell itself, this takes a text of that form for a date; one without an offset is UTC.
+/// Returns a date of PowerShell in milliseconds since 1970: `/Date(1651363200000)/`, where an
+/// offset after the number changes nothing, or `2022-05-01T00:00:00Z`. As in PowerShell, any such
+/// text is a date; without an offset it is UTC.
 fn date(text: &str) -> Option<i64> {
     if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
         let sign = inner.get(1..)?.find(['+', '-']).map_or(inner.len(), |at| at + 1);

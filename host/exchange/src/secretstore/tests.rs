@@ -1,4 +1,4 @@
-//! The golden stores, damaged ones, and stores that nobody should have.
+//! Tests of the golden stores, damaged stores, and hostile stores.
 
 use keystead_plugin_api::Value;
 
@@ -22,7 +22,7 @@ fn store(written: &Written, user: &str) -> Result<Store, Error> {
     Store::new(user, &config, &key, data)
 }
 
-/// Returns all rows of a store without a password, and what was left out.
+/// Returns all rows of a store without a password, and the skipped data.
 fn rows(written: &Written) -> String {
     let mut entries = store(written, "bob").unwrap().unlock(None).unwrap();
     let text = shown(&mut entries).unwrap();
@@ -90,7 +90,7 @@ fn wrong_password_and_wrong_account_are_distinct_errors() {
         "E13.wrong-account: `storeconfig` is not that of account `bob`, or it is damaged"
     );
     assert_eq!(said(unlocked(&locked, "", None)).split(':').next(), Some("E13.wrong-account"));
-    // A password for a store without one is not looked at.
+    // A password is ignored for a store without a password.
     assert!(unlocked(&golden("no-password"), "Root", Some("any")).is_ok());
     assert!(
         said(unlocked(&locked.join("none"), "root", None)).ends_with("it has no `storeconfig`")
@@ -98,7 +98,7 @@ fn wrong_password_and_wrong_account_are_distinct_errors() {
     assert!(said(unlocked(&locked.join("storeaux"), "root", None)).ends_with("it is no directory"));
 }
 
-/// The three files of a golden store, and the password it has.
+/// Returns the three files of a golden store, and its password.
 fn parts(kind: &str) -> ([Vec<u8>; 3], Option<SecretText>) {
     let part = |name: &str| fs_err::read(golden(kind).join(name)).unwrap();
     let password = (kind == "with-password").then(|| SecretText::new(PASSWORD));
@@ -119,7 +119,7 @@ fn damaged_config_and_key_files_give_no_wrong_value() {
             })
         };
         let good = read(&config, &key).unwrap();
-        // No HMAC is over these two: what is still read is what was there.
+        // No HMAC covers these two files: any content that is still read must be unchanged.
         for at in 0..config.len() {
             let mut flipped = config.clone();
             flipped[at] ^= 1;
@@ -128,7 +128,7 @@ fn damaged_config_and_key_files_give_no_wrong_value() {
             }
             assert!(read(&config[..at], &key).is_err(), "{at}");
         }
-        // Whether there is a password makes no difference to this one.
+        // A password makes no difference to this file.
         for at in 0..if good.0 { 0 } else { key.len() } {
             let mut flipped = key.clone();
             flipped[at] ^= 1;
@@ -142,7 +142,7 @@ fn damaged_config_and_key_files_give_no_wrong_value() {
 fn flipped_byte_or_cut_in_store_file_is_detected() {
     for kind in ["with-password", "no-password"] {
         let ([config, key, data], password) = parts(kind);
-        // The key is derived once: a thousand rounds for each byte would take minutes.
+        // The key is derived once: a thousand rounds for each byte take minutes.
         let seal = match &password {
             Some(password) => seal(&to_utf16(password.expose())),
             None => seal(b"ROOT"),
@@ -156,7 +156,7 @@ fn flipped_byte_or_cut_in_store_file_is_detected() {
             assert!(!opens(&flipped), "byte {at}");
             assert!(!opens(&data[..at]), "cut at {at}");
         }
-        // And so it is said: as a wrong password, or as damage.
+        // The error is a wrong password, or damage.
         let mut flipped = data.clone();
         *flipped.last_mut().unwrap() ^= 1;
         for damaged in [flipped, data[..data.len() - 1].to_vec(), Vec::new(), vec![0xff; 50]] {
@@ -186,7 +186,7 @@ fn authenticated_data_with_invalid_content_is_rejected() {
         format!("{of_list}line 1, column 1: an object, `{{...}}`, is expected")
     );
     assert!(with(b"\xff").ends_with("its `storefile` is damaged"));
-    // A good HMAC over nothing, and over lengths that lie.
+    // A valid HMAC over no data, and over false lengths.
     let seal = seal(b"BOB");
     for sealed in
         [&b""[..], b"\xff\xff\xff\xff", b"\xff\xff\xff\x7fx", b"\0\0\0\0", b"\x05\0\0\0abcde"]
@@ -223,7 +223,7 @@ fn key_accepts_upper_case_and_legacy_account_spelling() {
     assert_eq!(spellings("bob.ä"), ["BOB.Ä", "bob.ä"]);
     assert_eq!(spellings("ROOT"), ["ROOT"]);
     assert_eq!(spellings("groß"), ["GROß", "groß"]);
-    // A store of an older version, and one that a newer version has added to.
+    // A store of an older version, and a store to which a newer version has added.
     let old = Written::new("bob", None).text("old", "a");
     assert_eq!(rows(&old), "item 1, `old`: old\n  \"a\"\n");
     let mut mixed = Written::new("BOB", None).text("new", "b");
@@ -235,7 +235,7 @@ fn key_accepts_upper_case_and_legacy_account_spelling() {
 
 #[test]
 fn entry_that_decrypts_with_two_keys_is_rejected() {
-    // One text in 256 fits the other key as well: look for one.
+    // 1 of 256 texts fits the other key as well: search for such a text.
     let (upper, lower) = (Lock::new(b"BOB", &KEY, &IV), Lock::new(b"bob", &KEY, &IV));
     let other = Cipher::new(b"BOB", &KEY, &IV);
     let value = (0_u32..).map(u32::to_le_bytes);
@@ -250,7 +250,7 @@ fn entry_that_decrypts_with_two_keys_is_rejected() {
         "item 1, `either`: BAD: it can be decrypted in two ways, and only one is right\n\
          item 2, `old`: old\n  \"a\"\n"
     );
-    // Where nothing else is old, such a text is new.
+    // If no other entry is old, such a text is new.
     let other = Cipher::new(b"bob", &KEY, &IV);
     let value = (0_u32..).map(u32::to_le_bytes);
     let value = value.into_iter().find(|value| other.decrypt(&upper.encrypt(value)).is_some());

@@ -1,4 +1,4 @@
-//! A writer of stores for tests: good ones, and such as SecretStore itself would not write.
+//! A writer of stores for tests: valid stores, and stores that SecretStore itself never writes.
 #![allow(dead_code)] // each of its three users takes what it needs
 
 use std::path::Path;
@@ -18,7 +18,7 @@ const SALT: [u8; 32] = *b"\x9a\x92\x3a\xcc\x07\x7c\xed\x84\xf8\x5f\x9e\xf3\x6c\x
 pub(crate) const KEY: [u8; 32] = [7; 32];
 pub(crate) const IV: [u8; 16] = [9; 16];
 
-/// A key and an IV that were made of a secret.
+/// A key and an IV derived from a secret.
 #[derive(Clone)]
 pub(crate) struct Lock([u8; 32], [u8; 16]);
 
@@ -40,17 +40,17 @@ fn derived<const N: usize>(secret: &[u8], salt: &[u8]) -> [u8; N] {
     pbkdf2_hmac_array::<Sha1, N>(secret, salt, 1_000)
 }
 
-/// A store on its way to its three files.
+/// A store to write to its three files.
 pub(crate) struct Written {
-    /// What the account's name is made a key of: in upper case, but for old versions.
+    /// The account's name, from which a key is derived: in upper case, except for old versions.
     user: Vec<u8>,
-    /// What data is encrypted with: the password in UTF-16LE, or the user.
+    /// Secret that encrypts the data: the password in UTF-16LE, or the user.
     secret: Vec<u8>,
     has_password: bool,
     pub(crate) lock: Lock,
     /// The entries of the list, in JSON.
     pub(crate) entries: Vec<String>,
-    /// All encrypted values behind each other.
+    /// All encrypted values, concatenated.
     pub(crate) blobs: Vec<u8>,
 }
 
@@ -65,7 +65,7 @@ impl Written {
         Self { user: user.into(), secret, has_password: password.is_some(), lock, entries, blobs }
     }
 
-    /// Returns a store whose lock is there already: for its list and its values alone.
+    /// Returns a store with a given lock, for its list and its values only.
     pub(crate) fn empty(lock: Lock) -> Self {
         let (entries, blobs) = (Vec::new(), Vec::new());
         Self { user: Vec::new(), secret: Vec::new(), has_password: false, lock, entries, blobs }
@@ -88,13 +88,13 @@ impl Written {
         self.with(name, "StringType", value.as_bytes(), "{}")
     }
 
-    /// Adds a map's list of members, without these.
+    /// Adds a map's list of members, but not the members.
     pub(crate) fn map(self, name: &str, members: &[&str]) -> Self {
         let bytes = list(members);
         self.with(name, "HashtableType", &bytes, "{}")
     }
 
-    /// Adds an entry of the list as it is.
+    /// Adds an unchanged entry of the list.
     pub(crate) fn entry(mut self, json: &str) -> Self {
         self.entries.push(json.to_owned());
         self

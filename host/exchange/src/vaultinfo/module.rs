@@ -1,24 +1,24 @@
-//! The modules of SecretManagement that a plugin here does the work of, or will. What is not
-//! in this table has none.
+//! The modules of SecretManagement that a plugin of Keystead replaces, or will replace. Other
+//! modules have no replacement.
 
-/// A module, and what takes its place.
+/// A module and its replacement.
 #[derive(Debug)]
 pub(super) struct Module {
     /// Its name, in lower case.
     name: &'static str,
     pub(super) instead: Instead,
-    /// Its parameters that are no secrets, and what they are called here.
+    /// Its parameters that are not secret, with their names in Keystead.
     parameters: &'static [(&'static str, &'static str)],
 }
 
-/// What takes a module's place.
+/// Replacement of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instead {
-    /// The encrypted local vault: it gets a copy of the secrets.
+    /// The encrypted local vault, which gets a copy of the secrets.
     Store,
     /// A plugin that opens the same vault.
     Plugin(&'static str),
-    /// No plugin, but a form that can be imported.
+    /// No plugin, but a format that can be imported.
     Import(&'static str),
 }
 
@@ -62,13 +62,13 @@ const MODULES: &[Module] = &[
 ];
 
 impl Module {
-    /// Returns the module of this name; case does not matter, as in PowerShell.
+    /// Returns the module of this name, ignoring case as PowerShell does.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         let name = name.to_lowercase();
         MODULES.iter().find(|module| module.name == name)
     }
 
-    /// Returns what a parameter is called here.
+    /// Returns the name of a parameter in Keystead.
     pub(super) fn parameter(&self, name: &str) -> Option<&'static str> {
         let name = name.to_lowercase();
         self.parameters.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours)

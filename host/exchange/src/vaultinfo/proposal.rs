@@ -1,4 +1,4 @@
-//! What stands here for a vault that is registered there: commands to look at and to run.
+//! Proposals for vaults of SecretManagement: commands to inspect and to run.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,49 +14,49 @@ const A_SECRET: &str = "it may be a secret, and is not shown";
 const A_SECRET_FOR_A_PLUGIN: &str =
     "it may be a secret, and is not shown: give the plugin a reference to it, such as `env:VAR`";
 
-/// What there is here.
+/// The existing plugins and vaults of Keystead.
 pub struct Here<'a> {
-    /// Returns the parameters of the plugin of this id; nothing where none is installed.
+    /// Returns the parameters of the plugin with this id; `None` if it is not installed.
     pub plugin: &'a dyn Fn(&str) -> Option<Vec<String>>,
-    /// The names of the vaults that are registered.
+    /// The names of the registered vaults.
     pub vaults: &'a [VaultName],
     /// The directory of SecretStore.
     pub store: &'a Path,
 }
 
-/// What stands for one vault.
+/// The proposal for a vault.
 #[derive(Debug)]
 pub struct Proposal<'a> {
-    /// What it is there.
+    /// The vault of SecretManagement.
     pub registered: &'a ForeignVault,
-    /// What it would be called here.
+    /// The proposed name in Keystead.
     pub vault: VaultName,
-    /// The plugin, whether it is installed or not.
+    /// The plugin, installed or not; `None` if no plugin matches.
     pub plugin: Option<&'static str>,
-    /// Whether the commands can be run as they are: the plugin is installed, and nothing is to
-    /// be filled in.
+    /// Whether the commands can be run unchanged: the plugin is installed, and no word needs to be
+    /// filled in.
     pub is_ready: bool,
-    /// The commands, quoted for a POSIX shell. Words in capitals are to be filled in.
+    /// The commands, quoted for a POSIX shell. The user replaces words in capitals.
     pub commands: Vec<String>,
-    /// Names of the parameters that are taken over.
+    /// Names of the parameters that are kept.
     pub kept: Vec<&'a str>,
-    /// Parameters that are not.
+    /// Skipped parameters.
     pub left_out: Vec<LeftOut<'a>>,
-    /// What else is to be known, in lines: lower-case fragments.
+    /// Further notes, in lines: lower-case fragments.
     pub notes: Vec<String>,
 }
 
-/// A parameter that is not taken over.
+/// A skipped parameter.
 #[derive(Debug)]
 pub struct LeftOut<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Why, as a lower-case fragment.
+    /// Reason, as a lower-case fragment.
     pub why: &'static str,
 }
 
 impl ForeignRegistry {
-    /// Returns what stands for each vault that could be read, in the order of the file.
+    /// Returns the proposal for each readable vault, in the order of the file.
     pub fn proposals(&self, here: &Here<'_>) -> Vec<Proposal<'_>> {
         let all: Vec<&ForeignVault> =
             self.vaults.iter().filter_map(|one| one.as_ref().ok()).collect();
@@ -67,7 +67,7 @@ impl ForeignRegistry {
         let stores = || all.iter().copied().filter(|one| is_store(one));
         let store = stores().find(|one| one.is_default).or_else(|| stores().next());
         let mut names = Names { taken: HashSet::new() };
-        // The first that is registered here would become the default one.
+        // The first registered vault becomes the default vault otherwise.
         let has_default = all.iter().any(|one| one.is_default);
         let mut proposals: Vec<Proposal<'_>> =
             all.iter().map(|one| Proposal::new(one, names.take(&one.name), here)).collect();
@@ -144,7 +144,7 @@ impl<'a> Proposal<'a> {
         Self { registered, vault, plugin, is_ready, commands: Vec::new(), kept, left_out, notes }
     }
 
-    /// Adds the command that registers it, and those that follow.
+    /// Adds the command that registers the vault, and the commands after it.
     fn register(
         &mut self,
         plugin: &str,
@@ -162,7 +162,7 @@ impl<'a> Proposal<'a> {
         let description: String =
             clean(&keystead::internals::visible(&self.registered.description));
         if !description.is_empty() {
-            // In one word, since it may begin with a dash.
+            // As a single word, since it may begin with a dash.
             command += &format!(" {}", word(&format!("--description={description}")));
         }
         match (self.registered.is_default, has_default) {
@@ -175,13 +175,13 @@ impl<'a> Proposal<'a> {
     }
 }
 
-/// The names that are taken.
+/// Names in use.
 struct Names {
     taken: HashSet<String>,
 }
 
 impl Names {
-    /// Returns the name that is most like this one and is free.
+    /// Returns the free name that is most similar to this name.
     fn take(&mut self, name: &str) -> VaultName {
         let letters = name.chars().map(|c| match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,

@@ -1,4 +1,4 @@
-//! What is proposed for each registered vault, and what is never repeated.
+//! Tests of the proposals for registered vaults, and of data that is never repeated.
 
 use std::fmt::Write as _;
 use std::io::Cursor;
@@ -13,7 +13,7 @@ fn of(text: &str) -> Result<ForeignRegistry, Error> {
     read(ImportSource::Stream(Box::new(Cursor::new(text.to_owned()))))
 }
 
-/// Returns all that is proposed where these plugins are installed, with their parameters.
+/// Returns all proposals if these plugins are installed, with their parameters.
 fn proposed(text: &str, installed: &[(&str, &[&str])], vaults: &[&str]) -> String {
     let plugin = |id: &str| {
         let (_, parameters) = installed.iter().find(|(known, _)| *known == id)?;
@@ -40,7 +40,7 @@ fn proposed(text: &str, installed: &[(&str, &[&str])], vaults: &[&str]) -> Strin
     out
 }
 
-/// As ConvertTo-Json writes it.
+/// In the format of ConvertTo-Json.
 const WRITTEN: &str = r#"{
   "DefaultVaultName": "localstore",
   "Vaults": {

@@ -1,4 +1,4 @@
-//! The host's end: one connection, one question, one answer, by a deadline.
+//! The host's end of the agent's socket: one request and one reply a connection, by a deadline.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,35 +24,35 @@ use crate::ids;
 use crate::platform::peer::Peer;
 use crate::plugin::runner::timespec;
 
-/// How long a `get` waits for an agent: a hundred times what one needs that is well.
+/// Timeout of a `get`: a hundred times what a healthy agent needs.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long a command waits that is about the agent itself.
+/// Timeout of commands about the agent itself.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
-/// For how long an agent that was of no use is not asked for sessions: longer than any one
-/// command, and not for ever in a program that stays.
+/// How long the client requests no sessions from an agent that failed: longer than one command, but
+/// not for ever in a long-running program.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
-/// The pause before an agent is looked for again that another process is starting.
+/// Pause before the next attempt to reach an agent that another process starts.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// To how many agents a session is offered: one may end right after it has said that it is
-/// there, and the one that is started instead may be stopped as well.
+/// How many agents the client offers a session to. An agent may end right after it has reported its
+/// status, and its replacement may be stopped as well.
 const OFFERS: usize = 3;
 
-/// Speaks to the agent whose socket lies in a directory, where there is one.
+/// Client of the agent whose socket lies in a directory.
 #[derive(Debug)]
 pub struct Client {
     dir: PathBuf,
-    /// When it was of no use to a `get`: the next vault does not wait for it again.
+    /// When a `get` last failed: the next vault does not wait for the agent again.
     given_up: Mutex<Option<Instant>>,
-    /// What an agent is started from for a login that asked nobody.
+    /// Program to start an agent from for a login without prompts. `None`: start no agent.
     program: Option<PathBuf>,
 }
 
 impl Client {
-    /// Returns a client for the agent of this directory. Looks for nothing.
+    /// Returns a client for the agent of this directory. Does not search for the agent.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), given_up: Mutex::default(), program: None }
     }
@@ -63,7 +63,7 @@ impl Client {
         self
     }
 
-    /// Makes the directory, in which commands that ask for the same vault find each other.
+    /// Creates the directory: commands that prompt for the same vault share a lock there.
     ///
     /// # Errors
     /// [`Error::OpenDir`], [`Error::Dir`].
@@ -71,12 +71,12 @@ impl Client {
         socket_dir::make(&self.dir).map(drop)
     }
 
-    /// Gives the agent a session to keep; where there is no agent, starts one from this
-    /// program: the `keystead` binary, or one that calls [`dispatch`](super::dispatch) first.
-    /// Returns for how long it is kept, and how the agent is.
+    /// Gives the agent a session to keep. If no agent is running, starts one from this program: the
+    /// `keystead` binary, or one that calls [`dispatch`](super::dispatch) first. Returns the
+    /// session's limits and the agent's status.
     ///
     /// # Errors
-    /// Why it is not kept.
+    /// The reason why the session is not kept.
     pub fn keep(
         &self,
         program: &Path,
@@ -89,8 +89,8 @@ impl Client {
         kept.map(|kept| (kept.span, kept.status)).ok_or(Error::HungUp)
     }
 
-    /// Gives the agent a session to keep; `None` where there is no agent and none to be started, and
-    /// where one of its key is kept that it does not replace.
+    /// Gives the agent a session to keep. Returns `None` without an agent and a program to start,
+    /// or if the agent keeps the old session of this key.
     fn offer(
         &self,
         program: Option<&Path>,
@@ -132,8 +132,8 @@ impl Client {
                 Reply::Full => Some(Err(Error::Full)),
                 _ => None,
             })?;
-            // Else it ended just now, having kept nothing for too long, or by a signal. A
-            // person has typed what is to be kept: another one is started, or joined.
+            // Otherwise the agent ended just now: it was idle for too long, or got a signal. The
+            // session may have cost a prompt, so the client starts or joins another agent.
             if let Some(kept) = kept {
                 let span = SessionLimits { whole, idle: idle.min(whole) };
                 return Ok(kept?.map(|serial| Offered { serial, span, status }));
@@ -142,7 +142,7 @@ impl Client {
         Err(Error::HungUp)
     }
 
-    /// Starts an agent unless one lives.
+    /// Returns the agent's status; starts an agent unless one is running.
     fn start(&self, program: &Path, started: Instant) -> Result<Status, Error> {
         self.prepare()?;
         loop {
@@ -159,11 +159,11 @@ impl Client {
         }
     }
 
-    /// Has the agent forget the sessions that a vault uses, or all. Returns the vaults that used
-    /// them, by name: others may have shared a session with this one.
+    /// Makes the agent discard the sessions that a vault uses; `None` means all sessions. Returns
+    /// the vaults that used them, by name: several vaults can share a session.
     ///
     /// # Errors
-    /// Why that cannot be said.
+    /// The reason why the request failed.
     pub fn forget(&self, vault: Option<&VaultName>) -> Result<Vec<VaultName>, Error> {
         let request = match vault {
             Some(vault) => Request::Forget(vault.clone()),
@@ -176,10 +176,10 @@ impl Client {
         Ok(forgotten.unwrap_or_default())
     }
 
-    /// Returns how the agent is, where there is one.
+    /// Returns the agent's status; `None` if no agent is running.
     ///
     /// # Errors
-    /// Why that cannot be said.
+    /// The reason why the request failed.
     pub fn status(&self) -> Result<Option<Status>, Error> {
         self.ask(&Request::Status, LONG_PATIENCE, |reply| match reply {
             Reply::Is(status) => Some(status),
@@ -187,11 +187,11 @@ impl Client {
         })
     }
 
-    /// Has the agent forget everything and end. One that does not answer, or is of another
-    /// version, is killed. Returns whether there was one.
+    /// Makes the agent discard everything and exit. Kills an agent that does not reply or has
+    /// another version. Returns whether an agent was running.
     ///
     /// # Errors
-    /// Why that cannot be said.
+    /// The reason why the request failed.
     pub fn stop(&self) -> Result<bool, Error> {
         let mut was_there = false;
         loop {
@@ -201,7 +201,7 @@ impl Client {
                 _ => None,
             });
             match said {
-                // It ends already, and is gone by now; or it had to make room for others.
+                // The agent is gone by now, or it dropped this client to make room for another.
                 Err(Error::HungUp) if !was_there => was_there = true,
                 Err(
                     Error::HungUp
@@ -217,8 +217,8 @@ impl Client {
         }
     }
 
-    /// Makes one request. `read` takes the answers that fit it; `None` where no agent is.
-    /// Every request may be made twice.
+    /// Sends one request. `read` accepts the replies that fit it. Returns `None` if no agent is
+    /// running. The client may send every request twice.
     fn ask<T>(
         &self,
         request: &Request<'_>,
@@ -231,7 +231,7 @@ impl Client {
             let (socket, _) = match self.connect() {
                 Ok(Some(connected)) => connected,
                 Ok(None) => return Ok(None),
-                // So many wait before us that there is no room for us to wait.
+                // The queue of the socket is full of waiting clients.
                 Err(Error::Late { .. }) if began.elapsed() < patience => {
                     std::thread::sleep(PAUSE);
                     continue;
@@ -239,24 +239,24 @@ impl Client {
                 Err(error) => return Err(error),
             };
             match self.converse(&socket, request, patience, &read) {
-                // It ended before it had read this, and is gone by now; or it had to make
-                // room for others.
+                // The agent ended before it read this request and is gone by now, or it dropped
+                // this client to make room for other clients.
                 Err(Error::HungUp) if again => again = false,
                 said => return said.map(Some),
             }
         }
     }
 
-    /// Connects to a process of our own user, where one is there.
+    /// Connects to the agent; `None` if no process listens. Rejects another user's process.
     fn connect(&self) -> Result<Option<(OwnedFd, Peer)>, Error> {
         ids::check()?;
         let socket = match socket_dir::connect(&self.dir) {
             Ok(socket) => socket,
             Err(error) => {
                 return match Errno::from_io_error(&error) {
-                    // Nobody there, or left behind by an agent that was killed.
+                    // There is no socket, or a killed agent left it behind.
                     Some(Errno::NOENT | Errno::NOTDIR | Errno::CONNREFUSED) => Ok(None),
-                    // So many wait before us that there is no room for us to wait.
+                    // The queue of the socket is full of waiting clients.
                     Some(Errno::AGAIN) => Err(Error::Late { waited: Duration::ZERO }),
                     _ => Err(self.io("connect to", error)),
                 };
@@ -315,7 +315,7 @@ impl Client {
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             match rustix::net::recv(socket, &mut *frame.bytes, flags) {
                 Ok((_, 0)) => return Err(Error::HungUp),
-                // The packet's own size, of which only so much was read.
+                // `size` is the packet's own size, of which `read` bytes were received.
                 Ok((read, size)) => {
                     frame.used = frame.used.max(read);
                     if size > read {
@@ -330,7 +330,7 @@ impl Client {
         }
     }
 
-    /// Returns what it means that a connection does not work any more.
+    /// Returns the error of a connection that no longer works.
     fn broken(&self, action: &'static str, error: Errno) -> Error {
         match error {
             Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Error::HungUp,
@@ -383,7 +383,7 @@ impl SessionCache for Client {
 
     fn refused(&self, key: &SessionKey, serial: u64) {
         let request = Request::Refused { key: key.clone(), serial };
-        // Where the agent does not hear of it, the vault refuses it once more.
+        // If the agent does not get this request, the vault rejects the session once more.
         let _ = self.ask(&request, PATIENCE, |_| Some(()));
     }
 
@@ -418,13 +418,13 @@ impl SessionCache for Client {
         }
         let span = SessionLimits { whole: MAX_SESSION_LIFETIME, idle: SessionLimits::DEFAULT_IDLE };
         let program = self.program.as_deref();
-        // Another process may have been faster, and a person's session ends when the person said.
+        // Replaces nothing: another process may have been faster, or the user chose the end.
         let kept = self.offer(program, key, vault, session, span, Replace::No)?;
         Ok(kept.map(|kept| kept.serial))
     }
 
     fn asking(&self, key: &SessionKey) -> Option<PromptLock> {
-        // Where there can be no lock, everybody asks for himself.
+        // If no lock is possible, each process prompts on its own.
         let Ok(dir) = socket_dir::make(&self.dir) else { return Some(PromptLock(None)) };
         match socket_dir::asking(&dir, key) {
             Ok(Some(lock)) => Some(PromptLock(Some(lock))),
@@ -438,21 +438,21 @@ impl SessionCache for Client {
     }
 }
 
-/// Whether a session replaces one of its key.
+/// Whether a session replaces an existing session of its key.
 #[derive(PartialEq, Eq)]
 enum Replace {
     Yes,
     No,
 }
 
-/// A session that an agent has taken.
+/// A session that an agent accepted.
 struct Offered {
     serial: u64,
     span: SessionLimits,
     status: Status,
 }
 
-/// A packet's worth of memory, of which what was used is wiped.
+/// A buffer for one packet; dropping it wipes the bytes that were used.
 struct Frame {
     bytes: Box<[u8]>,
     used: usize,

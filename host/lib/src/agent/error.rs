@@ -1,4 +1,4 @@
-//! Why the agent could not be used. A `get` goes on without it.
+//! Errors of the agent's client. A `get` continues without the agent.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use super::{MAX_SESSION_BYTES, MAX_SESSIONS};
 use crate::fs;
 use crate::ids::MixedIds;
 
-/// Why the agent could not be used. No variant holds a secret.
+/// Reason why the agent could not be used. No variant holds a secret.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The directory of the socket can be read or written by others.
+    /// Other users can read or write the directory of the socket.
     #[error("`{path}` is open to others (mode {mode:04o}): the agent's socket must not lie there", path = path.display())]
     OpenDir {
         /// The directory.
@@ -20,7 +20,7 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
-    /// The directory of the socket is not safe, or cannot be made.
+    /// The directory of the socket is not safe, or cannot be created.
     #[error(transparent)]
     Dir(#[from] fs::Error),
     /// This process acts for two users at once.
@@ -31,30 +31,30 @@ pub enum Error {
     Start {
         /// The program.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The agent was started and gave up at once.
+    /// The agent exited right after its start.
     #[error("the agent could not begin: {problem}")]
     GaveUp {
-        /// In its own words.
+        /// The agent's own message.
         problem: String,
     },
-    /// The agent is there and does not answer.
+    /// The agent is running but does not reply.
     #[error("the agent did not answer within {} ms", waited.as_millis())]
     Late {
-        /// How long it was waited for.
+        /// How long the client waited.
         waited: Duration,
     },
-    /// The agent hung up before it answered: it ended, or had to make room.
+    /// The agent closed the connection before it replied: it ended, or had to make room.
     #[error("the agent closed the connection without replying")]
     HungUp,
-    /// What answers at the socket is another user's process.
+    /// Another user's process serves the socket.
     #[error("the agent's socket `{path}` is served by user id {uid}", path = path.display())]
     Stranger {
         /// The socket.
         path: PathBuf,
-        /// Whose process it is.
+        /// The user id of that process.
         uid: u32,
     },
     /// The agent is of another version of Keystead.
@@ -63,26 +63,26 @@ pub enum Error {
     /// The agent broke its protocol.
     #[error("the agent sent {what}")]
     Protocol {
-        /// What it sent.
+        /// Description of what the agent sent.
         what: String,
     },
-    /// The agent has no room for a further session.
+    /// The agent has no room for another session.
     #[error("the agent keeps {MAX_SESSIONS} sessions already")]
     Full,
-    /// The plugin's session is larger than the agent keeps.
+    /// The plugin's session is larger than the agent's limit.
     #[error("the session has {len} bytes; the agent keeps at most {MAX_SESSION_BYTES}")]
     TooLarge {
-        /// Its size.
+        /// Size of the session in bytes.
         len: usize,
     },
-    /// The system refused something about the socket.
+    /// The system rejected an operation on the socket.
     #[error("cannot {action} the agent's socket `{path}`", path = path.display())]
     Socket {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! For the fuzz target: what each end reads of the other, and what the agent does
-//! with it. Not part of the library's interface.
+//! For the fuzz target: each end reads the other's frames, and the agent handles them. Not part of
+//! the library's interface.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::codec::Writer;
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 
-/// What a block is like that has nothing in it.
+/// A block without any data.
 static ZEROES: [u8; SessionTable::BLOCK_BYTES] = [0; SessionTable::BLOCK_BYTES];
 
-/// Gives an agent these frames, one after another, and reads each as an agent's as well.
+/// Sends these frames to an agent in order, and also reads each as an agent's reply.
 ///
-/// A frame stands behind its length (`u16`), and that behind the seconds that have passed
-/// since the last one (`u8`).
+/// A frame follows its length (`u16`). The length follows the seconds that have passed since the
+/// last frame (`u8`).
 ///
 /// # Panics
-/// Where a reader panics, something is read back as something else than was written, or an
-/// agent keeps more than it may or for longer.
+/// If a reader panics, a value changes when it is written and read again, or an agent keeps more
+/// than it may or for longer.
 pub fn talk(mut bytes: &[u8]) {
     let mut block = vec![0; SessionTable::BLOCK_BYTES];
     let keep = SessionTable::new(&mut block);
@@ -41,7 +41,7 @@ pub fn talk(mut bytes: &[u8]) {
             let again = written(&|w| reply.write(w));
             assert!(Reply::read(&again) == Ok(reply), "an answer is read as another");
         }
-        // A client that breaks the rules is not answered.
+        // The agent does not answer a client that breaks the protocol.
         if let Ok((reply, _)) = desk.answer(frame, now) {
             let answer = written(&|w| reply.write(w));
             assert!(answer.len() <= MAX_FRAME_BYTES, "an answer of {} bytes", answer.len());
@@ -55,7 +55,7 @@ pub fn talk(mut bytes: &[u8]) {
     assert!(block == ZEROES, "something is left behind");
 }
 
-/// Returns good inputs to start from: a talk with every request, and every answer.
+/// Returns valid inputs to start from: one with all requests, and one for each reply.
 pub fn seeds() -> Vec<Vec<u8>> {
     let vault = VaultName::parse("work").expect("it keeps the rules");
     let key = SessionKey {

@@ -1,4 +1,4 @@
-//! What a session is bound to: it opens nothing else.
+//! The key that binds a session to one login.
 
 use std::path::{Path, PathBuf};
 
@@ -9,27 +9,27 @@ use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 use crate::registry::{Placement, Registration, Setting};
 
-/// What a session is bound to: a login. Keys are compared whole. The vault's name is not in it:
-/// vaults that log in the same way share one session.
+/// The key of a session, which stands for a login. Keys are compared as a whole. They exclude the
+/// vault's name: vaults that log in the same way share one session.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionKey {
-    /// Where the vault is registered.
+    /// The layer of the registration.
     pub layer: Layer,
     /// The hash of the plugin's file.
     pub plugin: Digest,
     /// The kind of vault.
     pub kind: String,
-    /// The hash of what is registered and decides what is opened: see
+    /// The hash of the registered settings that decide which login opens: see
     /// [`SessionKey::registered()`].
     pub registered: Digest,
-    /// The hash of what the references gave, among the parameters and, with `keep-login`, those that
-    /// answer prompts: another value is another account.
+    /// The hash of the values that references gave: of parameters and, with `keep-login`, of unlock
+    /// references. A different value means a different account.
     pub account: Digest,
 }
 
 impl std::fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The account is left out: it is made from secrets.
+        // The account is omitted: it is made from secrets.
         f.debug_struct("SessionKey")
             .field("layer", &self.layer)
             .field("plugin", &self.plugin)
@@ -40,10 +40,10 @@ impl std::fmt::Debug for SessionKey {
 }
 
 impl SessionKey {
-    /// Returns the hash of the plugin's id, the parameters as they are registered
-    /// (references unresolved), the references that answer prompts, the grants, the placement, and
-    /// the home that defaults with `~/` start from, however it is spelled. Parameters of these names are `beside` the
-    /// login, and left out; so is what describes a vault.
+    /// Returns the hash of the plugin's id, the registered parameters (references unresolved), the
+    /// unlock references, the grants, the placement and the home directory. Defaults with `~/`
+    /// start from that home; its spelling does not matter. The hash omits the parameters in
+    /// `beside`, which the login does not need, and what describes a vault.
     pub fn registered(entry: &Registration, beside: &[String], home: Option<&Path>) -> Digest {
         let mut text = Vec::with_capacity(512);
         let mut part = |tag: u8, bytes: &[u8]| part(&mut text, tag, bytes);
@@ -70,16 +70,16 @@ impl SessionKey {
         Digest::of(&text)
     }
 
-    /// Returns the hash of what the references among the parameters gave, but for those `beside` the
-    /// login, and of these answers to prompts. A prompt without an answer is another account than
-    /// one with any.
+    /// Returns the hash of the values that references among the parameters gave, except those in
+    /// `beside`, and of these answers to prompts. A prompt without an answer gives another account
+    /// than a prompt with any answer.
     pub fn account<'a>(
         entry: &Registration,
         beside: &[String],
         resolved: &Parameters,
         answers: impl Iterator<Item = (&'a String, &'a SecretText)> + Clone,
     ) -> Digest {
-        // As long as a secret needs, so that it does not grow and leave copies.
+        // Allocated in full at once: a buffer that grows leaves copies of secrets.
         let answers = || answers.clone().map(|(prompt, answer)| (prompt, answer.expose()));
         let secrets = || {
             entry.parameters.iter().filter_map(|(name, setting)| {
@@ -101,8 +101,7 @@ impl SessionKey {
         Digest::of(&text)
     }
 
-    /// Returns a name for the lock of those who log in with this key. Nothing of it is made from a
-    /// secret.
+    /// Returns the name of the lock for logins with this key. No part of it is made from a secret.
     pub(super) fn lock_name(&self) -> String {
         let mut text = Vec::with_capacity(256);
         part(&mut text, b'l', self.layer.as_str().as_bytes());
@@ -113,15 +112,15 @@ impl SessionKey {
     }
 }
 
-/// Returns one path for all that lead to a directory: without links, `.` and a slash at the end.
+/// Returns the same path for all paths to a directory: no links, no `.`, no slash at the end.
 fn same(dir: &Path) -> PathBuf {
     std::fs::canonicalize(dir).unwrap_or_else(|_| dir.components().collect())
 }
 
-/// The bytes of a part beside its text: tag and length.
+/// Bytes that a part needs beside its text: tag and length.
 const PART_BYTES: usize = 9;
 
-/// Adds a text behind its tag and length, so that no two lists of texts are one.
+/// Appends a text after its tag and length, so that different lists give different bytes.
 fn part(to: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     to.push(tag);
     to.extend((bytes.len() as u64).to_le_bytes());

@@ -26,24 +26,24 @@ use crate::plugin::runner::{close_inherited, timespec};
 /// The first argument of an agent. No command has this name.
 const ARGUMENT: &str = "__agent";
 
-/// What an agent says first: it can be asked.
+/// First output of an agent that serves.
 const READY: &str = "ready";
 
-/// What an agent says first: there is one already.
+/// First output of an agent that finds another agent running.
 const ANOTHER: &str = "another";
 
-/// The most bytes that an agent says of itself.
+/// Maximum number of output bytes that the host reads from an agent.
 const MAX_WORDS: usize = 4_096;
 
-/// What became of an agent that was started.
+/// Result of starting an agent.
 pub(super) enum Started {
-    /// It serves.
+    /// The agent serves.
     Ready,
-    /// It found that another lives, or is about to, and ended.
+    /// Another agent runs, or is about to, so the new agent ended.
     Another,
 }
 
-/// Starts an agent and waits until it serves, or says why not.
+/// Starts an agent and waits until it serves or reports a problem.
 pub(super) fn start(program: &Path, dir: &Path, patience: Duration) -> Result<Started, Error> {
     ids::check()?;
     let failed = |source| Error::Start { program: program.to_owned(), source };
@@ -59,7 +59,7 @@ pub(super) fn start(program: &Path, dir: &Path, patience: Duration) -> Result<St
         .map_err(failed)?;
     let words = OwnedFd::from(child.stdout.take().expect("it was asked to be piped"));
     let said = words_of(words, patience).map_err(failed)?;
-    // It outlives most callers; one that stays must not keep its remains.
+    // The agent outlives most callers. A caller that keeps running must not keep a zombie process.
     let reaper = std::thread::Builder::new().name("keystead-agent-end".into());
     let _ = reaper.spawn(move || child.wait());
     match said.as_deref() {
@@ -71,7 +71,7 @@ pub(super) fn start(program: &Path, dir: &Path, patience: Duration) -> Result<St
     }
 }
 
-/// Reads all that is written until the other end closes; `None` where that takes too long.
+/// Reads a pipe until the other end closes; `None` if that takes too long.
 fn words_of(pipe: OwnedFd, patience: Duration) -> std::io::Result<Option<String>> {
     let until = Instant::now() + patience;
     let mut pipe = File::from(pipe);
@@ -94,8 +94,8 @@ fn words_of(pipe: OwnedFd, patience: Duration) -> std::io::Result<Option<String>
     }
 }
 
-/// Runs the agent and returns its exit code where these are an agent's arguments. Called
-/// first of all in `main`, before anything is opened and any thread is started.
+/// Runs the agent and returns its exit code if these are an agent's arguments. Programs call this
+/// first in `main`, before they open anything or start a thread.
 ///
 /// # Examples
 /// ```
@@ -135,7 +135,7 @@ fn run(dir: &Path) -> Result<(), String> {
         move |error: Errno| format!("cannot {what}: {}", std::io::Error::from(error))
     };
     close_inherited().map_err(|error| format!("cannot close what is open: {error}"))?;
-    // No terminal to hang up with; where it leads a session already, it has none either.
+    // Leaves the terminal. An agent that leads a session already has no terminal either.
     let _ = rustix::process::setsid();
     rustix::process::chdir("/").map_err(step("go to the root directory"))?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
@@ -168,9 +168,9 @@ fn listen(dir: &Path) -> Result<Option<Listener>, Error> {
     }
 }
 
-/// Says one thing to whoever started it, and lets go of its streams.
+/// Writes one message to the process that started the agent, then releases the output stream.
 fn say(words: &str) {
-    // Nobody may be there to read it, or to be told that it could not be said.
+    // The reader may be gone, and the agent cannot report a failed write.
     let _ = rustix::io::write(rustix::stdio::stdout(), words.as_bytes());
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     if let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty()) {

@@ -1,5 +1,5 @@
-//! What goes over the agent's socket: one packet a request, one packet its answer. Both ends
-//! check each other's user and still take the other's bytes for an enemy's.
+//! Messages on the agent's socket: one packet a request, one packet its reply. Both ends check each
+//! other's user and still treat the other's bytes as hostile.
 //!
 //! A frame is the protocol's number (`u8`), its kind (`u8`), and a body; little-endian.
 
@@ -12,16 +12,16 @@ use crate::codec::{Fault, Reader, Writer};
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 
-/// The number of this protocol. An agent outlives an upgrade of the program.
+/// Version of this protocol. An agent outlives an upgrade of the program.
 pub(super) const PROTOCOL: u8 = 2;
 
-/// The most bytes of a frame: a session, and a key with its longest names beside it.
+/// Maximum size of a frame in bytes: a session, and a key with its longest names beside it.
 pub(super) const MAX_FRAME_BYTES: usize = MAX_SESSION_BYTES + 1024;
 
-/// The most bytes of a vault's name or a kind's.
+/// Maximum length in bytes of the name of a vault or a vault kind.
 const MAX_NAME_BYTES: usize = 64;
 
-/// The most bytes of the agent's version.
+/// Maximum length in bytes of the agent's version.
 const MAX_VERSION_BYTES: usize = 64;
 
 const GET: u8 = 1;
@@ -40,43 +40,43 @@ const FULL: u8 = 68;
 const FORGOTTEN: u8 = 69;
 const IS: u8 = 70;
 const STOPPING: u8 = 71;
-/// The same in every version, and without a body.
+/// The same in every version, without a body.
 const OTHER_VERSION: u8 = 255;
 
-/// What is asked of the agent.
+/// A request to the agent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request<'a> {
-    /// The session of exactly this key, for use by this vault.
+    /// Return the session of exactly this key, for use by this vault.
     Get { key: SessionKey, vault: VaultName },
-    /// Keep a session of this vault, instead of the one of this key.
+    /// Keep a session of this vault, in place of the session of this key.
     Keep {
         key: SessionKey,
         vault: VaultName,
         secret: Secret<'a>,
-        /// At most this long, renewals included.
+        /// Maximum time, renewals included.
         whole: Duration,
-        /// For so long the plugin takes this secret.
+        /// Time during which the plugin accepts this secret.
         lifetime: Duration,
-        /// At most this long without being asked for.
+        /// Maximum time without a request for it.
         idle: Duration,
-        /// Whether it replaces one of this key that is kept already.
+        /// Whether to replace a session of this key that is kept already.
         replace: bool,
     },
-    /// Keep this secret instead of the one of this serial number, for no longer in all.
+    /// Keep this secret in place of that with this serial number; the total limit stays.
     Renew { key: SessionKey, serial: u64, secret: Secret<'a>, lifetime: Duration },
-    /// The vault did not take this session.
+    /// Record that the vault rejected this session.
     Refused { key: SessionKey, serial: u64 },
-    /// Forget the sessions that a vault uses, whatever their keys say.
+    /// Discard the sessions that a vault uses, whatever their keys.
     Forget(VaultName),
-    /// Forget everything.
+    /// Discard everything.
     ForgetAll,
-    /// Say what is kept, without secrets.
+    /// Report the kept sessions, without secrets.
     Status,
-    /// Forget everything and end.
+    /// Discard everything and exit.
     Stop,
 }
 
-/// What the agent answers.
+/// A reply of the agent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply<'a> {
     Session {
@@ -85,17 +85,17 @@ pub(super) enum Reply<'a> {
         left: Duration,
     },
     None,
-    /// A session is kept, under this serial number.
+    /// The session is kept, under this serial number.
     Kept(u64),
     Full,
-    /// The vaults whose sessions were forgotten.
+    /// The vaults whose sessions were discarded.
     Forgotten(Vec<VaultName>),
     Is(Status),
     Stopping,
     OtherVersion,
 }
 
-/// Bytes that are not shown.
+/// Bytes that `Debug` does not show.
 #[derive(PartialEq, Eq)]
 pub(super) struct Secret<'a>(pub(super) &'a [u8]);
 
@@ -105,16 +105,16 @@ impl std::fmt::Debug for Secret<'_> {
     }
 }
 
-/// How an agent is.
+/// Status of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Its process.
+    /// Process id of the agent.
     pub process: u32,
-    /// The version of Keystead that it is.
+    /// Keystead version of the agent.
     pub version: String,
     /// How much of its memory stays out of swap.
     pub locked: MemoryLock,
-    /// The vaults that it keeps a session of, by name.
+    /// The vaults whose sessions the agent keeps, by name.
     pub vaults: Vec<UnlockedVault>,
 }
 
@@ -132,7 +132,7 @@ pub enum MemoryLock {
 impl MemoryLock {
     const ALL: [Self; 3] = [Self::Whole, Self::Sessions, Self::No];
 
-    /// Returns its name in messages and in JSON.
+    /// Returns the name in messages and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -142,18 +142,18 @@ impl MemoryLock {
     }
 }
 
-/// A vault whose session is kept.
+/// A vault whose session the agent keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnlockedVault {
-    /// Its name.
+    /// Name of the vault.
     pub vault: VaultName,
-    /// Where it is registered.
+    /// Layer of the registration.
     pub layer: Layer,
-    /// The number of the session: vaults with one number share it.
+    /// Number of the session: vaults with the same number share it.
     pub session: u64,
-    /// After this long it is forgotten, used or not.
+    /// Time until the agent discards the session, used or not.
     pub left: Duration,
-    /// After this long it is forgotten unless it is used.
+    /// Time until the agent discards the session if it is not used.
     pub idle_left: Duration,
 }
 
@@ -199,7 +199,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Reads a frame; `None` where it is of another version.
+    /// Reads a frame; `None` if it has another version.
     pub(super) fn read(frame: &'a [u8]) -> Result<Option<Self>, Fault> {
         let r = &mut Reader::new(frame);
         if r.u8()? != PROTOCOL {

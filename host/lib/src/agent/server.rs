@@ -1,5 +1,5 @@
-//! The agent's loop: lets clients in that are its own user's, answers them, and forgets what
-//! is over. One thread; nobody waits for a client that is slow.
+//! The agent's loop: accepts clients of its own user, answers them, and discards expired sessions.
+//! One thread; a slow client delays no other client.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,19 +21,19 @@ use crate::codec::{Fault, Writer};
 use crate::platform::peer::Peer;
 use crate::platform::signals::Signals;
 
-/// The most clients at once; a further one takes the place of the oldest.
+/// Maximum number of clients at once; a further client replaces the oldest.
 const MAX_CLIENTS: usize = 64;
 
-/// How long a client may stay: each asks one thing.
+/// Time limit of a connection: each client sends one request.
 const STAY: Duration = Duration::from_secs(10);
 
-/// How often the agent looks whether its socket is still where clients look for it.
+/// How often the agent checks that clients still find its socket.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// The agent.
 pub(super) struct Server<'m> {
     listener: Listener,
-    /// Goes off when something is over, also after the machine has slept.
+    /// Fires when something expires, also after the machine has slept.
     timer: OwnedFd,
     desk: RequestHandler<'m>,
     inbox: &'m mut [u8],
@@ -42,13 +42,13 @@ pub(super) struct Server<'m> {
     linger: Duration,
 }
 
-/// A client, and until when it may stay.
+/// A client and the deadline of its connection.
 struct ClientConnection {
     socket: OwnedFd,
     until: Duration,
 }
 
-/// Whether the agent goes on.
+/// Whether the agent continues.
 #[derive(PartialEq, Eq)]
 pub(super) enum Then {
     GoOn,
@@ -56,8 +56,8 @@ pub(super) enum Then {
 }
 
 impl<'m> Server<'m> {
-    /// Returns an agent that keeps its secrets in this block: room for all sessions, and
-    /// for one frame each way.
+    /// Returns an agent that keeps its secrets in this block: room for all sessions, and for one
+    /// frame each way.
     pub(super) fn new(
         listener: Listener,
         block: &'m mut [u8],
@@ -72,13 +72,13 @@ impl<'m> Server<'m> {
         Ok(Self { listener, timer, desk, inbox, outbox, clients: Vec::new(), linger })
     }
 
-    /// Serves until it is told to end, or has kept nothing for a while.
+    /// Serves until a signal or a request ends it, or until it has kept nothing for `linger`.
     pub(super) fn run(&mut self, signals: &Signals) -> io::Result<()> {
         loop {
             let at = now();
             self.desk.keep.expire(at);
             self.clients.retain(|client| client.until > at);
-            // What nobody can reach, nobody can lock.
+            // Users cannot lock vaults through an agent that they cannot reach.
             if !self.listener.is_in_place() {
                 return Ok(());
             }
@@ -89,17 +89,17 @@ impl<'m> Server<'m> {
                 return Ok(());
             }
             if ready.hang_up {
-                // As many as came: they mean the same.
+                // Reads all pending hang-ups: they mean the same.
                 let _ = rustix::io::read(&signals.hang_up, &mut [0; 1024]);
                 self.desk.keep.forget_all();
                 self.desk.used = at;
             }
-            // From the last, so that one that goes moves none that is still to be looked at.
+            // From the last client: removing a client shifts none that is still to be served.
             for at in ready.clients.into_iter().rev() {
                 match self.serve(at) {
                     Ok(Then::GoOn) => {}
                     Ok(Then::End) => return Ok(()),
-                    // Gone, or breaking the rules: it is not spoken to any more.
+                    // The client is gone or broke the protocol: close the connection.
                     Err(Gone) => drop(self.clients.remove(at)),
                 }
             }
@@ -109,7 +109,7 @@ impl<'m> Server<'m> {
         }
     }
 
-    /// Returns when something is over next; `None` when it is the agent itself.
+    /// Returns the next expiry; `None` if the agent itself expires.
     fn next_event(&self, at: Duration) -> Option<Duration> {
         let client = self.clients.iter().map(|client| client.until).min();
         let next = match self.desk.keep.next_over() {
@@ -149,13 +149,13 @@ impl<'m> Server<'m> {
             Ok(Some(socket)) => socket,
             Ok(None) => return Ok(()),
             Err(error) if is_passing(&error) && !self.clients.is_empty() => {
-                // The oldest make room; who waits is let in the next time.
+                // Connected clients make room; the loop accepts the waiting client the next time.
                 self.clients.clear();
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        // The directory and the socket are closed to others already; this is the second lock.
+        // The directory and the socket are closed to other users already; this is the second check.
         if !Peer::of(&socket).is_ok_and(|peer| peer.is_us()) {
             return Ok(());
         }
@@ -206,23 +206,23 @@ impl<'m> Server<'m> {
     }
 }
 
-/// What can be done without waiting.
+/// Events that the agent can handle without waiting.
 struct Ready {
     end: bool,
     hang_up: bool,
     newcomers: bool,
-    /// By place, in order.
+    /// Indices, in ascending order.
     clients: Vec<usize>,
 }
 
-/// The client is not spoken to any more.
+/// The agent must close the client's connection.
 struct Gone;
 
-/// What requests are answered from.
+/// Answers requests from the session table.
 pub(super) struct RequestHandler<'m> {
     pub(super) keep: SessionTable<'m>,
     pub(super) locked: MemoryLock,
-    /// When something was last kept or looked after.
+    /// Time of the last use; a status request does not count.
     pub(super) used: Duration,
 }
 
@@ -282,13 +282,13 @@ impl RequestHandler<'_> {
     }
 }
 
-/// Whether letting somebody in fails now and may work later.
+/// Returns whether accepting a client fails now and may work later.
 fn is_passing(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
-/// Returns for how long the machine has been started, its sleep included.
+/// Returns the time since the machine was started, sleep included.
 pub(super) fn now() -> Duration {
     let now = rustix::time::clock_gettime(ClockId::Boottime);
     Duration::try_from(now).expect("it counts up from the start")

@@ -1,5 +1,5 @@
-//! The sessions that an agent keeps, and when each is over. Time is given to every call: how
-//! long ago the machine was started, its sleep included.
+//! The sessions that an agent keeps, and when each expires. Callers pass the time to every call:
+//! the time since the machine was started, sleep included.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::proto::UnlockedVault;
 use super::{MAX_SESSION_BYTES, MAX_SESSIONS, MAX_VAULTS, SessionKey};
 
-/// All that is kept. Secrets lie in the block it is given, a slot each.
+/// Table of all kept sessions. Each secret lies in its own slot of the block.
 pub(super) struct SessionTable<'m> {
     block: &'m mut [u8],
     slots: [Option<Held>; MAX_SESSIONS],
@@ -18,45 +18,45 @@ pub(super) struct SessionTable<'m> {
 
 struct Held {
     key: SessionKey,
-    /// The vaults that it was kept for or given to.
+    /// The vaults that the session was kept for or given to.
     vaults: Vec<VaultName>,
     serial: u64,
     len: usize,
-    /// When it is over, whatever the plugin renews.
+    /// Latest end, whatever the plugin renews.
     limit: Duration,
-    /// When the plugin does not take it any more, or `limit`.
+    /// When the plugin no longer accepts it, but no later than `limit`.
     ends: Duration,
     idle: Duration,
     used: Duration,
 }
 
 impl Held {
-    /// When it is over, unless it is used before.
+    /// Returns when the session expires unless it is used before.
     fn over(&self) -> Duration {
         self.ends.min(self.used.saturating_add(self.idle))
     }
 }
 
-/// How long a session is kept.
+/// Time limits of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
-    /// At most this long, renewals included.
+    /// Maximum time, renewals included.
     pub(super) whole: Duration,
-    /// For so long the plugin takes it.
+    /// Time during which the plugin accepts the secret.
     pub(super) lifetime: Duration,
-    /// At most this long without being used.
+    /// Maximum time without use.
     pub(super) idle: Duration,
 }
 
-/// There is no room.
+/// The table has no room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 impl<'m> SessionTable<'m> {
-    /// The bytes that the block has.
+    /// Size of the block in bytes.
     pub(super) const BLOCK_BYTES: usize = MAX_SESSIONS * MAX_SESSION_BYTES;
 
-    /// Returns an empty one.
+    /// Returns an empty table.
     ///
     /// # Panics
     /// When the block has another size.
@@ -65,8 +65,8 @@ impl<'m> SessionTable<'m> {
         Self { block, slots: [const { None }; MAX_SESSIONS], next_serial: 1 }
     }
 
-    /// Keeps a session of at most [`MAX_SESSION_BYTES`], instead of the one of this key, and returns
-    /// its serial number. The vaults that used that one use this one.
+    /// Keeps a session of at most [`MAX_SESSION_BYTES`], in place of the session of this key.
+    /// Returns its serial number. The vaults of the old session use the new session.
     pub(super) fn put(
         &mut self,
         key: SessionKey,
@@ -96,8 +96,8 @@ impl<'m> SessionTable<'m> {
         Ok(serial)
     }
 
-    /// Replaces the secret of a session, which ends no later than was said when it was put. Returns
-    /// its new serial number; nothing where the session of this key is another one.
+    /// Replaces the secret of a session; its latest end stays. Returns the new serial number;
+    /// `None` if no session has this key and number, or if the secret is too large.
     pub(super) fn renew(
         &mut self,
         key: &SessionKey,
@@ -122,9 +122,9 @@ impl<'m> SessionTable<'m> {
         Some(new)
     }
 
-    /// Returns the session of exactly this key, for this vault: its serial number, its secret, and
-    /// how much of its life is left. Nothing where there is no room for the vault's name: what
-    /// uses a session can be locked by its name.
+    /// Returns the session of exactly this key, for this vault: serial number, secret and time
+    /// left. Returns `None` if there is no room for the vault's name: each vault that uses a
+    /// session can be locked by name.
     pub(super) fn get(
         &mut self,
         key: &SessionKey,
@@ -147,32 +147,32 @@ impl<'m> SessionTable<'m> {
         Some((serial, &self.memory(slot)[..len], left))
     }
 
-    /// Forgets one session, unless there is a newer one of its key.
+    /// Discards one session, unless a newer session has its key.
     pub(super) fn refused(&mut self, key: &SessionKey, serial: u64) -> Vec<VaultName> {
         self.forget(|held| held.serial == serial && held.key == *key)
     }
 
-    /// Forgets the sessions that a vault uses.
+    /// Discards the sessions that a vault uses.
     pub(super) fn forget_vault(&mut self, vault: &VaultName) -> Vec<VaultName> {
         self.forget(|held| held.vaults.contains(vault))
     }
 
-    /// Forgets everything.
+    /// Discards all sessions.
     pub(super) fn forget_all(&mut self) -> Vec<VaultName> {
         self.forget(|_| true)
     }
 
-    /// Forgets what is over.
+    /// Discards expired sessions.
     pub(super) fn expire(&mut self, now: Duration) {
         self.forget(|held| held.over() <= now);
     }
 
-    /// Returns when the next session is over, unless it is used before.
+    /// Returns when the next session expires, unless it is used before.
     pub(super) fn next_over(&self) -> Option<Duration> {
         self.slots.iter().flatten().map(Held::over).min()
     }
 
-    /// Returns what is kept, without secrets, by name.
+    /// Returns the vaults with a kept session, without secrets, by name.
     pub(super) fn vaults(&mut self, now: Duration) -> Vec<UnlockedVault> {
         self.expire(now);
         let mut vaults: Vec<_> = self
@@ -203,7 +203,7 @@ impl<'m> SessionTable<'m> {
         self.slots.iter().flatten().map(|held| held.vaults.len()).sum()
     }
 
-    /// Forgets sessions, and returns the vaults that used them, by name.
+    /// Discards sessions and returns the vaults that used them, by name.
     fn forget(&mut self, which: impl Fn(&Held) -> bool) -> Vec<VaultName> {
         let mut vaults = Vec::new();
         for slot in 0..self.slots.len() {
@@ -286,7 +286,7 @@ mod tests {
             .unwrap();
         assert!(keep.get(&key("a"), &vault("a"), MINUTE).is_some());
         assert_eq!(keep.next_over(), Some(MINUTE * 3));
-        // Looking at what is kept is no use.
+        // Listing the vaults does not count as use.
         assert_eq!(keep.vaults(MINUTE * 2)[0].idle_left, MINUTE);
         assert!(keep.get(&key("a"), &vault("a"), MINUTE * 3).is_none());
     }
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(names, ["one", "three", "two"]);
         assert_eq!(held[0].session, held[2].session);
         assert_ne!(held[0].session, held[1].session);
-        // A session that replaces it is used by the same vaults.
+        // The same vaults use the session that replaces the old one.
         keep.put(key("a"), vault("two"), b"u", long, Duration::ZERO).unwrap();
         assert_eq!(keep.forget_vault(&vault("two")), [vault("one"), vault("two")]);
         assert_eq!(keep.forget_all(), [vault("three")]);
@@ -410,7 +410,7 @@ mod tests {
         assert_eq!((serial, secret, left), (new, &b"new"[..], MINUTE * 4));
         let last = keep.renew(&key("a"), new, b"last", MINUTE * 100, MINUTE * 6).unwrap();
         assert_eq!(keep.get(&key("a"), &vault("a"), MINUTE * 6).unwrap().2, MINUTE * 4);
-        // Only the one of this serial number, of this key, while it is kept.
+        // Renews only the session of this serial number and key, while it is kept.
         assert_eq!(keep.renew(&key("a"), new, b"x", MINUTE, MINUTE * 6), None);
         assert_eq!(keep.renew(&key("b"), last, b"x", MINUTE, MINUTE * 6), None);
         let too_large = [0; MAX_SESSION_BYTES + 1];

@@ -1,5 +1,5 @@
-//! The directory that an agent is found in: its socket, the lock that says that one lives, and
-//! a lock for each login that a process makes or asks a person for.
+//! The agent's directory: its socket, the lock of a running agent, and a lock for each login that a
+//! process makes or prompts for.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,10 +15,10 @@ use crate::fs::{Lock, PRIVATE_FILE, Rule, SafeDir};
 /// The socket's name.
 const SOCKET: &str = "agent";
 
-/// The name of the lock that a living agent holds.
+/// The name of the lock that a running agent holds.
 const LOCK: &str = "agent.lock";
 
-/// How many clients may wait to be let in: more than ever ask at once.
+/// How many clients may wait for the agent to accept them: more than ever connect at once.
 const BACKLOG: i32 = 64;
 
 /// Returns the socket's path.
@@ -26,7 +26,7 @@ pub(super) fn socket(dir: &Path) -> PathBuf {
     dir.join(SOCKET)
 }
 
-/// Opens the directory, and makes it where it is missing: only its owner may look into it.
+/// Opens the directory, and creates it if it is missing: only its owner may access it.
 pub(super) fn make(dir: &Path) -> Result<SafeDir, Error> {
     let dir = SafeDir::create(dir, Rule::User)?;
     let mode = dir.mode()?;
@@ -36,17 +36,17 @@ pub(super) fn make(dir: &Path) -> Result<SafeDir, Error> {
     Ok(dir)
 }
 
-/// Takes the lock that a living agent holds; `None` where one lives.
+/// Takes the lock that a running agent holds; `None` if an agent is running.
 pub(super) fn lock(dir: &SafeDir) -> Result<Option<Lock>, Error> {
     Ok(dir.try_lock(LOCK)?)
 }
 
-/// Takes the turn to log in with a key; `None` where another process has it.
+/// Takes the lock to log in with a key; `None` if another process holds it.
 pub(super) fn asking(dir: &SafeDir, key: &SessionKey) -> Result<Option<Lock>, Error> {
     Ok(dir.try_lock(&key.lock_name())?)
 }
 
-/// Makes a socket and connects it. Waits for nothing.
+/// Creates a socket and connects it without waiting.
 pub(super) fn connect(dir: &Path) -> io::Result<OwnedFd> {
     let ours = unix_socket()?;
     match SocketAddrUnix::new(socket(dir)) {
@@ -61,29 +61,28 @@ pub(super) fn connect(dir: &Path) -> io::Result<OwnedFd> {
     Ok(ours)
 }
 
-/// A socket that can be connected to, and is gone again when dropped. Its maker holds the
-/// lock.
+/// A listening socket, which is removed when dropped. Its creator holds the lock.
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: OwnedFd,
     dir: SafeDir,
-    /// What was put into the directory: what lies there now may be another agent's.
+    /// Device and inode of our socket: the directory may now hold another agent's socket.
     made: (u64, u64),
-    /// Let go last.
+    /// Released last.
     _lock: Lock,
 }
 
 impl Listener {
-    /// Puts a socket into the directory, in place of one that a killed agent left.
+    /// Creates the socket in the directory, in place of one that a killed agent left.
     pub(super) fn bind(dir: SafeDir, lock: Lock) -> Result<Self, Error> {
         let path = socket(dir.path());
         let io =
             |action, error: io::Error| Error::Socket { action, path: path.clone(), source: error };
         let ours = unix_socket().map_err(|e| io("make", e))?;
-        // Nobody else makes one: we hold the lock.
+        // No other process creates a socket: we hold the lock.
         dir.remove(SOCKET)?;
         let put = || -> io::Result<(u64, u64)> {
-            // Relative to the directory that was proven, whatever has become of its path.
+            // Relative to the verified directory, whatever has become of its path.
             rustix::net::bind(&ours, &short(&dir)?)?;
             let mode = Mode::from_raw_mode(PRIVATE_FILE);
             rustix::fs::chmodat(&dir, SOCKET, mode, AtFlags::empty())?;
@@ -94,13 +93,13 @@ impl Listener {
         Ok(Self { socket: ours, dir, made, _lock: lock })
     }
 
-    /// Returns whether clients still find the socket. Who removes it, or its whole directory as
-    /// at the end of a login, means that this agent is not to be reached any more.
+    /// Returns whether clients still find the socket. If it is removed, alone or with its directory
+    /// at the end of a login, clients must not reach this agent any more.
     pub(super) fn is_in_place(&self) -> bool {
         identity(&self.dir).is_ok_and(|found| found == self.made)
     }
 
-    /// Lets a client in, if one waits.
+    /// Accepts a client, if one waits.
     pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         match rustix::net::accept_with(&self.socket, flags) {
@@ -120,19 +119,19 @@ impl AsFd for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if self.is_in_place() {
-            // What stays is replaced by the next agent.
+            // The next agent replaces a socket that stays.
             let _ = self.dir.remove(SOCKET);
         }
     }
 }
 
-/// Packets, which the kernel keeps whole: there is no length to lie about.
+/// Creates a packet socket: the kernel keeps packets whole, so there is no length to lie about.
 fn unix_socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-/// Returns the socket's address by the number of its opened directory: a path may be longer
+/// Returns the socket's address through the descriptor of its open directory: a path may be longer
 /// than an address can be.
 fn short(dir: &impl AsFd) -> io::Result<SocketAddrUnix> {
     let number = dir.as_fd().as_raw_fd();

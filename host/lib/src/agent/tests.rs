@@ -1,4 +1,4 @@
-//! An agent in a thread, and its clients: good ones, strangers, and agents that are none.
+//! An agent in a thread, and its clients: valid clients, other users' clients, and false agents.
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,7 +26,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// The user that owns nothing.
 const NOBODY: RawUid = 65_534;
 
-/// No program is started here: where one would be, that is a fault.
+/// These tests start no program: an attempt to start one is a fault.
 const NO_PROGRAM: &str = "/nonexistent/keystead";
 
 fn dir() -> (tempfile::TempDir, PathBuf) {
@@ -64,7 +64,7 @@ impl Agent {
         Self::start_as(dir, linger, None)
     }
 
-    /// Starts an agent in a thread, which may be another user's.
+    /// Starts an agent in a thread, optionally as another user.
     fn start_as(dir: &Path, linger: Duration, user: Option<RawUid>) -> Self {
         let (hang_up, theirs) = UnixStream::pair().unwrap();
         let (end, end_theirs) = UnixStream::pair().unwrap();
@@ -188,7 +188,7 @@ fn idle_agent_expires_session_and_exits() {
     let mut agent = Agent::start(&dir, Duration::from_millis(1_500));
     let client = Client::new(&dir);
     keep(&client, "a", Duration::from_millis(300));
-    // Nobody asks it any more: its own timer has to do it.
+    // No client sends requests any more: the agent's own timer must end it.
     agent.join();
     assert!(client.status().unwrap().is_none());
     let names: Vec<_> =
@@ -201,11 +201,11 @@ fn agent_timers_use_boottime_clock() {
     let (_root, dir) = dir();
     let _agent = Agent::start(&dir, LONG);
     assert!(Client::new(&dir).status().unwrap().is_some());
-    // Every timer of this process is an agent's: by the clock that counts from the machine's
-    // start, sleep included (`CLOCK_BOOTTIME`, 7), to a point in time.
+    // Every timer of this process is an agent's. It uses the clock since the machine's start, sleep
+    // included (`CLOCK_BOOTTIME`, 7), and absolute times.
     let mut timers = 0;
     for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
-        // Other tests' come and go.
+        // Descriptors of other tests come and go.
         let Ok(info) = fs::read_to_string(entry.unwrap().path()) else { continue };
         if let Some(clock) = info.lines().find_map(|line| line.strip_prefix("clockid: ")) {
             assert_eq!(clock, "7", "{info}");
@@ -240,7 +240,7 @@ fn second_agent_is_rejected_and_stale_socket_is_replaced() {
     assert!(socket_dir::lock(&place).unwrap().is_none(), "a second one could begin");
     drop(first);
 
-    // A socket that nobody listens at, as after a kill -9.
+    // A socket without a listener, as after a kill -9.
     let socket = socket_dir::socket(&dir);
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let client = Client::new(&dir);
@@ -293,7 +293,7 @@ fn agent_answers_despite_silent_or_malformed_clients() {
     assert_eq!(held(&client), ["a"]);
 }
 
-/// Answers the first client with this, and nothing else to anybody.
+/// Answers the first client with this, and no other client.
 fn pretender(dir: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
     let place = socket_dir::make(dir).unwrap();
     let lock = socket_dir::lock(&place).unwrap().unwrap();
@@ -313,7 +313,7 @@ fn pretender(dir: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
                 sockets.push(socket);
             }
         }
-        // Let in by nobody, if not answered.
+        // Without an answer, the pretender does not accept the client.
         std::thread::sleep(Duration::from_millis(if answer.is_some() { 0 } else { 600 }));
         sockets
     });
@@ -345,8 +345,8 @@ fn unresponsive_or_malformed_agent_is_queried_once() {
     }
 }
 
-/// Answers one client after another, each with the next of these, and hangs up on whoever
-/// gets none; then it is gone.
+/// Answers one client after another, each with the next of these; hangs up on a client that gets
+/// `None`; then ends.
 fn dying(dir: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
     let place = socket_dir::make(dir).unwrap();
     let lock = socket_dir::lock(&place).unwrap().unwrap();
@@ -364,7 +364,7 @@ fn dying(dir: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
             wait_for(&socket);
             match answer {
                 Some(answer) => {
-                    // What nobody has read would break the connection before the answer.
+                    // Unread data would break the connection before the answer.
                     let mut request = [0_u8; 1024];
                     rustix::net::recv(&socket, &mut request[..], RecvFlags::DONTWAIT).unwrap();
                     rustix::net::send(&socket, &answer, SendFlags::NOSIGNAL).unwrap();
@@ -373,7 +373,7 @@ fn dying(dir: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
                 None => {}
             }
         }
-        // As when a process ends: nobody is let in any more before the last one is let go.
+        // As when a process ends: the listener closes before the last connection.
         drop(listener);
         drop(last);
     })
@@ -395,7 +395,7 @@ fn status() -> Vec<u8> {
     bytes
 }
 
-/// A program that stands for the agent's: it says this, and leaves a file of this name.
+/// A program in place of the agent: prints `says`, and creates a file named `leaves`.
 fn program(root: &Path, says: &str, leaves: &str) -> PathBuf {
     let path = root.join("program");
     let leaves = root.join(leaves);
@@ -407,7 +407,7 @@ fn program(root: &Path, says: &str, leaves: &str) -> PathBuf {
 #[test]
 fn session_is_kept_after_agent_exits_between_requests() {
     let end_of_it: [&[Option<Vec<u8>>]; 3] = [
-        // Before it is asked whether it is there, after it has said so, and after it is gone.
+        // Before the status request, after its reply, and after the agent is gone.
         &[None],
         &[Some(status()), None],
         &[Some(status())],
@@ -483,7 +483,7 @@ fn prompt_lock_admits_single_client_per_key() {
     assert!(other.asking(&key("work")).is_some());
 }
 
-/// Runs something as another user, where this one is root and can.
+/// Runs a function as another user, if this process is root and can.
 fn as_nobody<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     std::thread::spawn(move || {
         become_user(Some(NOBODY));
@@ -493,7 +493,7 @@ fn as_nobody<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     .unwrap()
 }
 
-/// Opens what is closed to others, so that only the check of the peer is left.
+/// Opens the directories to all users, so that only the check of the peer is left.
 fn open_wide(root: &Path, dir: &Path) {
     for path in [root, dir] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
@@ -520,7 +520,7 @@ fn agent_and_client_reject_other_user_needs_root() {
             .get(&key("a"), &vault("a"), Patience::Short)
             .unwrap_err()
             .to_string();
-        // And one that does not look whom it speaks to.
+        // And a client that does not check the peer's user.
         let socket = socket_dir::connect(&theirs).unwrap();
         let _ = rustix::net::send(&socket, &[PROTOCOL, 6], SendFlags::NOSIGNAL);
         let mut watched = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];

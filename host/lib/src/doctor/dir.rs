@@ -1,4 +1,4 @@
-//! What is wrong with directories, with the policy and with the program for runners.
+//! Finds problems with directories, with the policy and with the program for runners.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use crate::host::Host;
 use crate::paths::Layer;
 use crate::plugin::trust::{self, Survey};
 
-/// Why a directory or file that somebody else can change is an error.
+/// Why a directory or file that another user can change is an error.
 const UNSAFE: &str = "whoever can change it decides which code runs and where secrets go, so \
                       that nothing in it is used";
 
-/// Why one that cannot be used is.
+/// Why a directory or file that cannot be used is an error.
 const UNUSABLE: &str = "what it holds is not used, and commands that need it fail";
 
 impl Host {
@@ -43,7 +43,7 @@ impl Host {
     }
 }
 
-/// Returns what was left over among a layer's registrations.
+/// Returns the half-written files among a layer's registrations.
 fn registrations(path: &Path) -> Result<Vec<std::path::PathBuf>, fs::Error> {
     let Some(config) = SafeDir::open_if_there(path, Rule::User)? else { return Ok(Vec::new()) };
     let mut left_over = config.left_over()?;
@@ -53,7 +53,7 @@ fn registrations(path: &Path) -> Result<Vec<std::path::PathBuf>, fs::Error> {
     Ok(left_over)
 }
 
-/// Returns what keeps the program for runners from being started.
+/// Returns a finding if the program for runners cannot be started.
 fn runner(program: &Path) -> Option<Finding> {
     let fix = match program.is_file() {
         true => Fix::about("chmod a+x", program, "let it be started"),
@@ -73,7 +73,7 @@ fn runner(program: &Path) -> Option<Finding> {
     Some(finding)
 }
 
-/// Returns a finding of an unsafe or unusable path, and what fixes it.
+/// Returns a finding of an unsafe or unusable path, with its fixes.
 pub(super) fn of_path(severity: Severity, error: &fs::Error) -> Finding {
     use fs::Error;
     let is_unsafe = matches!(
@@ -90,7 +90,7 @@ pub(super) fn of_path(severity: Severity, error: &fs::Error) -> Finding {
         .fixed_by(fix::of_path(error))
 }
 
-/// Returns a finding of what is wrong with all plugins of a layer.
+/// Returns a finding of a problem that affects all plugins of a layer.
 fn of_trust(severity: Severity, error: &trust::Error) -> Finding {
     use crate::plugin::pins;
     match error {

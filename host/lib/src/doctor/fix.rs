@@ -1,4 +1,4 @@
-//! Commands that fix: as a POSIX shell takes them, with all that is known put in.
+//! Commands that fix problems, quoted for a POSIX shell, with all known values filled in.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -14,10 +14,10 @@ use crate::shell::word;
 /// A command that fixes a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
-    /// The command, quoted for a POSIX shell. Words in capitals are to be filled in:
+    /// The command, quoted for a POSIX shell. The user fills in words in capitals:
     /// `FILE`, `VALUE`, `REFERENCE`.
     pub command: String,
-    /// What it comes to.
+    /// Effect of the command.
     pub description: &'static str,
 }
 
@@ -26,20 +26,20 @@ impl Fix {
         Self { command: command.into(), description }
     }
 
-    /// Returns a command of another program about a path, with the rights it takes.
+    /// Returns a command of another program for a path, with `sudo` if needed.
     pub(super) fn about(command: &str, path: &Path, description: &'static str) -> Self {
         let command = format!("{command} {}", word(&path.to_string_lossy()));
         Self { command: as_owner(path, command), description }
     }
 
-    /// Returns a command that puts a file out of the way, and keeps it.
+    /// Returns a command that renames a file, so that it is no longer used but kept.
     pub(super) fn put_away(path: &Path, description: &'static str) -> Self {
         let text = path.to_string_lossy();
         let command = format!("mv {} {}", word(&text), word(&format!("{text}.old")));
         Self { command: as_owner(path, command), description }
     }
 
-    /// Returns a command that opens a file for a person to put right.
+    /// Returns a command that opens a file in an editor, so that the user can correct it.
     pub(super) fn edit(path: &Path, line: usize) -> Self {
         let path_word = word(&path.to_string_lossy());
         let command = format!("${{EDITOR:-vi}} +{line} {path_word}");
@@ -47,8 +47,8 @@ impl Fix {
     }
 }
 
-/// Returns what fixes a path that is not safe or cannot be used; nothing where trying again
-/// is all there is.
+/// Returns fixes for a path that is not safe or cannot be used; empty where no command
+/// helps.
 pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
     use fs::Error;
     match error {
@@ -87,7 +87,7 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
     }
 }
 
-/// Returns the command that shows what a plugin asks for now, and grants it.
+/// Returns the command that shows and grants the permissions that a plugin requests now.
 pub(super) fn grant(name: &str, layer: Layer, path: Option<&Path>) -> Fix {
     let command = in_layer(format!("keystead vault grant {name}"), layer, path);
     Fix { command, description: "see what it asks for beyond that, and grant it" }
@@ -102,8 +102,8 @@ pub(super) fn unregister(name: &str, layer: Layer, path: Option<&Path>) -> Fix {
     }
 }
 
-/// Returns the command that registers a vault anew as it is, with what no longer fits its
-/// plugin's schema left out and what is missing to be filled in.
+/// Returns the command that registers a vault again. Parameters that no longer fit the
+/// plugin's schema are skipped, and missing ones are for the user to fill in.
 pub(super) fn register(
     entry: &Registration,
     kind: Option<&ParsedKind>,
@@ -139,7 +139,7 @@ pub(super) fn register(
     Fix { command: in_layer(command, layer, path), description: "register it anew" }
 }
 
-/// Returns the optional permissions that a registration grants, as they are typed.
+/// Returns the optional permissions that a registration grants, as a user types them.
 fn optional_grants(entry: &Registration, kind: &ParsedKind) -> Vec<String> {
     let mut values = BTreeMap::new();
     for (name, setting) in &entry.parameters {
@@ -153,8 +153,8 @@ fn optional_grants(entry: &Registration, kind: &ParsedKind) -> Vec<String> {
     granted.map(|request| request.permission.text()).collect()
 }
 
-/// Returns the parameters as they are typed, of those that are right, and a word to fill in
-/// for those that must be given.
+/// Returns the valid parameters as a user types them. Wrong parameters, and required ones
+/// without a value, get a word for the user to fill in.
 fn settings(entry: &Registration, kind: Option<&ParsedKind>) -> Vec<(String, String)> {
     let faults = kind.map(|kind| schema::check(&kind.parameters, &entry.parameters, None));
     let faults = faults.unwrap_or_default();
@@ -181,7 +181,7 @@ fn settings(entry: &Registration, kind: Option<&ParsedKind>) -> Vec<(String, Str
     settings
 }
 
-/// Returns the parameter that a fault is about, where leaving it out helps.
+/// Returns the parameter that a fault is about, where omitting it helps.
 fn named(fault: &ParameterError) -> Option<&str> {
     match fault {
         ParameterError::Unknown { name, .. }
@@ -201,7 +201,7 @@ fn named(fault: &ParameterError) -> Option<&str> {
     }
 }
 
-/// Returns a command of ours for this layer, with the rights it takes.
+/// Returns a Keystead command for this layer, with `sudo` if needed.
 pub(super) fn in_layer(command: String, layer: Layer, path: Option<&Path>) -> String {
     match (layer, path) {
         (Layer::User, _) => command,
@@ -210,14 +210,14 @@ pub(super) fn in_layer(command: String, layer: Layer, path: Option<&Path>) -> St
     }
 }
 
-/// Returns a command as whoever owns the path may run it.
+/// Returns a command, with `sudo` if the user neither owns the path nor is root.
 fn as_owner(path: &Path, command: String) -> String {
     let own = rustix::process::geteuid().as_raw();
     let owner = std::fs::symlink_metadata(path).map_or(own, |metadata| metadata.uid());
     if own == 0 || owner == own { command } else { format!("sudo {command}") }
 }
 
-/// Returns whose a path is to be: root's where nobody else's is good enough.
+/// Returns the user id that must own a path: root's if only root is allowed.
 fn user(allowed: &str) -> u32 {
     if allowed == "root" { 0 } else { rustix::process::geteuid().as_raw() }
 }

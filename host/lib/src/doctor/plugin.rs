@@ -1,4 +1,4 @@
-//! What is wrong with plugins: pins, their files, and what stands against their use.
+//! Finds problems with plugins: with pins, with their files, and reasons that forbid their use.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ impl Host {
     }
 }
 
-/// Whether the plugin is as it should be, and may not be used.
+/// Returns whether the plugin is valid, but may not be used.
 fn is_forbidden(error: &Error) -> bool {
     error.code().starts_with("E07.")
 }
@@ -110,7 +110,7 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
 const PIN: &str = "a pin that is not understood is never passed over, so that the plugin does \
                    not run";
 
-/// Returns what puts a plugin in its place once more, or away.
+/// Returns fixes that install a plugin again, or remove it.
 fn again(one: &Surveyed) -> Vec<Fix> {
     if one.layer != PinLayer::User {
         return vec![Fix::put_away(

@@ -1,11 +1,11 @@
-//! What this machine's kernel lacks for the sandbox of isolated plugins.
+//! Finds features that the sandbox of isolated plugins needs and this machine's kernel lacks.
 
 use super::{Finding, Severity};
 use std::path::Path;
 
 use crate::plugin::runner::{self, MissingFeature, Namespaces, SandboxLevel};
 
-/// Tries the sandbox, in a thread that ends with it.
+/// Tries the sandbox in a thread that ends afterwards.
 pub(super) fn findings(demanded: SandboxLevel) -> Vec<Finding> {
     match runner::lacking() {
         Ok(lacking) => lacking.into_iter().map(|lack| of_lack(lack, demanded)).collect(),

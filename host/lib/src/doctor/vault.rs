@@ -1,5 +1,5 @@
-//! What is wrong with registrations: each against its file's form, its plugin as it is now,
-//! and the vaults that it refers to.
+//! Finds problems with registrations. Checks each one against its file's format, its plugin as
+//! installed now, and the vaults that it refers to.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::registry::{self, OpenRegistry, Placement, Registration, Setting};
 
 const STALE: &str = "the vault answers every request with this error";
 
-/// A registration, and where it lies.
+/// A registration, with its layer and its file.
 struct Case<'a> {
     registry: &'a OpenRegistry,
     default: Option<&'a VaultName>,
@@ -66,7 +66,7 @@ impl Host {
         }
     }
 
-    /// Returns what is wrong beside the vaults: a layer, a file's name, a locked name.
+    /// Returns a problem that belongs to no single vault: a layer, a file's name, a locked name.
     fn beside(&self, error: &Error) -> Option<Finding> {
         let Error::Registry(fault) = error else {
             return Some(Finding::of(Severity::Error, error.code(), error).because(STALE));
@@ -84,7 +84,7 @@ impl Host {
                     .because("commands ask the administrator's vault, not yours")
                     .fixed_by([Fix::put_away(user, "put your registration out of the way")])
             }
-            // Each layer's settings are looked at by themselves.
+            // `defaults` checks each layer's settings.
             _ if place_of(fault).is_some_and(|(path, _)| path.ends_with("config.toml")) => {
                 return None;
             }
@@ -150,7 +150,7 @@ impl Host {
         }
     }
 
-    /// Looks at the vaults that a registration's references name.
+    /// Checks the vaults that a registration's references name.
     fn references(
         &self,
         case: &Case<'_>,
@@ -202,13 +202,13 @@ impl Host {
         }
     }
 
-    /// Looks at a registration against its plugin as it is now.
+    /// Checks a registration against its plugin as installed now.
     fn against_plugin(&self, case: &Case<'_>, survey: &Survey, findings: &mut Vec<Finding>) {
         let entry = case.entry;
         let (name, id) = (&entry.name, &entry.plugin);
         let trusted = match survey.plugin(id).map(|one| (&one.outcome, &one.path)) {
             Some((Ok(Some(trusted)), _)) => trusted,
-            // It was said with the plugin.
+            // Reported with the plugin.
             Some((Err(_), _)) => return,
             Some((Ok(None), path)) => {
                 let what = format!("the administrator denies plugin `{id}` of vault `{name}`");
@@ -271,7 +271,7 @@ impl Host {
             finding.causes = faults.iter().map(ToString::to_string).collect();
             return vec![finding];
         }
-        // What cannot be looked up is told below.
+        // Paths that cannot be looked up are reported below.
         let missing = self.not_granted(entry, manifest, kind).unwrap_or_default();
         if !missing.is_empty() {
             let what = format!(
@@ -320,7 +320,7 @@ impl Case<'_> {
         fix::unregister(self.entry.name.as_str(), self.layer, self.path.as_deref())
     }
 
-    /// Returns the command that registers the vault anew with other references.
+    /// Returns the command that registers the vault again with other references.
     fn without_references(&self) -> Fix {
         let Ok(other) = Reference::parse("env:VARIABLE") else { return self.unregister() };
         let mut entry = self.entry.clone();
@@ -381,7 +381,7 @@ fn broken(vault: &VaultInfo, layer: Layer, path: Option<&Path>, error: &Error) -
     }
 }
 
-/// Returns where in which file a fault is.
+/// Returns the file and the line of a fault.
 fn place_of(error: &registry::Error) -> Option<(&Path, usize)> {
     use registry::Error;
     match error {

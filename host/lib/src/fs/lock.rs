@@ -1,12 +1,12 @@
-//! A lock between processes: held on a file of its own, let go when dropped or when the
-//! process ends, however it ends.
+//! A lock between processes, held on a separate file. The lock is released when it is dropped,
+//! or when the process ends for any reason.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::Error;
 
-/// A lock that this process holds alone.
+/// An exclusive lock of this process.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -19,7 +19,7 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// Takes the lock on this file if nobody has it.
+    /// Takes the lock on this file; returns `None` if another holder has it.
     pub(super) fn take(file: File, path: &Path) -> Result<Option<Self>, Error> {
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file })),
@@ -31,7 +31,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing lets go as well; a child that inherited the description would keep it.
+        // Closing also releases the lock, unless a child inherited the file description.
         let _ = self.file.unlock();
     }
 }

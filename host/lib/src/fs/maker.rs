@@ -1,4 +1,4 @@
-//! Who could have put there what a path leads to.
+//! Checks who could have created the object that a path leads to.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use super::object::Target;
 use super::walk::{Rule, Shared, Walker};
 
 impl Target {
-    /// Checks that only root, the user, or a service with a directory of its own that root made for it
-    /// could have put there what is there.
+    /// Checks who could have created the object: only root, the user, or a service in its own
+    /// directory that root made for it.
     ///
     /// # Errors
-    /// Who else could, by the modes and owners of the directories that it is in.
+    /// When another user could have, by the modes and owners of the directories above the object.
     pub(crate) fn check_who_could_make_it(&self, asked: &Path) -> Result<(), Error> {
         let io = |at: &Path, error: Errno| Error::io("look up", at, error);
         let walker = Walker::new(asked, Rule::User);
@@ -23,7 +23,7 @@ impl Target {
             let stat = rustix::fs::stat(&dir).map_err(|error| io(&dir, error))?;
             match walker.check(&stat, &dir) {
                 Ok(Shared::No) => {}
-                // Whoever made what is in it owns that, and nobody else takes it away.
+                // The creator of an entry owns the entry, and no other user can remove it.
                 Ok(Shared::Yes) => {
                     let owned = rustix::fs::lstat(&below).map_err(|error| io(&below, error))?;
                     walker.check_owner(&owned, &below)?;

@@ -1,6 +1,6 @@
-//! Which file or directory a path leads to, as an open descriptor, and whether one lies in another.
-//! Paths are followed component by component, and whoever asks decides about each link; from then
-//! on only descriptors that are open at the same time are compared, never names or stored numbers.
+//! Resolves a path to an open descriptor, and checks whether one file or directory is in another.
+//! Paths are resolved component by component, and the caller decides about each link. Comparisons
+//! use only descriptors that are open at the same time, never names or stored numbers.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,35 +15,35 @@ use super::walk::{Rule, Walker, components, kind, word};
 use super::{Error, MAX_LINKS};
 use crate::platform::mount::{self, Mounts, Position};
 
-/// The most directories that one path goes down: more than fit into the longest path.
+/// The maximum depth of a path in directories: more than fit into the longest path.
 const MAX_DEPTH: usize = 2_048;
 
-/// A file or directory, held open: its numbers belong to it as long as this lives.
+/// An open file or directory: its device and inode number stay its own while this is open.
 #[derive(Debug)]
 pub(crate) struct Object {
     fd: OwnedFd,
     is_dir: bool,
 }
 
-/// Device and number, comparable between objects that are open at the same time.
+/// Device and inode number, comparable between objects that are open at the same time.
 type Id = (u64, u64);
 
-/// What a path leads to now.
+/// The object that a path leads to now.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// What is there; `None` where nothing is.
+    /// The object at the path; `None` if there is no object.
     pub(crate) object: Option<Object>,
-    /// The directory that it is in, or the last one on the way that exists.
+    /// The directory that holds the object, or the last directory on the way that exists.
     pub(crate) holder: Object,
-    /// The names below `holder`: one where something is there, or of all that is missing.
+    /// The names below `holder`: one name if the object exists, otherwise all missing names.
     pub(crate) names: Vec<OsString>,
 }
 
 impl Target {
-    /// Returns the path of what is there, or would be, without links.
+    /// Returns the path of the object without links, even if the object does not exist.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn path(&self) -> Result<PathBuf, Errno> {
         match &self.object {
             Some(object) => mount::path_of(object.as_fd()),
@@ -55,22 +55,22 @@ impl Target {
     }
 }
 
-/// A link on the way, and the directory that it lies in.
+/// A link on the way, and the directory that holds the link.
 pub(crate) struct Link<'a> {
     holder: &'a Object,
     /// The path of the link.
     pub(crate) path: &'a Path,
     stat: Stat,
     holder_stat: Stat,
-    /// Whether nothing of the path stands behind it.
+    /// Whether the link is the last component of the path.
     pub(crate) is_last: bool,
 }
 
 impl Link<'_> {
-    /// Checks that only root and the user could have put the link where it is.
+    /// Checks that only root and the user could have created the link.
     ///
     /// # Errors
-    /// Who else could, by the directory's mode and the owners of both.
+    /// When another user could have, by the directory's mode and the owners of both.
     pub(crate) fn check(&self, asked: &Path) -> Result<(), Error> {
         let walker = Walker::new(asked, Rule::User);
         let holder = self.path.parent().unwrap_or(Path::new("/"));
@@ -78,16 +78,16 @@ impl Link<'_> {
         walker.check_link(&self.stat, self.path)
     }
 
-    /// Returns whether the kernel itself has made it, as those of open descriptors.
+    /// Returns whether the kernel made the link, such as the links of open descriptors.
     pub(crate) fn is_of_the_kernel(&self) -> bool {
         rustix::fs::fstatfs(&self.holder.fd)
             .is_ok_and(|system| system.f_type == rustix::fs::PROC_SUPER_MAGIC)
     }
 
-    /// Returns where the directory is that it lies in.
+    /// Returns the location of the directory that holds the link.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn place(&self, mounts: &Mounts) -> Result<Place, Errno> {
         Ok(Place {
             ids: self.holder.ids_upwards()?,
@@ -98,7 +98,7 @@ impl Link<'_> {
         })
     }
 
-    /// Returns whether this process could have put it there, and so a plugin that it runs.
+    /// Returns whether this process, and so a plugin that it runs, could have created the link.
     pub(crate) fn could_be_ours(&self) -> bool {
         let can_write =
             rustix::fs::accessat(&self.holder.fd, ".", Access::WRITE_OK, AtFlags::EACCESS);
@@ -112,38 +112,38 @@ impl Object {
         Ok(Self { fd, is_dir })
     }
 
-    /// Opens what a path leads to, by whatever links; for comparisons.
+    /// Opens the object that a path leads to through any links; for comparisons.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         Self::new(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
-    /// Returns whether it is a directory.
+    /// Returns whether the object is a directory.
     pub(crate) fn is_dir(&self) -> bool {
         self.is_dir
     }
 
-    /// Returns what it is.
+    /// Returns the type of the object.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn found(&self) -> Result<FileType, Errno> {
         Ok(kind(&rustix::fs::fstat(&self.fd)?))
     }
 
-    /// Returns what it is where it is no ordinary file, with its article.
+    /// Returns the type of the object, with its article; `None` for a regular file.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn not_a_file(&self) -> Result<Option<&'static str>, Errno> {
         let found = kind(&rustix::fs::fstat(&self.fd)?);
         Ok((found != FileType::RegularFile).then(|| word(found)))
     }
 
-    /// Returns whether a path leads to this very object now.
+    /// Returns whether a path leads to this same object now.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         match (rustix::fs::stat(path), rustix::fs::fstat(&self.fd)) {
             (Ok(there), Ok(own)) => id(&there) == id(&own),
@@ -151,10 +151,10 @@ impl Object {
         }
     }
 
-    /// Opens it for reading; a pipe is not waited for.
+    /// Opens the object for reading; does not wait for a pipe.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn reopened(&self) -> Result<File, Errno> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
@@ -164,7 +164,7 @@ impl Object {
     /// Opens a file for reading and writing.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn reopened_to_write(&self) -> Result<File, Errno> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
@@ -175,7 +175,7 @@ impl Object {
         Ok(id(&rustix::fs::fstat(&self.fd)?))
     }
 
-    /// Returns how many names it has.
+    /// Returns the number of names (hard links) of the object.
     fn links(&self) -> Result<u64, Errno> {
         Ok(rustix::fs::fstat(&self.fd)?.st_nlink)
     }
@@ -186,7 +186,7 @@ impl Object {
         rustix::fs::openat(&self.fd, name, flags, Mode::empty())
     }
 
-    /// Returns the numbers of a directory and of all directories above it.
+    /// Returns the ids of a directory and of all directories above it.
     fn ids_upwards(&self) -> Result<Vec<Id>, Errno> {
         let mut ids = vec![self.id()?];
         let mut below: Option<OwnedFd> = None;
@@ -211,12 +211,12 @@ impl AsFd for Object {
     }
 }
 
-/// Returns what an absolute path leads to. `follow` is asked about each link on the way before it is
+/// Returns the target of an absolute path. `follow` is called for each link before the link is
 /// followed.
 ///
 /// # Errors
-/// Those of `follow`; more than [`MAX_LINKS`] links, a file where a directory should be, and what the
-/// system says.
+/// Those of `follow` and of the system; more than [`MAX_LINKS`] links, or a file where a directory
+/// should be.
 pub(crate) fn look_up<E: From<Error>>(
     path: &Path,
     follow: &mut dyn FnMut(&Link<'_>) -> Result<(), E>,
@@ -230,7 +230,7 @@ pub(crate) fn look_up<E: From<Error>>(
     }
 }
 
-/// Does it in two calls where there is no link on the way, as is usual, and something is there.
+/// Resolves a path in two system calls if, as usual, it has no links and the object exists.
 fn without_links(path: &Path) -> Option<Target> {
     let (parent, name) = (path.parent()?, path.file_name()?);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -304,7 +304,7 @@ fn by_links<E: From<Error>>(
             }
         }
     }
-    // The root itself, or what a last `..` of a link leads to.
+    // The root itself, or the target of a last `..` of a link.
     let above = holder.entry(OsStr::new("..")).and_then(Object::new);
     let above = above.map_err(|error| io(&real, error))?;
     Ok(Target { object: Some(holder), holder: above, names: vec![OsString::from(".")] })
@@ -314,29 +314,29 @@ fn id(stat: &Stat) -> Id {
     (stat.st_dev, stat.st_ino)
 }
 
-/// How deep our own directories are looked through: they are three deep.
+/// Maximum depth of a search in Keystead's own directories, which have three levels.
 const OWN_DEPTH: usize = 8;
 
-/// Where a target is: all directories that it lies in, as numbers of this moment, and its position in
-/// its file system, which a second mount of the same files does not hide.
+/// Location of a target: the current ids of all directories above the target, and its position in
+/// the file system. A second mount of the same files does not hide the position.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Its own number first, where it exists.
+    /// Ids upwards; the target's own id is first if the target exists.
     ids: Vec<Id>,
-    /// What is missing below the first of `ids`.
+    /// The missing names below the first of `ids`.
     missing: Vec<OsString>,
     position: Position,
-    /// What is mounted below it.
+    /// Positions of the mounts below the target.
     mounted: Vec<Position>,
-    /// A file that has other names as well.
+    /// Whether the target is a file with other names (hard links).
     is_linked: bool,
 }
 
 impl Place {
-    /// Returns where a target is.
+    /// Returns the location of a target.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn of(target: &Target, mounts: &Mounts) -> Result<Self, Errno> {
         match &target.object {
             Some(object) if object.is_dir => Ok(Self {
@@ -367,20 +367,20 @@ impl Place {
         }
     }
 
-    /// Returns where a path leads by whatever links, as far as there is something.
+    /// Returns the location that a path leads to through any links, as far as the path exists.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn at(path: &Path, mounts: &Mounts) -> Result<Self, Error> {
         let target = look_up::<Error>(path, &mut |_| Ok(()))?;
         Self::of(&target, mounts).map_err(|error| Error::io("look up", path, error))
     }
 
-    /// Returns whether whoever writes here decides where a path leads, or what is there: a link on its
-    /// way lies here, or its end lies here or above.
+    /// Returns whether write access here decides where a path leads or what its object contains. A
+    /// link on the way is here, or the path's end is here or above.
     ///
     /// # Errors
-    /// Where the path cannot be looked up to its end.
+    /// When the path cannot be looked up to its end.
     pub(crate) fn decides(&self, path: &Path, mounts: &Mounts) -> Result<bool, Error> {
         let io = |error| Error::io("look up", path, error);
         let mut is_by_link = false;
@@ -394,14 +394,14 @@ impl Place {
         Ok(self.meets(&Self::of(&target?, mounts).map_err(io)?))
     }
 
-    /// Returns whether this is the other place, or lies in it.
+    /// Returns whether this is the other location, or is inside that location.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         if other.positions().any(|other| self.position.is_within(other)) {
             return true;
         }
         match (&*other.missing, other.ids.first()) {
             ([], Some(id)) => self.ids.contains(id),
-            // Below what does not exist there are only names that do not exist.
+            // All names below a missing directory are missing, too.
             (names, Some(id)) => {
                 self.ids.first() == Some(id)
                     && names.len() <= self.missing.len()
@@ -411,7 +411,7 @@ impl Place {
         }
     }
 
-    /// Returns whether either lies in the other.
+    /// Returns whether either location is inside the other.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let by_mount = |one: &Self, other: &Self| {
             one.mounted.iter().any(|one| other.positions().any(|other| one.is_within(other)))
@@ -429,7 +429,7 @@ impl Place {
     /// Returns whether this is a file that has another name in this directory, or in one below it.
     ///
     /// # Errors
-    /// What the system says of the directory.
+    /// Those of the system for the directory.
     pub(crate) fn is_named_in(&self, dir: &Path) -> Result<bool, Errno> {
         match (self.is_linked, self.ids.first()) {
             (true, Some(id)) => has_entry(dir, *id),
@@ -438,13 +438,13 @@ impl Place {
     }
 }
 
-/// What in a directory leads to files that can be reached from elsewhere, too.
+/// Entries of a directory that lead to files with another path.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// Its symbolic links.
     pub(crate) links: Vec<PathBuf>,
-    /// The files that have another name (a hard link), as they are, and those that a symbolic link
-    /// leads to.
+    /// The files with another name (a hard link), both direct entries and targets of symbolic
+    /// links.
     pub(crate) files: Vec<HardLinked>,
 }
 
@@ -463,10 +463,10 @@ impl HardLinked {
     }
 }
 
-/// Returns the symbolic links and the files with several names in a directory and in those below it.
+/// Returns the symbolic links and the files with several names in a directory and below it.
 ///
 /// # Errors
-/// What the system says.
+/// Those of the system.
 pub(crate) fn shared_in(dir: &Path) -> Result<Shared, Errno> {
     let mut shared = Shared::default();
     each_entry(dir, OWN_DEPTH, &mut |path, stat| {
@@ -481,11 +481,11 @@ pub(crate) fn shared_in(dir: &Path) -> Result<Shared, Errno> {
     Ok(shared)
 }
 
-/// Looks in a directory, and in those below it, for a name of one of these files. Returns that file and
-/// the name.
+/// Searches a directory and its subdirectories for a name of one of these files. Returns that file
+/// and the name.
 ///
 /// # Errors
-/// What the system says, [`Errno::OVERFLOW`] where there are more than `most` names.
+/// Those of the system; [`Errno::OVERFLOW`] if there are more than `most` names.
 pub(crate) fn name_of_one<'f>(
     files: &'f [HardLinked],
     dir: &Path,
@@ -505,8 +505,8 @@ fn has_entry(dir: &Path, wanted: Id) -> Result<bool, Errno> {
     each_entry(dir, OWN_DEPTH, &mut |_, stat| Ok(id(stat) == wanted))
 }
 
-/// Tells of all that is in a directory and in those below it, `depth` directories deep, until one is what is
-/// wanted, and returns whether one was.
+/// Calls `is_wanted` for each entry of a directory and its subdirectories, `depth` levels deep.
+/// Stops at the first wanted entry, and returns whether there was one.
 fn each_entry(
     dir: &Path,
     depth: usize,

@@ -1,10 +1,10 @@
-//! Which group is the user's alone: Debian's user private groups, and the group of root, whose
-//! members containers of OpenShift are. Decided from `/etc/passwd` and `/etc/group` only: a directory
-//! service does not list who else has a group, so its groups are never private.
+//! Finds groups that belong to the user alone: Debian's user private groups, and the group of root,
+//! which OpenShift containers run with. Reads `/etc/passwd` and `/etc/group` only. A directory
+//! service does not list all members of a group, so its groups are never private.
 
 use std::sync::OnceLock;
 
-/// The number of the group whose only member is the user, if there is one.
+/// Returns the id of the group whose only member is the user, if there is one.
 pub(super) fn private_group(uid: u32) -> Option<u32> {
     static KNOWN: OnceLock<(u32, Option<u32>)> = OnceLock::new();
     let look = || {
@@ -27,7 +27,7 @@ fn is_alone_with_root_in(uid: u32, users: &[u8], groups: &[u8]) -> bool {
     let named =
         |name: &[u8]| rows(users).filter(|(user, ..)| *user == name).all(|row| is_allowed(row.1));
     let mut members = rows(groups).filter(|(_, id, _)| *id == 0).peekable();
-    // Without a row nothing is known of its members.
+    // Without a row, the members of the group are unknown.
     members.peek().is_some()
         && rows(users).all(|(_, id, group)| number(group) != Some(0) || is_allowed(id))
         && members.all(|(.., names)| {
@@ -36,8 +36,8 @@ fn is_alone_with_root_in(uid: u32, users: &[u8], groups: &[u8]) -> bool {
         })
 }
 
-/// A group is private when it is the user's primary group, has her name, lists no other
-/// member, and is nobody else's primary group.
+/// Returns the user's private group: the primary group of this user only, with the user's
+/// name, and without other members.
 fn private_group_in(uid: u32, users: &[u8], groups: &[u8]) -> Option<u32> {
     let mut user = None;
     for (name, id, group) in rows(users) {
@@ -62,8 +62,8 @@ fn private_group_in(uid: u32, users: &[u8], groups: &[u8]) -> Option<u32> {
     own.then_some(gid)
 }
 
-/// Fields one, three and four of every line: name, id, and what follows it. Lines that are
-/// not so formed (comments, NIS markers) are passed over.
+/// Returns fields 1, 3 and 4 of every line: name, id, and the field after the id. Lines in
+/// another format (comments, NIS markers) are skipped.
 fn rows(text: &[u8]) -> impl Iterator<Item = (&[u8], u32, &[u8])> {
     text.split(|b| *b == b'\n').filter_map(|line| {
         let mut fields = line.split(|b| *b == b':');

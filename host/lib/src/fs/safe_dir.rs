@@ -1,5 +1,5 @@
-//! A directory that passed the walk: what is in it is opened, written and removed relative to
-//! it, so that the way to it is proven once and not again for each file.
+//! A directory that passed the walk. Entries are opened, written and removed relative to the
+//! directory, so that its path is checked only once for all files.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,7 +17,7 @@ use super::walk::{self, Found, OpenedFile, Rule, Shared, Walker};
 use super::{Error, Lock, PRIVATE_DIR, PRIVATE_FILE};
 use crate::ids;
 
-/// How many bytes of a directory's list are asked for at once: some hundred names.
+/// Size of the buffer for directory entries in bytes: some hundred names.
 const NAMES_AT_ONCE_BYTES: usize = 8 * 1024;
 
 /// A directory that only root and the user (or only root) can change.
@@ -26,7 +26,7 @@ pub struct SafeDir {
     place: OwnedFd,
     path: PathBuf,
     rule: Rule,
-    /// Whom it was proven for.
+    /// User id that the directory was checked for.
     uid: u32,
 }
 
@@ -35,7 +35,7 @@ impl SafeDir {
         Self { place, path, rule, uid }
     }
 
-    /// A walk that goes on in this directory.
+    /// Returns a walker that continues in this directory.
     fn walker<'path>(&self, path: &'path Path) -> Walker<'path> {
         Walker { asked: path, rule: self.rule, uid: self.uid }
     }
@@ -45,10 +45,10 @@ impl SafeDir {
         &self.path
     }
 
-    /// Opens the directory if there is one: costs one system call where there is none.
+    /// Opens the directory if it exists; costs one system call if it does not.
     ///
     /// # Errors
-    /// What the walk found wrong with a directory that exists.
+    /// Faults that the walk finds in a directory that exists.
     pub fn open_if_there(path: &Path, rule: Rule) -> Result<Option<Self>, Error> {
         ids::check()?;
         if path.is_absolute() && matches!(rustix::fs::stat(path), Err(Errno::NOENT)) {
@@ -57,20 +57,19 @@ impl SafeDir {
         if_there(Self::open(path, rule))
     }
 
-    /// Opens the directory, and makes it, with mode 0700, and those above it where they are
-    /// missing.
+    /// Opens the directory. Creates it, and missing directories above it, with mode 0700.
     ///
     /// # Errors
-    /// What the walk found wrong, also with the part of the way that existed; or what the
-    /// system said to a new directory.
+    /// Faults that the walk finds, also in the existing part of the path, and those of the
+    /// system when it creates a directory.
     pub fn create(path: &Path, rule: Rule) -> Result<Self, Error> {
         Self::create_with(path, rule, PRIVATE_DIR)
     }
 
-    /// Does what [`Dir::create`] does, with this mode for new directories.
+    /// Does what [`SafeDir::create`] does, with this mode for new directories.
     ///
     /// # Errors
-    /// As [`Dir::create`].
+    /// As [`SafeDir::create`].
     pub fn create_with(path: &Path, rule: Rule, mode: u32) -> Result<Self, Error> {
         match Self::open(path, rule) {
             Err(error) if error.is_missing() => {}
@@ -79,7 +78,7 @@ impl SafeDir {
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::Missing { path: path.to_owned() });
         };
-        // A directory may be made in one that everyone can write to: it is then our own.
+        // A new directory may be in one that all users can write to: it then belongs to the user.
         let walker = Walker::new(above, rule);
         let above = match walker.walk() {
             Ok(Found::Dir { place, .. }) => place,
@@ -94,10 +93,10 @@ impl SafeDir {
         Self::open(path, rule)
     }
 
-    /// Opens a directory in this one, if there is one.
+    /// Opens a directory in this one, if it exists.
     ///
     /// # Errors
-    /// What is wrong with a directory that exists.
+    /// Faults of a directory that exists.
     pub fn dir(&self, name: &str) -> Result<Option<Self>, Error> {
         let name = one_name(name)?;
         let path = self.path.join(name);
@@ -122,10 +121,10 @@ impl SafeDir {
         Ok(Some(Self::proven(place, path, self.rule, self.uid)))
     }
 
-    /// Opens a directory in this one, and makes it with this mode where it is missing.
+    /// Opens a directory in this one, and creates it with this mode if it is missing.
     ///
     /// # Errors
-    /// As [`Dir::dir`], or what the system said to a new directory.
+    /// As [`SafeDir::dir`], and those of the system when it creates the directory.
     pub fn make_dir(&self, name: &str, mode: u32) -> Result<Self, Error> {
         if let Some(dir) = self.dir(name)? {
             return Ok(dir);
@@ -136,10 +135,10 @@ impl SafeDir {
         self.dir(name)?.ok_or(Error::Missing { path })
     }
 
-    /// Opens a file in this directory for reading, if there is one.
+    /// Opens a file in this directory for reading, if it exists.
     ///
     /// # Errors
-    /// What is wrong with a file that exists.
+    /// Faults of a file that exists.
     pub fn file(&self, name: &str) -> Result<Option<OpenedFile>, Error> {
         let name = one_name(name)?;
         let path = self.path.join(name);
@@ -152,19 +151,19 @@ impl SafeDir {
         }
     }
 
-    /// Reads a whole file in this directory, if there is one.
+    /// Reads a whole file in this directory, if it exists.
     ///
     /// # Errors
-    /// As [`Dir::file`] and [`read_once`](super::read_once).
+    /// As [`SafeDir::file`] and [`read_once`](super::read_once).
     pub fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
         self.file(name)?.map(|file| file.read(most)).transpose()
     }
 
-    /// Returns the names of what is in the directory, in order; without those that start with
-    /// a dot, which are half-written files and editors' traces.
+    /// Returns the sorted names of the directory's entries. Skips names that start with a dot,
+    /// which are half-written files and editors' temporary files.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Those of the system.
     pub fn names(&self) -> Result<Vec<OsString>, Error> {
         let mut names = Vec::new();
         self.each_name(&mut |name| names.push(name.to_owned()))?;
@@ -172,11 +171,11 @@ impl SafeDir {
         Ok(names)
     }
 
-    /// Hands out the names that [`Dir::names`] returns, in no order. Nothing is kept of
-    /// them, so that one file is found among a thousand for little more than among one.
+    /// Passes the names that [`SafeDir::names`] returns to `each`, unsorted. Stores no names, so
+    /// that a search among a thousand files costs little more than among few.
     ///
     /// # Errors
-    /// As [`Dir::names`].
+    /// As [`SafeDir::names`].
     pub fn each_name(&self, each: &mut dyn FnMut(&OsStr)) -> Result<(), Error> {
         let io = |e| Error::io("list", &self.path, e);
         let mut buffer = [MaybeUninit::uninit(); NAMES_AT_ONCE_BYTES];
@@ -191,11 +190,11 @@ impl SafeDir {
         Ok(())
     }
 
-    /// Returns the half-written files that processes left behind when they were ended in the
-    /// middle of [`Dir::write`]; not those of processes that still run.
+    /// Returns the half-written files of processes that ended during [`SafeDir::write`], without
+    /// the files of processes that still run.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Those of the system.
     pub fn left_over(&self) -> Result<Vec<PathBuf>, Error> {
         let io = |e| Error::io("list", &self.path, e);
         let mut left_over = Vec::new();
@@ -212,20 +211,20 @@ impl SafeDir {
         Ok(left_over)
     }
 
-    /// Writes a file as a whole: a temporary file beside it, synced, renamed over it, and
-    /// the directory synced. The file gets exactly this mode, whatever the umask.
+    /// Writes a file as a whole: writes and syncs a temporary file, renames it, and syncs the
+    /// directory. The file gets exactly this mode, independent of the umask.
     ///
     /// # Errors
-    /// When the system refuses; the old file is then untouched.
+    /// Those of the system; the old file then stays unchanged.
     pub fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
         self.put(name, bytes, mode, Sync::Yes)
     }
 
-    /// Does what [`Dir::write`] does, without waiting for the disk: for what can be made
-    /// again, such as a cache.
+    /// Does what [`SafeDir::write`] does, without waiting for the disk: for files that can be
+    /// created again, such as a cache.
     ///
     /// # Errors
-    /// As [`Dir::write`].
+    /// As [`SafeDir::write`].
     pub fn write_cache(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         self.put(name, bytes, PRIVATE_FILE, Sync::No)
     }
@@ -243,7 +242,7 @@ impl SafeDir {
             Ok(())
         });
         written.map_err(|e| {
-            // Best effort: the write has failed already, and its own error is the one to tell.
+            // Best effort: the write has failed already, and the caller reports its error.
             let _ = rustix::fs::unlinkat(&self.place, &*temporary, AtFlags::empty());
             io(e)
         })
@@ -259,7 +258,7 @@ impl SafeDir {
             let mode = Mode::from_raw_mode(PRIVATE_FILE);
             match rustix::fs::openat(&self.place, &*temporary, flags, mode) {
                 Ok(file) => return Ok((temporary, file)),
-                // Left by an earlier process of the same number.
+                // Left by an earlier process with the same id.
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error),
             }
@@ -269,7 +268,7 @@ impl SafeDir {
     /// Removes a file; returns whether there was one.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Those of the system.
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
         let name = one_name(name)?;
         match rustix::fs::unlinkat(&self.place, name, AtFlags::empty()) {
@@ -282,7 +281,7 @@ impl SafeDir {
     /// Returns the directory's mode.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Those of the system.
     pub fn mode(&self) -> Result<u32, Error> {
         match rustix::fs::fstat(&self.place) {
             Ok(stat) => Ok(stat.st_mode & 0o7777),
@@ -290,29 +289,29 @@ impl SafeDir {
         }
     }
 
-    /// Gives the directory this mode.
+    /// Sets the directory's mode.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Those of the system.
     pub fn set_mode(&self, mode: u32) -> Result<(), Error> {
         let change =
             self.readable().and_then(|fd| rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)));
         change.map_err(|e| Error::io("change the mode of", &self.path, e))
     }
 
-    /// Waits for the lock of this name: a file of its own, which stays.
+    /// Waits for the lock of this name: a separate file, which stays.
     ///
     /// # Errors
-    /// When the file cannot be made or locked.
+    /// When the file cannot be created or locked.
     pub fn lock(&self, name: &str) -> Result<Lock, Error> {
         let (file, path) = self.lock_file(name)?;
         Lock::wait(file, &path)
     }
 
-    /// Takes the lock of this name if nobody has it.
+    /// Takes the lock of this name; returns `None` if another holder has it.
     ///
     /// # Errors
-    /// As [`Dir::lock`].
+    /// As [`SafeDir::lock`].
     pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
         let (file, path) = self.lock_file(name)?;
         Lock::take(file, &path)
@@ -330,7 +329,7 @@ impl SafeDir {
         let mode = Mode::from_raw_mode(PRIVATE_FILE);
         let open = || -> Result<File, Errno> {
             let file = rustix::fs::openat(&self.place, name, flags, mode)?;
-            // The umask may have made a file that nobody could open again.
+            // The umask may have created a file that cannot be opened again.
             if rustix::fs::fstat(&file)?.st_mode & 0o600 != 0o600 {
                 rustix::fs::fchmod(&file, mode)?;
             }
@@ -342,14 +341,14 @@ impl SafeDir {
         }
     }
 
-    /// The directory opened in the common way: a place alone cannot be listed or synced.
+    /// Opens the directory for reading: a descriptor with `O_PATH` cannot be listed or synced.
     fn readable(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::openat(&self.place, ".", flags, Mode::empty())
     }
 }
 
-/// Returns the process that a temporary file's name, `.NAME.PROCESS-N.tmp`, tells of.
+/// Returns the process id in a temporary file's name, `.NAME.PROCESS-N.tmp`.
 fn writer(name: &[u8]) -> Option<i32> {
     let name = std::str::from_utf8(name).ok()?;
     let (_, number) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
@@ -358,8 +357,8 @@ fn writer(name: &[u8]) -> Option<i32> {
     process.parse().ok().filter(|process| *process > 0)
 }
 
-/// Whether there is a process of this number. One that took over the number of a process
-/// that has ended counts: what it may be writing is left alone.
+/// Returns whether a process with this id exists. A new process with the id of an ended
+/// one counts, since it may be writing the file.
 fn is_running(process: i32) -> bool {
     let Some(pid) = rustix::process::Pid::from_raw(process) else { return false };
     !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
@@ -371,7 +370,7 @@ impl AsFd for SafeDir {
     }
 }
 
-/// Whether a write waits until the disk has it.
+/// Whether a write waits until the data is on the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sync {
     Yes,
@@ -388,10 +387,10 @@ fn fill(file: OwnedFd, bytes: &[u8], mode: u32, sync: Sync) -> std::io::Result<(
     Ok(())
 }
 
-/// Makes a directory with exactly this mode; one that is there already is left as it is.
+/// Creates a directory with exactly this mode; an existing directory stays unchanged.
 fn make(holder: &OwnedFd, name: &OsStr, mode: u32) -> Result<(), Errno> {
     match rustix::fs::mkdirat(holder, name, Mode::from_raw_mode(mode)) {
-        // The umask may have taken bits away.
+        // The umask may have cleared bits.
         Ok(()) => rustix::fs::chmodat(holder, name, Mode::from_raw_mode(mode), AtFlags::empty()),
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error),

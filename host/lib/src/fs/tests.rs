@@ -1,5 +1,5 @@
-//! The rules of the walk, each by the attack it stops. Foreign owners need root, which CI
-//! is; what an ordinary user meets is run in a child that gave root up.
+//! Tests of the walk's rules, each by the attack that the rule stops. Files of other users need
+//! root, which CI has; tests as an ordinary user run in a child that dropped root.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
@@ -9,7 +9,7 @@ use std::process::Command;
 use super::walk::Walker;
 use super::*;
 
-/// A user id without account, whose files the walk should not use for anyone else.
+/// User id without an account; the walk must not use its files for another user.
 const STRANGER: u32 = 12_345;
 const NOBODY: u32 = 65_534;
 
@@ -18,7 +18,7 @@ struct Place {
     path: PathBuf,
 }
 
-/// A directory below the sticky `/tmp`, mode 0755, with a file `p.so` in it.
+/// Returns a directory below the sticky `/tmp`, mode 0755, that holds a file `p.so`.
 fn place() -> Place {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().canonicalize().unwrap().join("held");
@@ -51,7 +51,7 @@ fn must_be_root() {
     );
 }
 
-/// Runs the named test again as an ordinary user, in the directory given; true in that child.
+/// Runs the named test again in a child as an ordinary user; in the child, returns its directory.
 pub(crate) fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("KEYSTEAD_TEST_AS_NOBODY") {
         assert_eq!(rustix::process::geteuid().as_raw(), NOBODY);

@@ -1,5 +1,5 @@
-//! The walk from the root to a file: each link is resolved here, and each component is
-//! checked for who may change it before the next one is looked up below it.
+//! The walk from the root to a file. Resolves each link, and checks who may change each
+//! component before it looks up the next one.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -16,44 +16,43 @@ use rustix::io::Errno;
 use super::{Error, MAX_LINKS, MAX_PLUGIN_BYTES, SafeDir, owner};
 use crate::ids;
 
-/// Whose files are good enough.
+/// Allowed owners of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Root's and the user's own, who is the one this process acts for (effective user id). In a
-    /// user namespace that does not have every user, nothing is the user's own whose owner has no
-    /// number there.
+    /// Root and the user that this process acts for (effective user id). In a user namespace that
+    /// does not map every user, a file whose owner is not mapped does not count as the user's.
     User,
-    /// Root's only; nothing group-writable.
+    /// Root only; nothing group-writable.
     System,
 }
 
-/// Which file it is, and in which state: changes when the file is written to, replaced, or
-/// its times are set.
+/// Identity and state of a file: changes when the file is written to, replaced, or its times
+/// are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The device.
     pub device: u64,
-    /// The number on the device.
+    /// The inode number on the device.
     pub inode: u64,
     /// The length in bytes.
     pub len: u64,
-    /// When the content changed: seconds and nanoseconds.
+    /// Last change of the content: seconds and nanoseconds.
     pub modified: (i64, u32),
-    /// When anything of it changed: seconds and nanoseconds.
+    /// Last change of content or attributes: seconds and nanoseconds.
     pub changed: (i64, u32),
 }
 
 impl Identity {
-    /// Returns the state that an open file is in now.
+    /// Returns the identity and current state of an open file.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub fn of_file(file: &File) -> io::Result<Self> {
         Ok(Self::of(&rustix::fs::fstat(file)?))
     }
 
-    /// Whether the last change is old enough that a further one would show: file times move
-    /// in steps of up to 10 ms on Linux.
+    /// Returns whether the last change is old enough that a further change sets another time.
+    /// File times advance in steps of up to 10 ms on Linux.
     pub fn is_settled(&self) -> bool {
         let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
             return false;
@@ -62,12 +61,12 @@ impl Identity {
         i128::try_from(now.as_millis()).is_ok_and(|now| now - changed > 50)
     }
 
-    /// Whether a file of root's that was in this state has the same content, and is root's alone
-    /// still. It may have been renamed or removed since: of those who could set its times there is
-    /// only root.
+    /// Returns whether a file of root that was in this state has the same content, and still only
+    /// root can change it. The file may have been renamed or removed since: only root can set its
+    /// times.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub(crate) fn is_still_roots(&self, file: &File) -> io::Result<bool> {
         let stat = rustix::fs::fstat(file)?;
         let same = Self { changed: self.changed, ..Self::of(&stat) } == *self;
@@ -95,17 +94,17 @@ pub struct OpenedFile {
 }
 
 impl OpenedFile {
-    /// Returns the path without links: every component of it was checked.
+    /// Returns the path without links; the walk checked each component.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns which file it is, as it was when it was opened.
+    /// Returns the identity and state of the file when it was opened.
     pub fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// Returns the open file. Whoever reads it by offset leaves its position alone.
+    /// Returns the open file. Reads at an offset do not change its position.
     pub fn as_file(&self) -> &File {
         &self.file
     }
@@ -120,7 +119,7 @@ impl OpenedFile {
         if len > most {
             return Err(Error::TooLarge { path: self.path, len, most });
         }
-        // One byte more than there should be: growth shows, and needs no second read.
+        // One byte more than expected, so that growth is detected without a second read.
         let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         let read = self.file.by_ref().take(len + 1).read_to_end(&mut bytes);
         if let Err(source) = read {
@@ -133,12 +132,12 @@ impl OpenedFile {
     }
 }
 
-/// Opens an ordinary file of at most [`MAX_PLUGIN_BYTES`] for reading.
+/// Opens a regular file of at most [`MAX_PLUGIN_BYTES`] for reading.
 ///
-/// Devices, pipes, sockets and directories are refused by their type, before they are opened.
+/// Devices, pipes, sockets and directories are rejected by their type, before they are opened.
 ///
 /// # Errors
-/// What the walk found wrong: every variant of [`Error`] names the component.
+/// Faults that the walk finds: every variant of [`Error`] names the component.
 pub fn open(path: &Path, rule: Rule) -> Result<OpenedFile, Error> {
     let walker = Walker::new(path, rule);
     match walker.walk()? {
@@ -149,22 +148,22 @@ pub fn open(path: &Path, rule: Rule) -> Result<OpenedFile, Error> {
     }
 }
 
-/// What a walk ends at.
+/// Object at the end of a walk.
 pub(super) enum Found {
     /// A directory, checked.
     Dir { place: OwnedFd, shared: Shared, real: PathBuf },
-    /// Anything else, not yet checked, and the checked directory that directly holds it.
+    /// Another object, not yet checked, and the checked directory that directly holds it.
     Other { holder: OwnedFd, name: OsString, stat: Stat, real: PathBuf },
 }
 
-/// Whether a directory is one that everyone may put files in, and only in.
+/// Whether all users may create files in a directory, but not replace each other's files.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shared {
     Yes,
     No,
 }
 
-/// One walk: the path as asked for, and by whom.
+/// One walk: the requested path, the rule and the user.
 pub(super) struct Walker<'a> {
     pub(super) asked: &'a Path,
     pub(super) rule: Rule,
@@ -176,13 +175,13 @@ impl<'a> Walker<'a> {
         Self { asked, rule, uid: rustix::process::geteuid().as_raw() }
     }
 
-    /// Goes from the root to the last component, whatever that is.
+    /// Walks from the root to the last component, of any type.
     pub(super) fn walk(&self) -> Result<Found, Error> {
         ids::check()?;
         if !self.asked.is_absolute() {
             return Err(Error::NotAbsolute { path: self.asked.to_owned() });
         }
-        // Room for all of it, if no link leads on: it does not move as it grows.
+        // Capacity for the whole path if it has no links, so that it is not reallocated.
         let mut real = PathBuf::with_capacity(self.asked.as_os_str().len() + 1);
         real.push("/");
         let (mut place, mut shared) = self.root()?;
@@ -226,8 +225,8 @@ impl<'a> Walker<'a> {
                     shared = self.check(&entry_stat, &real)?;
                     place = entry;
                 }
-                // What it is says more than who owns it; the caller refuses the wrong kind
-                // before it looks at anything else.
+                // The type matters more than the owner: the caller rejects the wrong type
+                // before any other check.
                 _ if pending.is_empty() => {
                     let name = next.into_owned();
                     return Ok(Found::Other { holder: place, name, stat: entry_stat, real });
@@ -252,7 +251,7 @@ impl<'a> Walker<'a> {
         Ok((place, self.check(&stat, root)?))
     }
 
-    /// Opens one entry of a checked directory for reading, if it is a file that passes.
+    /// Opens one entry of a checked directory for reading, if it is a file that passes the checks.
     pub(super) fn open_file(
         &self,
         holder: BorrowedFd<'_>,
@@ -268,7 +267,7 @@ impl<'a> Walker<'a> {
             }
         }
         self.check(&seen, &real)?;
-        // Should it have been exchanged since: neither follow, nor wait, nor take a terminal.
+        // If the file was replaced since: follow no link, do not wait, and take no terminal.
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(holder, name, flags, Mode::empty())
@@ -365,14 +364,14 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Opens an entry as a place only: nothing happens to a device or a pipe, and a link is
-/// the link itself.
+/// Opens an entry with `O_PATH`: has no effect on a device or a pipe, and opens a link
+/// itself.
 fn open_place(at: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(at, name, flags, Mode::empty())
 }
 
-/// The components of a path, last one first. A final slash counts as nothing.
+/// Returns the components of a path, the last one first. Ignores a final slash.
 pub(super) fn components(path: &OsStr) -> impl Iterator<Item = &OsStr> {
     path.as_bytes()
         .rsplit(|b| *b == b'/')
@@ -380,9 +379,9 @@ pub(super) fn components(path: &OsStr) -> impl Iterator<Item = &OsStr> {
         .map(OsStr::from_bytes)
 }
 
-/// Whether a POSIX access list says more than the mode. What cannot be told counts as yes.
+/// Returns whether a POSIX access list grants more than the mode. An error counts as yes.
 fn has_access_list(at: &Path) -> bool {
-    // Room for the smallest list; a longer one is an error, and so a yes as well.
+    // Space for the smallest list; a longer list is an error, and so counts as yes.
     let mut list = [0_u8; 64];
     match rustix::fs::lgetxattr(at, "system.posix_acl_access", &mut list) {
         Ok(len) => len > 0,
@@ -408,11 +407,11 @@ pub(crate) fn word(kind: FileType) -> &'static str {
 }
 
 impl SafeDir {
-    /// Opens a directory after the same walk as a file's; it must not be one that everyone
-    /// may put files in.
+    /// Opens a directory after the same walk as for a file. Rejects a directory in which all
+    /// users may create files.
     ///
     /// # Errors
-    /// What the walk found wrong.
+    /// Faults that the walk finds.
     pub fn open(path: &Path, rule: Rule) -> Result<Self, Error> {
         Self::open_as(Walker::new(path, rule))
     }

@@ -1,4 +1,4 @@
-//! One call to a vault: it is opened if it is not open, unlocked if it is locked, and called once more.
+//! One call to a vault: opens the vault if necessary, unlocks it if it is locked, and calls again.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ use crate::plugin::inspect::Permission;
 use crate::prompter::Prompter;
 use crate::registry::{Placement, Registration};
 
-/// What is particular to one call.
+/// The state of one call.
 #[derive(Default)]
 pub(super) struct Call {
-    /// What is known of the vault, until a handle is opened.
+    /// Known facts about the vault, until a handle is opened.
     pub(super) known: Option<Known>,
-    /// How the next handle is opened, where that is not as the vault is registered now.
+    /// How the next handle is opened, if not by the vault's current registration.
     pub(super) further: Option<Further>,
     pub(super) opened: OpenedForCall,
     pub(super) session: CallSession,
 }
 
-/// What a person opened to an isolated vault's plugin for one call beyond what it was granted, and what
-/// they were shown of that.
+/// Permissions that the user opened to an isolated vault's plugin for one call, beyond its grants,
+/// and the texts that the user saw.
 #[derive(Debug, Default)]
 pub(crate) struct OpenedForCall {
     pub(crate) permissions: Vec<Permission>,
@@ -37,18 +37,18 @@ pub(crate) struct OpenedForCall {
 }
 
 impl Call {
-    /// Returns one that opens the vault, if it is not open, by what is known of it already.
+    /// Returns a call that opens the vault, if it is not open, from what is known of it already.
     fn of(vault: VaultRef<'_>) -> Self {
         Self { known: vault.known(), ..Self::default() }
     }
 }
 
 impl Host {
-    /// Returns what a person opens to an isolated vault's plugin by typing these parameters of an
-    /// action, by the pinned manifest, and what it is called.
+    /// Returns the permissions of an isolated vault's plugin that the user opens by typing these
+    /// parameters of an action, and their texts. The pinned manifest defines them.
     ///
     /// # Errors
-    /// [`Error::Parameters`]; what may not be granted.
+    /// [`Error::Parameters`], or the reason why a permission cannot be granted.
     pub(crate) fn opened_by_action(
         &self,
         prepared: &Prepared,
@@ -69,8 +69,8 @@ impl Host {
         }
     }
 
-    /// Makes one call to a vault: opens it where it is not open, unlocks it where it is
-    /// locked and somebody answers, and then calls once more.
+    /// Makes one call to a vault. Opens the vault if it is not open; unlocks it if it is locked and
+    /// the prompts are answered, and then calls again.
     pub(crate) fn call<'v, T>(
         &self,
         vault: impl Into<VaultRef<'v>>,
@@ -81,8 +81,8 @@ impl Host {
         self.call_in(vault.name(), ask, run, &mut Call::of(vault), &mut |_| {})
     }
 
-    /// Does what [`Host::call`] does; an isolated plugin may do this as well, for this call and no
-    /// other.
+    /// Calls a vault like [`Host::call`]. An isolated plugin gets these further permissions for
+    /// this call only.
     pub(crate) fn call_with<T>(
         &self,
         vault: VaultRef<'_>,
@@ -94,7 +94,7 @@ impl Host {
         self.call_in(vault.name(), ask, run, &mut call, &mut |_| {})
     }
 
-    /// Does what [`Host::call`] does. `done` is shown the vault that has answered.
+    /// Calls a vault like [`Host::call`]. `done` gets the vault that has answered.
     pub(super) fn call_in<T>(
         &self,
         name: &VaultName,
@@ -110,7 +110,7 @@ impl Host {
             };
             let called = self.call_with_handle(handle, caller, ask, run, call, done);
             if is_for_one_call(handle, call) {
-                // Also of a call that failed: a later one may not do what this one might.
+                // Also after a failed call: a later call must not have this call's permissions.
                 *handle = None;
             }
             if let Some(reply) = called? {
@@ -119,7 +119,7 @@ impl Host {
         }
     }
 
-    /// Makes a call with this caller's handle. Returns `None` where the caller has to wait for another
+    /// Makes a call with this caller's handle. Returns `None` if the caller has to wait for another
     /// handle.
     fn call_with_handle<T>(
         &self,
@@ -131,7 +131,7 @@ impl Host {
         done: &mut dyn FnMut(&Open),
     ) -> Result<Option<T>> {
         if is_for_one_call(handle, call) {
-            // Its sandbox is as it is.
+            // The sandbox of an open handle cannot change.
             *handle = None;
         }
         loop {
@@ -140,7 +140,7 @@ impl Host {
             }
             let Some(open) = handle else { return Ok(None) };
             let called = self.call_unlocking(open, ask, run, &mut call.session, caller);
-            // Also of a call that failed: it may have logged in before.
+            // Also after a failed call: the vault may have logged in before it failed.
             self.take_session(open, &mut call.session, caller);
             if matches!(called, Ok(Called::Done(_)) | Err(Error::Refused { .. })) {
                 self.has_answered(open, caller);
@@ -150,7 +150,7 @@ impl Host {
                     done(open);
                     return Ok(Some(reply));
                 }
-                // Closed before it is opened again: a vault may allow one at a time.
+                // Closed before it is opened again: a vault may allow one handle at a time.
                 Called::Reopen => *handle = None,
                 Called::OnAnother => {
                     *handle = None;
@@ -161,17 +161,17 @@ impl Host {
     }
 }
 
-/// Returns whether a handle is of a plugin that may do more in this call than in others.
+/// Returns whether the handle's plugin may have more permissions in this call than in others.
 fn is_for_one_call(handle: &Option<Box<Open>>, call: &Call) -> bool {
     !call.opened.permissions.is_empty() && handle.as_ref().is_some_and(|open| open.is_isolated())
 }
 
-/// What a call to an open vault came to.
+/// Result of a call to an open vault.
 pub(super) enum Called<T> {
-    /// It answered.
+    /// The vault answered.
     Done(T),
-    /// There is a session to open it with.
+    /// A session exists to reopen the vault with.
     Reopen,
-    /// It is locked, and this handle is not the one to unlock it with.
+    /// The vault is locked, and another handle has to unlock it.
     OnAnother,
 }

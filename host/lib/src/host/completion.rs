@@ -1,5 +1,5 @@
-//! The names that are to be had without anybody's answer: for completion, which must never
-//! ask, run a program or change anything.
+//! The names that are available without a prompt, for completion, which must never prompt, run a
+//! program or change anything.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,17 +15,16 @@ use crate::registry::{Placement, Registration, Setting};
 use crate::secrets::Walk;
 
 impl Host {
-    /// Hands out the names of a vault's secrets that begin with this prefix by the vault's own rule
-    /// for names, in its own order, until there are no more or `each` breaks off.
+    /// Passes on the names of a vault's secrets that begin with this prefix by the vault's own rule
+    /// for names, in its own order. Ends after the last name, or when `each` breaks off.
     ///
-    /// Nobody is asked, and standing answers are not used. A vault is passed over where
-    /// opening it would run a program or ask another vault: parameters taken from
-    /// `command:` or `keystead://`, a plugin that was granted programs or the session bus.
-    /// The plugin runs in a process of its own, whatever is registered, and is closed
-    /// again.
+    /// The host prompts for nothing and uses no unlock references. It skips a vault if opening it
+    /// runs a program or needs another vault. This depends on `command:` and `keystead://`
+    /// parameters, and on grants of programs or the session bus. The plugin runs in a process of
+    /// its own, whatever is registered, and the host then closes it.
     ///
     /// # Errors
-    /// What is wrong with the registration or the plugin; that the vault is locked.
+    /// The fault of the registration or the plugin, or that the vault is locked.
     pub(crate) fn names_without_prompt(
         &self,
         vault: &VaultName,
@@ -37,8 +36,8 @@ impl Host {
             return Ok(());
         }
         entry.unlock.clear();
-        // A caller that does not wait ends while a plugin hangs, and is not to end by a plugin's
-        // crash: neither harms anybody where the plugin has a process of its own.
+        // A caller that does not wait ends while a plugin hangs, and must survive a plugin's crash.
+        // Neither does harm if the plugin has a process of its own.
         entry.placement = Some(Placement::Isolated);
         let registered = LayeredRegistration { layer: None, entry: Arc::new(entry) };
         let mut open = self.open_as(registered, &mut Call::default())?;
@@ -49,7 +48,7 @@ impl Host {
             None => name.to_owned(),
         };
         let wanted = key(prefix);
-        // A vault that takes `a` and `A` for one name may yet filter by what is written.
+        // A vault that takes `a` and `A` for one name may still filter by the exact text.
         let is_exact = matches!(rules, NameEquality::Exact | NameEquality::Unknown);
         let mut walk = Walk::default();
         loop {
@@ -76,7 +75,7 @@ impl Host {
     }
 }
 
-/// Whether opening the vault takes nothing but its plugin, variables and files.
+/// Returns whether opening the vault needs only its plugin, variables and files.
 fn is_at_hand(entry: &Registration) -> bool {
     let asks = |setting: &Setting| match setting {
         Setting::Reference(reference) => {

@@ -1,5 +1,5 @@
-//! The conformance suite over a plugin file: in a runner before anybody trusts it, or as
-//! it is installed, in either placement.
+//! The conformance suite for a plugin file: in a runner before it is trusted, or as it is
+//! installed, in either placement.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,38 +27,37 @@ use crate::reference::Reference;
 use crate::registry::schema::{self, Base};
 use crate::registry::{Placement, Registration};
 
-/// How long a call of the suite may take.
+/// Time limit of one call of the suite.
 const CALL: Duration = Duration::from_secs(60);
 
-/// What a kind of vault is checked with.
+/// Options for checking a vault kind.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// The kind; `None` for the plugin's first.
+    /// The vault kind; `None` for the plugin's first.
     pub kind: Option<String>,
-    /// Parameters as typed. `{vault}` in a value stands for the vault's name, so that two
-    /// vaults have two places.
+    /// Parameters as typed. `{vault}` in a value stands for the vault's name, so that two vaults
+    /// have separate storage.
     pub parameters: BTreeMap<String, String>,
-    /// Right answers to the prompts of a vault that is locked when it is opened.
+    /// Correct answers to the prompts of a vault that is locked when it is opened.
     pub unlock: BTreeMap<String, Reference>,
-    /// A directory for the test alone, by its absolute path: the plugin may write there, relative paths
-    /// stand on it, and a default that lies among the user's data lies there.
+    /// Absolute path of a directory for this test alone. The plugin may write there; relative paths
+    /// and defaults among the user's data start there.
     pub dir: PathBuf,
-    /// What relative paths in references stand on: an absolute path.
+    /// Absolute path that relative paths in references start from.
     pub current: PathBuf,
-    /// What else the plugin may do where it runs isolated, as manifests write it.
+    /// Further grants of an isolated plugin, as manifests write them.
     pub grants: Vec<String>,
-    /// How many secrets are written for a listing of many pages; `None` for the suite's
-    /// own number.
+    /// How many secrets the suite writes for a listing of many pages; `None` for its own number.
     pub many: Option<usize>,
-    /// How long the suite may take: what does not fit is not tried. `None` to try everything.
+    /// Time limit of the suite, which skips what does not fit. `None`: no limit.
     pub most: Option<Duration>,
     /// Stops the check from another thread.
     pub stop: Stop,
 }
 
 impl Check {
-    /// Returns a check of the plugin's first kind of vault without parameters, which may write to this
-    /// directory and do nothing else.
+    /// Returns a check of the plugin's first vault kind without parameters. The plugin may write to
+    /// this directory and do nothing else.
     pub fn new(dir: PathBuf) -> Self {
         let (parameters, unlock) = (BTreeMap::new(), BTreeMap::new());
         let current = dir.clone();
@@ -75,7 +74,7 @@ impl Check {
         }
     }
 
-    /// Returns all that an isolated plugin is granted, as manifests write it.
+    /// Returns all grants of an isolated plugin, as manifests write them.
     pub fn granted(&self) -> Vec<String> {
         let own = format!("files:{}/:rw", self.dir.display());
         std::iter::once(own).chain(self.grants.iter().cloned()).collect()
@@ -86,7 +85,7 @@ impl Host {
     /// Runs the suite on a file that need not be installed, in a runner.
     ///
     /// # Errors
-    /// What keeps the vault from being opened at all; a broken obligation is an outcome.
+    /// The reason why the vault cannot be opened at all; a broken obligation is an outcome.
     pub(crate) fn check_file(
         &self,
         plugin: &Unpinned,
@@ -102,7 +101,7 @@ impl Host {
     /// Runs the suite on an installed plugin, in this placement.
     ///
     /// # Errors
-    /// As for [`Host::check_file`], and when it may not run there.
+    /// As for [`Host::check_file`], or that the plugin is not allowed to run there.
     pub(crate) fn check_installed(
         &self,
         id: &PluginId,
@@ -163,13 +162,13 @@ struct Opener<'a> {
     kind: &'a ParsedKind,
     runs: Runs,
     check: &'a Check,
-    /// What kept the last vault from being opened, in the host's own terms.
+    /// The host's own error, if the last attempt to open a vault failed with one.
     fault: Mutex<Option<Error>>,
     heard: Arc<Heard>,
 }
 
 impl Opener<'_> {
-    /// Returns a vault as it is used.
+    /// Returns the vault with the guard that it has in use.
     fn guarded<V: Holds + 'static>(&self, vault: V) -> Box<dyn Vault> {
         let ParsedKind { capabilities, values, .. } = self.kind;
         Box::new(Guarded::new(vault, capabilities.clone(), values.clone()))
@@ -246,7 +245,7 @@ impl Opener<'_> {
     }
 }
 
-/// Why no vault was opened: the plugin's answer is for the suite, the rest for its caller.
+/// Reason why no vault was opened: the plugin's answer is for the suite, the rest for its caller.
 enum NotOpen {
     Plugin(Refusal),
     Host(Error),
@@ -299,14 +298,14 @@ impl Subject for Opener<'_> {
     }
 }
 
-/// What the vaults told their host.
+/// Messages and sessions that the vaults sent to their host.
 #[derive(Default)]
 struct Heard {
     log: Mutex<Vec<String>>,
     session: Mutex<Option<Session>>,
 }
 
-/// What the host does for one vault.
+/// The host's services for one vault.
 struct Shared {
     heard: Arc<Heard>,
     files: Files,

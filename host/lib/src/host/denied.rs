@@ -1,4 +1,4 @@
-//! What a vault's sandbox grants, for an error that the sandbox may be the cause of.
+//! Grants of a vault's sandbox, for an error that the sandbox may have caused.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{Host, OptionalPermission};
 use crate::error::Error;
 use crate::registry::Placement;
 
-/// A vault whose plugin may have met the walls of its sandbox.
+/// A vault whose plugin may have reached the limits of its sandbox.
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct Denied {
@@ -16,18 +16,18 @@ pub struct Denied {
     pub vault: VaultName,
     /// The plugin's id.
     pub plugin: String,
-    /// What its registration grants.
+    /// The grants of its registration.
     pub grants: Vec<String>,
-    /// What it could grant beside that.
+    /// Optional permissions that the registration does not grant.
     pub optional: Vec<OptionalPermission>,
 }
 
-/// What errors begin with that this host made of a file that it reads or replaces for a plugin, or of a
-/// program that it runs: the plugin passes them on, and no sandbox was in the way.
+/// Start of this host's own errors about a file that it reads or replaces for a plugin, or a
+/// program that it runs. The plugin passes them on; its sandbox was not the cause.
 pub(crate) const BY_HOST: &str = "Keystead cannot";
 
-/// How systems put it, and plugins that pass it on: refused; no such file, which a root directory of
-/// its own says of all that is not granted; a file system that can only be read; no such sockets.
+/// Error texts of systems, which plugins pass on: refused; a read-only file system; no such
+/// sockets; no such file, which a private root directory reports for all ungranted paths.
 const NUMBERS: [u32; 6] = [1, 2, 13, 30, 97, 101];
 const WORDS: [&str; 7] = [
     "is not granted",
@@ -39,14 +39,14 @@ const WORDS: [&str; 7] = [
     "Address family not supported",
 ];
 
-/// What name resolution says where the sandbox lets it reach no server. With the network granted it is
-/// something else.
+/// Errors of name resolution if the sandbox lets it reach no server. With the network granted they
+/// have another cause.
 const NO_NETWORK: [&str; 3] =
     ["Temporary failure in name resolution", "Name or service not known", "Could not resolve host"];
 
 impl Host {
-    /// Returns what is granted to the vault that an error is of, where its plugin runs isolated and
-    /// what it says may come from its sandbox.
+    /// Returns the grants of an error's vault if its plugin runs isolated and the error may come
+    /// from its sandbox.
     pub(crate) fn denied(&self, error: &Error) -> Option<Denied> {
         let (vault, denial) = denied_in(error, None)?;
         let entry = Arc::unwrap_or_clone(self.layered(&vault).ok()?.entry);
@@ -59,8 +59,8 @@ impl Host {
     }
 }
 
-/// Returns the vault of an error by which its plugin may have met its sandbox, and what it met; `outer`
-/// is the vault that an error around it is of.
+/// Returns the vault of an error that its plugin's sandbox may have caused, and the kind of denial.
+/// `outer` is the vault of an enclosing error.
 fn denied_in(error: &Error, outer: Option<&VaultName>) -> Option<(VaultName, Denial)> {
     match error {
         Error::Refused { vault, answer } | Error::Misbehaved { vault, answer, .. } => {
@@ -76,11 +76,11 @@ fn denied_in(error: &Error, outer: Option<&VaultName>) -> Option<(VaultName, Den
     }
 }
 
-/// What a plugin's words may come from.
+/// Possible cause of a plugin's error text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Denial {
     Any,
-    /// That the network is not granted, and nothing else.
+    /// Only that the network is not granted.
     Network,
 }
 
@@ -109,12 +109,12 @@ impl Denial {
     }
 }
 
-/// Returns whether a plugin's answer may come from its sandbox, which grants this.
+/// Returns whether a sandbox with these grants may have caused a plugin's answer.
 pub fn may_be_denial(answer: &Refusal, grants: &[String]) -> bool {
     Denial::of(answer).is_some_and(|denial| denial.fits(grants))
 }
 
-/// Returns whether a plugin's words may come from its sandbox, which grants this.
+/// Returns whether a sandbox with these grants may have caused a plugin's error text.
 pub fn tells_of_denial(message: &str, grants: &[String]) -> bool {
     Denial::told(message).is_some_and(|denial| denial.fits(grants))
 }

@@ -1,6 +1,6 @@
-//! What a registration grants to its plugin: what the pinned manifest asks for with the parameters
-//! put in that a person typed, what of that was granted, and what nobody can grant. Checked and
-//! opened in [`crate::plugin::grant`].
+//! The grants of a registration: the pinned manifest's requests with the user's parameters filled
+//! in, the granted requests, and those that are never granted. [`crate::plugin::grant`] checks and
+//! opens them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,23 +17,23 @@ use crate::plugin::trust::Trusted;
 use crate::registry::schema::ParameterError;
 use crate::registry::{DefaultChoice, Registration, Replace, Setting, schema};
 
-/// What of the user's data directory decides which code runs, and is no plugin's. Vaults of ours keep
-/// their files in other directories there.
+/// Parts of the user's data directory that decide which code runs: no plugin may reach them.
+/// Built-in vaults keep their files in other directories there.
 const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "agent"];
 
 /// A permission that a vault opens without, and that its registration does not grant.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionalPermission {
-    /// The permission as registrations write it, and as it is granted by name.
+    /// The permission as registrations write it; also the name to grant it by.
     pub permission: String,
     /// The permission in plain words.
     pub text: String,
-    /// What it is for, in the plugin's words; may be empty.
+    /// Its purpose, in the plugin's words; may be empty.
     pub why: String,
 }
 
-/// What a registration is to grant from now on.
+/// The planned grants of a registration.
 #[derive(Debug)]
 pub struct PlannedGrant {
     layer: Layer,
@@ -43,12 +43,12 @@ pub struct PlannedGrant {
 }
 
 impl PlannedGrant {
-    /// Returns what the plugin asks for beyond what is granted, each in plain words.
+    /// Returns the requests of the plugin beyond its current grants, each in plain words.
     pub fn more(&self) -> &[String] {
         &self.more
     }
 
-    /// Returns what the plugin could be granted beside that.
+    /// Returns further permissions that the plugin could be granted.
     pub fn optional(&self) -> &[OptionalPermission] {
         &self.optional
     }
@@ -60,8 +60,8 @@ impl PlannedGrant {
 }
 
 impl Host {
-    /// Finds what a vault's plugin asks for now and its registration does not grant: the plugin
-    /// was upgraded, or parameters were changed. `chosen` are optional permissions to grant as well.
+    /// Finds the requests of a vault's plugin that its registration does not grant: the plugin was
+    /// upgraded, or parameters were changed. `chosen` are optional permissions to grant as well.
     /// Changes nothing, and runs no plugin.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Host {
         layer: Layer,
         chosen: &[String],
     ) -> Result<PlannedGrant> {
-        // What is not there in this layer, or is locked, says so as when it were taken away.
+        // Fails like an unregistration if the vault is missing from this layer, or locked.
         self.0.registry.unregister(layer, name.clone()).plan()?;
         let mut entry = Arc::unwrap_or_clone(self.layered(name)?.entry);
         let trusted = self.trusted(&entry.plugin)?;
@@ -108,10 +108,10 @@ impl Host {
         Ok(PlannedGrant { layer, entry, more, optional })
     }
 
-    /// Returns what a vault's plugin could be granted beside what it needs.
+    /// Returns the permissions that a vault's plugin could be granted beside those it needs.
     ///
     /// # Errors
-    /// The plugin cannot be used, or has no such kind of vault.
+    /// The plugin cannot be used, or has no such vault kind.
     pub(crate) fn optional_permissions(
         &self,
         entry: &Registration,
@@ -119,10 +119,10 @@ impl Host {
         Ok(optional(&self.kind(entry)?, entry, self.home().as_deref()))
     }
 
-    /// Grants what was planned. What is no longer asked for is no longer granted.
+    /// Applies planned grants. Removes grants that the plugin no longer requests.
     ///
     /// # Errors
-    /// What is wrong with the registry; nothing is half-written.
+    /// The fault of the registry; nothing is half-written.
     pub fn grant(&self, plan: PlannedGrant) -> Result<()> {
         let name = plan.entry.name.clone();
         let registry = &self.0.registry;
@@ -131,7 +131,7 @@ impl Host {
         Ok(())
     }
 
-    /// Returns what a vault's plugin asks for beyond what its registration grants.
+    /// Returns the requests of a vault's plugin that its registration does not grant.
     ///
     /// # Errors
     /// As for [`Host::granted`].
@@ -146,7 +146,7 @@ impl Host {
         missing.map_err(|error| not_granted(entry, error))
     }
 
-    /// Checks all that a vault's plugin asks for, as if it were granted.
+    /// Checks all requests of a vault's plugin, as if they were granted.
     ///
     /// # Errors
     /// As for [`Host::granted`].
@@ -162,7 +162,7 @@ impl Host {
         self.granted(trusted, &entry, asked).map(drop)
     }
 
-    /// Checks and opens what a vault's plugin asks for.
+    /// Checks and opens the requests of a vault's plugin.
     ///
     /// # Errors
     /// [`Error::NotGranted`], [`Error::ReachesOwn`], [`Error::Granting`].
@@ -176,8 +176,8 @@ impl Host {
             .map_err(|error| not_granted(entry, error))
     }
 
-    /// Returns what grants are checked against: Keystead's own directories as they are called today, and
-    /// what registrations let plugins write to when that is asked for.
+    /// Returns the limits for grants: Keystead's own directories by their current paths, and, found
+    /// on demand, the paths that registrations let plugins write to.
     pub(super) fn boundaries(&self) -> Boundaries {
         let host = Arc::downgrade(&self.0);
         let writable = move || -> Result<Vec<(VaultName, PathBuf)>, String> {
@@ -200,7 +200,7 @@ impl Host {
         }
         let mut writable = Vec::new();
         for vault in vaults {
-            // A vault whose registration cannot be read is not opened.
+            // The host does not open a vault whose registration cannot be read.
             let Ok(entry) = vault.entry else { continue };
             writable.extend(writable_in(&entry.grants).map(|path| (entry.name.clone(), path)));
         }
@@ -208,7 +208,7 @@ impl Host {
     }
 }
 
-/// Returns why a vault's plugin is granted nothing, in the host's terms.
+/// Returns the host's error for a plugin that is granted nothing.
 pub(super) fn not_granted(entry: &Registration, error: grant::Error) -> Error {
     let (vault, plugin) = (entry.name.clone(), entry.plugin.clone());
     match error {
@@ -218,7 +218,7 @@ pub(super) fn not_granted(entry: &Registration, error: grant::Error) -> Error {
     }
 }
 
-/// Returns the directories that decide what plugins may do.
+/// Returns the directories that control plugin permissions.
 fn own_dirs(paths: &Paths) -> Vec<PathBuf> {
     let mut own = vec![paths.system_config.clone()];
     own.extend(paths.user_config.clone());
@@ -229,12 +229,12 @@ fn own_dirs(paths: &Paths) -> Vec<PathBuf> {
     own
 }
 
-/// Returns what a plugin asks for with a registration's parameters put in. A permission
-/// whose parameter is not given is not asked for: there is nothing to permit. Neither is an optional
-/// one that the registration does not grant.
+/// Returns a plugin's requests with a registration's parameters filled in. Omits a permission if
+/// its parameter is missing, as there is nothing to permit. Omits an optional permission that the
+/// registration does not grant.
 ///
 /// # Errors
-/// [`Error::Parameters`], where a parameter becomes a part of a path and is more than one name.
+/// [`Error::Parameters`], if a parameter becomes a part of a path and is more than one name.
 pub(super) fn expand(
     manifest: &ParsedManifest,
     kind: &ParsedKind,
@@ -250,7 +250,7 @@ pub(super) fn expand(
         }
         faults.extend(faults_of(permission, &values));
         let filled = permission.filled_in(&values);
-        // One that is optional is requested where a person granted it by name.
+        // An optional permission is requested only if the user granted it by name.
         if own.is_none_or(|own| !own.optional) || entry.grants.contains(&filled.text()) {
             asked.push(filled);
         }
@@ -284,8 +284,8 @@ pub(super) fn optional(
     filled.filter(|one| !entry.grants.contains(&one.permission)).collect()
 }
 
-/// Adds optional permissions that a person chose, each as the manifest writes it or with the
-/// parameters put in.
+/// Adds optional permissions that the user chose, each as the manifest writes it or with the
+/// parameters filled in.
 ///
 /// # Errors
 /// [`Error::NotRequested`].
@@ -319,8 +319,8 @@ pub(super) fn choose(
     Ok(())
 }
 
-/// Returns what is asked for by a path that nobody typed: the plugin's own default, unless it lies in
-/// the directory that is this plugin's among the user's data.
+/// Returns requests for a path that the user did not type: the plugin's own default. Omits paths in
+/// this plugin's own directory among the user's data.
 pub(super) fn by_default(
     manifest: &ParsedManifest,
     kind: &ParsedKind,
@@ -345,8 +345,8 @@ pub(super) fn by_default(
     untyped.filter(|permission| !is_own(permission)).collect()
 }
 
-/// Returns what an action's parameters, as a person typed them, open beyond what the registration
-/// grants: for parameters that the pinned manifest names in a permission, and no others.
+/// Returns the permissions that an action's parameters, as the user typed them, open beyond the
+/// grants. Uses only parameters that the pinned manifest names in a permission.
 ///
 /// # Errors
 /// As for [`expand`].
@@ -374,9 +374,8 @@ pub(super) fn expand_action(
     }
 }
 
-/// Returns what is wrong with the values of a template: a path stands at its beginning and is
-/// absolute, and what stands further on is one name. Anything else would be another path than the
-/// one that was shown.
+/// Returns the faults of a template's values. A value at the beginning must be an absolute path, a
+/// later value a single name. Any other value changes the path that the user saw.
 fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<ParameterError> {
     let Some(template) = permission.path() else { return Vec::new() };
     let leading = template.strip_prefix('{').and_then(|rest| rest.split('}').next());
@@ -394,7 +393,7 @@ fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<
     faults
 }
 
-/// The texts that templates are filled in with: what is registered, else the defaults.
+/// Returns the texts to fill templates in with: registered values, else the defaults.
 pub(crate) fn templates(
     kind: &ParsedKind,
     entry: &Registration,

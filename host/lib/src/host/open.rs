@@ -1,5 +1,5 @@
-//! From a registration to an open vault: the plugin proven, its permissions granted, its
-//! parameters resolved, its code placed.
+//! From a registration to an open vault: verifies the plugin, grants its permissions, resolves its
+//! parameters, and places its code.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -33,25 +33,25 @@ use crate::retry;
 pub(super) struct Open {
     pub(super) name: VaultName,
     pub(super) entry: Arc<Registration>,
-    /// What a session of it is bound to; none where there can be none.
+    /// Binding of the vault's sessions; `None` if it can have none.
     pub(super) binding: Option<Binding>,
-    /// The serial number of the kept session that it was opened with.
+    /// Serial number of the kept session that opened the vault; `None` without a kept session.
     pub(super) kept: Option<u64>,
-    /// Whether an answer to one of its prompts came from this process's caller: from a person, or for
-    /// this call alone.
+    /// Whether an answer to one of its prompts came from this process's caller: from the user, or
+    /// for this call alone.
     pub(super) by_caller: bool,
-    /// What the references that answer its prompts gave, until it is unlocked with that; none where they
-    /// are resolved when they are needed.
+    /// Values of the unlock references, until they unlock the vault; `None` if the host resolves
+    /// them on demand.
     pub(super) answers: Option<Given>,
-    /// What its plugin says of its session.
+    /// The plugin's reports about its session.
     pub(super) offered: Arc<Offered>,
-    /// How a further handle is opened; none where the vault has one handle.
+    /// How to open a further handle; `None` if the vault has one handle.
     pub(super) template: Option<Arc<Template>>,
-    /// The number of the session that it has, among those of the vault's handles; 0 for none.
+    /// Number of its session among those of the vault's handles; 0 for none.
     pub(super) session: u64,
-    /// Whether it has answered a call.
+    /// Whether the vault has answered a call.
     pub(super) answered: bool,
-    /// The process that it was opened in.
+    /// Process id of the runner that the vault was opened in, if there is one.
     process: Option<u32>,
     code: Code,
 }
@@ -62,7 +62,7 @@ enum Code {
     Isolated(Box<Guarded<Client<Runner>>>),
 }
 
-/// A vault that may be asked for what its kind does not declare.
+/// A vault without the guard that limits calls to what its kind declares.
 enum Unguarded {
     InProcess(Box<dyn Vault>),
     Isolated(Box<Client<Runner>>),
@@ -81,7 +81,7 @@ impl Code {
         }
     }
 
-    /// Returns the runner's process, where there is one.
+    /// Returns the runner's process id, if there is one.
     fn process(&self) -> Option<u32> {
         match self {
             Self::InProcess(_) => None,
@@ -98,28 +98,28 @@ impl Open {
         }
     }
 
-    /// Whether a login by its references may be kept.
+    /// Returns whether the host may keep a login by references.
     pub(super) fn keeps_login(&self) -> bool {
         self.entry.keep_login
             && self.binding.as_ref().is_some_and(|binding| binding.login.may_be_kept)
     }
 
-    /// Whether its code runs in a sandbox.
+    /// Returns whether the code runs in a sandbox.
     pub(super) fn is_isolated(&self) -> bool {
         matches!(self.code, Code::Isolated(_))
     }
 
-    /// Whether what the last call answered was the runner's own error.
+    /// Returns whether the last call's answer was the runner's own error.
     pub(super) fn runner_failed(&self) -> bool {
         matches!(&self.code, Code::Isolated(vault) if vault.inner().carrier().has_failed())
     }
 
-    /// Whether its process is another one than it was opened in: what had unlocked it is gone.
+    /// Returns whether the process changed since the vault was opened: its unlock is gone.
     pub(super) fn has_restarted(&self) -> bool {
         self.code.process() != self.process
     }
 
-    /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
+    /// Returns the error for a refusal: by the vault itself, the plugin or the runner.
     pub(super) fn error(&mut self, answer: Refusal) -> Error {
         let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());
         if let Code::Isolated(guarded) = &mut self.code
@@ -135,8 +135,8 @@ impl Open {
 }
 
 impl Host {
-    /// Opens a vault with the session that is kept for it: by what this call knows of it, else as it is
-    /// registered now.
+    /// Opens a vault with the session that is kept for it: from what this call knows of it, else by
+    /// its current registration.
     pub(super) fn open(&self, name: &VaultName, call: &mut Call) -> Result<Open> {
         let registered = match call.known.take() {
             Some(Known::Prepared(prepared)) => {
@@ -150,7 +150,7 @@ impl Host {
         self.open_as(registered, call)
     }
 
-    /// Opens a vault as this registration of a layer says; of none, without a session.
+    /// Opens a vault by this registration of a layer; without a layer, without a session.
     pub(super) fn open_as(&self, registered: LayeredRegistration, call: &mut Call) -> Result<Open> {
         let started = self.started(&registered.entry);
         let name = registered.entry.name.clone();
@@ -178,14 +178,14 @@ impl Host {
         let asked = grant::expand(trusted.manifest(), kind, entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
         let boundaries = (!programs.is_empty()).then(|| Arc::new(self.boundaries()));
-        // What the plugin may write to counts also where the vault is not registered.
+        // Paths that the plugin may write to count even if the vault is not registered.
         let files = Files::among(&asked, || {
             self.boundaries().with_writable(name, writable_in(&entry.grants).collect())
         });
         let ready = self.ready(prepared, asked, started, call)?;
         let what = format!("vault `{name}`");
         let parameters = match &further {
-            // What a reference gives may change, ask a person, or be read once only.
+            // A reference's value may change, need a prompt, or be readable only once.
             Some(further) => further.template.parameters.duplicate(),
             None => self.parameters(&entry.parameters, &kind.parameters, &what)?,
         };
@@ -270,7 +270,7 @@ impl Host {
                     offered,
                     template,
                     session,
-                    // One that is never locked needs no answer to tell.
+                    // A vault that is never locked need not answer first.
                     answered: !unlocks,
                     process: code.process(),
                     code,
@@ -279,8 +279,8 @@ impl Host {
         }
     }
 
-    /// Checks that what a plugin asks for is granted, and opens it for one that runs isolated; none for
-    /// one that runs in-process.
+    /// Checks that the plugin's requests are granted, and opens them for an isolated plugin.
+    /// Returns `None` for an in-process plugin.
     fn ready(
         &self,
         prepared: &Prepared,
@@ -290,7 +290,7 @@ impl Host {
     ) -> Result<Option<Ready>> {
         let mut entry = Cow::Borrowed(prepared.entry());
         if prepared.placement() == Placement::InProcess {
-            // As a rule all is granted as it is asked for, and no path has to be looked up.
+            // As a rule all requests are granted verbatim, so that no path has to be resolved.
             if asked.iter().all(|one| entry.grants.contains(&one.text())) {
                 return Ok(None);
             }
@@ -303,14 +303,14 @@ impl Host {
             return Err(Error::NotGranted { vault, plugin, missing });
         }
         if !call.opened.permissions.is_empty() {
-            // What a person typed for this one call is granted by that.
+            // By typing them, the user grants these permissions for this one call.
             entry.to_mut().grants.extend(call.opened.permissions.iter().map(Permission::text));
             self.keep_off_programs(&entry, &call.opened.permissions)?;
             asked.extend(call.opened.permissions.iter().cloned());
         }
         let granted = self.granted(&prepared.trusted, &entry, asked)?;
         if granted.words(call.opened.permissions.iter()) != call.opened.words {
-            // A link was put there, or another one, since a person was shown where it leads.
+            // Since the user saw the path, a link was created or changed.
             let path = path_among(&call.opened.permissions);
             let changed = Ungranted::Path(crate::fs::Error::Changed { path });
             return Err(grant::not_granted(&entry, changed));
@@ -318,8 +318,8 @@ impl Host {
         Ok(Some(Ready::new(started, granted, &prepared.trusted)))
     }
 
-    /// Checks that what is opened for one call has no program in it that the host runs for this plugin,
-    /// for another one or for a reference: it could be written by this call, and run by a later one.
+    /// Checks that no path opened for one call contains a program that the host runs for any plugin
+    /// or reference. This call could write it, and a later call run it.
     fn keep_off_programs(&self, entry: &Registration, more: &[Permission]) -> Result<()> {
         let more: Vec<String> = more.iter().map(Permission::text).collect();
         let writable: Vec<PathBuf> = writable_in(&more).collect();
@@ -330,7 +330,7 @@ impl Host {
         let (vaults, _) = self.vaults()?;
         let entries = vaults.into_iter().filter_map(|vault| vault.entry.ok());
         for program in entries.flat_map(|entry| programs_of(&entry)) {
-            // What else is wrong with a program is told where it is run.
+            // The host reports other faults of a program when it runs the program.
             if let Err(error @ (Ungranted::Writable { .. } | Ungranted::Link { .. })) =
                 boundaries.keep_plugins_off_program(&program)
             {
@@ -340,9 +340,9 @@ impl Host {
         Ok(())
     }
 
-    /// Starts the runner of a vault that will need one. It is this program and knows of no
-    /// plugin yet: it comes up while the plugin is looked up and its image is made. Where it
-    /// cannot be started, it is tried again when it is needed.
+    /// Starts the runner of a vault that will need one. The runner is this program and knows no
+    /// plugin yet: it starts up while the host finds the plugin and makes its image. If it cannot
+    /// start, the host tries again later.
     fn started(&self, entry: &Registration) -> Option<Started> {
         let isolated = match entry.placement {
             Some(placement) => placement == Placement::Isolated,
@@ -372,7 +372,7 @@ impl Host {
             granted: ready.granted,
             services: Arc::new(services),
             on_misbehaviour: Arc::new(move |_| {
-                // Where it cannot be counted, the call's own error is the one to tell.
+                // If the crash cannot be counted, the host reports the call's own error.
                 let _ = plugins.record_crash(&sha256);
             }),
         };
@@ -407,7 +407,7 @@ impl Host {
         }
         let loaded = loader::load(trusted)?;
         if trusted.fit().is_none() {
-            // A cache: where it cannot be written the check is made again next time.
+            // A cache: if it cannot be written, the host repeats the check next time.
             verdict::record_layout(trusted, loaded.fit());
         }
         let open = || loaded.open(request, Context::new(Box::new(services.clone())));
@@ -422,12 +422,12 @@ pub(super) fn this_host() -> HostInfo {
     HostInfo::new("keystead", env!("CARGO_PKG_VERSION"))
 }
 
-/// Returns the programs that the host runs for a registration: for its plugin, and for references.
+/// Returns the programs that the host runs for a registration: for its plugin and for references.
 fn programs_of(entry: &Registration) -> Vec<String> {
     let granted = entry.grants.iter().filter_map(|text| match Permission::parse(text) {
         Ok(Permission::Exec { program, .. }) => Some(program),
         Ok(_) => None,
-        // A path that was put in may have what no manifest has.
+        // A path from a parameter may contain characters that no manifest has.
         Err(_) => text.strip_prefix("exec:").map(str::to_owned),
     });
     let settings = entry.parameters.values().filter_map(|setting| match setting {
@@ -441,7 +441,7 @@ fn programs_of(entry: &Registration) -> Vec<String> {
     granted.chain(commands).collect()
 }
 
-/// Returns a path of what is opened for one call, for an error.
+/// Returns a path that is opened for one call, for an error.
 fn path_among(more: &[Permission]) -> PathBuf {
     let path = more.iter().find_map(|permission| match permission {
         Permission::Files { template, .. } => Some(PathBuf::from(template)),
@@ -450,8 +450,7 @@ fn path_among(more: &[Permission]) -> PathBuf {
     path.unwrap_or_default()
 }
 
-/// What a plugin may do, and the runner that shuts itself in with it, while the image is made if it is
-/// not there.
+/// A plugin's grants, and the runner that will sandbox itself; the image, if it exists already.
 struct Ready {
     granted: Granted,
     greeted: Option<Greeted>,
@@ -461,7 +460,7 @@ struct Ready {
 impl Ready {
     fn new(started: Option<Started>, granted: Granted, trusted: &Trusted) -> Self {
         let image = Image::of_roots(trusted);
-        // Where it cannot be greeted, another one is started when it is needed.
+        // If the greeting fails, the host starts another runner when it is needed.
         let greeted = started.and_then(|started| started.greet(&granted, image.as_ref()).ok());
         Self { granted, greeted, image }
     }
@@ -475,8 +474,8 @@ pub(super) fn copied(plugin: &str, trusted: &Trusted) -> Result<Image> {
     })
 }
 
-/// Whether an `open` may have failed because of its session: a vault should open and be
-/// locked then, but one that says no is no reason to keep it shut.
+/// Returns whether an `open` may have failed because of its session. A vault should then open
+/// locked, but a vault that refuses a session must still open without it.
 fn refuses_session(error: &Error) -> bool {
     use keystead_plugin_api::ErrorKind::{Invalid, Locked, PermissionDenied};
     matches!(error, Error::OpenRefused { answer, .. }

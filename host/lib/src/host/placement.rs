@@ -1,22 +1,22 @@
-//! Where a vault's code runs, and why there.
+//! Where a vault's code runs, and why.
 
 use super::{Host, prepare};
 use crate::error::Result;
 use crate::registry::{Placement, Registration};
 
-/// Why a vault's code runs where it does.
+/// Reason for the placement of a vault's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlacementReason {
-    /// Its registration says so.
+    /// The registration specifies it.
     Registered,
-    /// Its plugin was built with this host, and keeps its secrets in files of the user.
+    /// The plugin was built with this host, and keeps its secrets in files of the user.
     BuiltIn,
-    /// Plugins run so unless something else is said.
+    /// The default for plugins.
     Default,
 }
 
 impl PlacementReason {
-    /// Returns the reason in a word.
+    /// Returns the reason in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registered => "registered",
@@ -27,10 +27,10 @@ impl PlacementReason {
 }
 
 impl Host {
-    /// Returns where the code of a registered vault runs, and why there.
+    /// Returns where the code of a registered vault runs, and the reason.
     ///
     /// # Errors
-    /// Its plugin cannot be used.
+    /// The plugin cannot be used.
     pub(crate) fn placement(&self, entry: &Registration) -> Result<(Placement, PlacementReason)> {
         if let Some(placement) = entry.placement {
             return Ok((placement, PlacementReason::Registered));

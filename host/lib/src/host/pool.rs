@@ -1,11 +1,11 @@
-//! The open handles of each vault, and who has them: a handle is one caller's at a time. A caller that
-//! finds all of them in use waits for one, or opens a further one where the vault may have more.
+//! The open handles of each vault and their callers: a handle has one caller at a time. If all are
+//! in use, a caller waits for one, or opens a further one if the vault may have more.
 //!
-//! A vault may need another one's secret while it is opened or unlocked. Where callers would wait for
-//! each other in a circle, the last one gets an error instead.
+//! A vault may need another vault's secret while it is opened or unlocked. If callers were to wait
+//! for each other in a circle, the last caller gets an error instead.
 //!
-//! To hand a handle from one thread to another costs more than many a call. So who gives one back may
-//! take it again at once, for as long as a streak lasts; then it is reserved for the first in the queue.
+//! Passing a handle to another thread costs more than many calls. So a thread may retake its handle
+//! at once until a streak ends; then the handle is reserved for the first in the queue.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,24 +16,24 @@ use keystead_plugin_api::VaultName;
 
 use super::lock;
 
-/// How long threads may take a handle again while others wait for it. Who is first in the queue waits
-/// this long and one call at most. A hundred times what it costs to wake a thread.
+/// How long threads may retake a handle while other threads wait. The first in the queue waits this
+/// long and one call at most. A hundred times the cost of waking a thread.
 const STREAK: Duration = Duration::from_millis(10);
 
-/// How often the first in the queue looks during a streak: it may have ended early. Each time, it takes
-/// the processor from a thread that calls.
+/// How often the first in the queue checks during a streak, which may have ended early. Each check
+/// takes the processor from a thread that makes calls.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long a caller waits for a handle before it opens a further one: most calls are shorter, and
+/// How long a caller waits for a handle before it opens a further one. Most calls are shorter, and
 /// opening takes longer, up to a process that has to start.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// How long a further handle may stay without a call before a call on another one closes it.
+/// How long a further handle may stay idle before a call on another handle closes it.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What the handles of one vault have in common.
+/// State that the handles of one vault share.
 pub(super) trait Shared: Default {
-    /// Returns how many handles there may be now.
+    /// Returns the maximum number of handles now.
     fn most(&self) -> usize;
 }
 
@@ -42,28 +42,28 @@ pub(super) struct Pools<H, S>(Mutex<State<H, S>>);
 
 struct State<H, S> {
     pools: HashMap<VaultName, Pool<H, S>>,
-    /// Which vault each thread waits for that waits.
+    /// The vault that each waiting thread waits for.
     waiting: HashMap<ThreadId, VaultName>,
-    /// The number of the pool that was made last.
+    /// Number of the newest pool.
     last: u64,
 }
 
 /// The handles of one vault.
 struct Pool<H, S> {
-    /// Its number: another pool of the vault, after this one was closed, has another.
+    /// Number of this pool: a pool that replaces it after a close has another number.
     number: u64,
-    /// Handles without a caller, each since when; the one that was used last is the last.
+    /// Handles without a caller, with the time of their return; the latest is the last.
     idle: Vec<(Instant, H)>,
-    /// The threads that have a handle, or open one.
+    /// Threads that have a handle, or open one.
     holders: Vec<ThreadId>,
-    /// The thread that opens or unlocks one: one at a time does.
+    /// The thread that opens or unlocks a handle: only one at a time does.
     entering: Option<ThreadId>,
     waiters: VecDeque<Waiter>,
-    /// The first in the queue, once a handle is reserved for it.
+    /// The first thread in the queue, once a handle is reserved for it.
     heir: Option<ThreadId>,
-    /// When the streak began.
+    /// Start of the streak.
     streak: Instant,
-    /// How often the vault was unlocked or opened anew: handles of before are not used any more.
+    /// How often the vault was unlocked or opened anew: older handles are no longer used.
     unlocked: u64,
     shared: S,
 }
@@ -75,20 +75,20 @@ struct Waiter {
     woken: bool,
 }
 
-/// What a caller has of a vault: a handle, or the turn to open one. Dropped, the handle is the next
-/// caller's; without one, the next caller opens one.
+/// A caller's handle of a vault, or its turn to open one. When dropped, the handle goes to the next
+/// caller; without a handle, the next caller opens one.
 pub(super) struct Checkout<'p, H, S: Shared> {
     pub(super) handle: Option<H>,
     pub(super) caller: Caller<'p, H, S>,
 }
 
-/// What a caller is in its vault's pool.
+/// A caller's state in its vault's pool.
 pub(super) struct Caller<'p, H, S: Shared> {
     pools: &'p Pools<H, S>,
     pub(super) vault: VaultName,
     pool: u64,
     unlocked: u64,
-    /// Whether the handle is one beside others.
+    /// Whether the handle is an additional one.
     pub(super) is_further: bool,
 }
 
@@ -99,7 +99,7 @@ impl<H, S> Default for Pools<H, S> {
 }
 
 impl<H, S: Shared> Pools<H, S> {
-    /// Waits for a handle, or for the turn to open one. Returns `None` where this thread would wait for itself.
+    /// Waits for a handle, or the turn to open one. `None` if this thread would wait for itself.
     pub(super) fn enter(&self, vault: &VaultName) -> Option<Checkout<'_, H, S>> {
         let me = thread::current().id();
         let mut state = lock(&self.0);
@@ -145,17 +145,17 @@ impl<H, S: Shared> Pools<H, S> {
         if taken.is_some() {
             pool.streak = Instant::now();
         }
-        // There may be a handle for the next one as well.
+        // The next thread in the queue may find a handle as well.
         pool.wake();
         let Taken { handle, is_further } = taken?;
         let caller = Caller::new(self, vault, pool, is_further);
         Some(Checkout { handle, caller })
     }
 
-    /// Closes a vault. Calls under way end first, on their handles; who waits opens it anew.
+    /// Closes a vault. Calls under way end first, on their handles; waiting callers reopen it.
     pub(super) fn close(&self, vault: &VaultName) {
         let closed = lock(&self.0).pools.remove(vault);
-        // Ending a process takes a moment: outside of the lock.
+        // Outside of the lock: ending a process takes a moment.
         drop(closed.map(Pool::closed));
     }
 
@@ -189,7 +189,7 @@ impl<H, S: Shared> Pools<H, S> {
     }
 }
 
-/// Waits until it is woken, or for this long.
+/// Waits for a wake-up, at most this long; `None` means without a limit.
 fn waited_for<'s, T>(
     wake: &Condvar,
     state: MutexGuard<'s, T>,
@@ -211,11 +211,11 @@ impl<H, S: Shared> State<H, S> {
         self.pools.get_mut(vault).expect("it is there by now")
     }
 
-    /// Returns whether all that this thread would wait for waits in the end for it.
+    /// Returns whether every thread that this thread waits for waits in the end for this thread.
     fn is_stuck(&self, me: ThreadId, vault: &VaultName) -> bool {
         let (mut seen, mut places) = (vec![me], vec![vault]);
         while let Some(place) = places.pop() {
-            // Who waits for a pool that was closed is awake.
+            // A thread that waits for a closed pool is awake.
             let Some(pool) = self.pools.get(place) else { return false };
             if !pool.idle.is_empty() || pool.may_open() {
                 return false;
@@ -235,7 +235,7 @@ impl<H, S: Shared> State<H, S> {
     }
 }
 
-/// What a caller gets: a handle, or to open one.
+/// A handle for a caller, or its turn to open one.
 struct Taken<H> {
     handle: Option<H>,
     is_further: bool,
@@ -256,12 +256,12 @@ impl<H, S: Shared> Pool<H, S> {
         }
     }
 
-    /// Returns how many handles there are, those that are being opened too.
+    /// Returns the number of handles, including those that are being opened.
     fn count(&self) -> usize {
         self.idle.len() + self.holders.len()
     }
 
-    /// Returns whether a handle may be opened.
+    /// Returns whether a thread may open a handle.
     fn may_open(&self) -> bool {
         let count = self.count();
         self.entering.is_none() && (count == 0 || count < self.shared.most())
@@ -285,7 +285,7 @@ impl<H, S: Shared> Pool<H, S> {
         Some(Taken { is_further: handle.is_none() && count > 0, handle })
     }
 
-    /// Returns how long a waiter sleeps unless another thread wakes it.
+    /// Returns how long a waiter sleeps unless another thread wakes it; `None` means no limit.
     fn limit(&mut self, me: ThreadId, waited: Duration) -> Option<Duration> {
         let first = self.waiters.front().is_some_and(|first| first.thread == me && first.woken);
         let look = first.then_some(LOOK);
@@ -293,8 +293,8 @@ impl<H, S: Shared> Pool<H, S> {
         look.into_iter().chain(open).min()
     }
 
-    /// Wakes the first in the queue where there may be something for it: once in a streak, and at
-    /// its end, when the handle is reserved for it.
+    /// Wakes the first in the queue if there may be a handle for it. In a streak, wakes it once,
+    /// and again at the end, when the handle is reserved for it.
     fn wake(&mut self) {
         let may_open = self.may_open();
         let Some(first) = self.waiters.front_mut() else { return };
@@ -311,7 +311,7 @@ impl<H, S: Shared> Pool<H, S> {
         }
     }
 
-    /// Takes a handle back. Returns one that has been idle for long.
+    /// Takes a handle back. Returns the oldest idle handle if it was idle for too long.
     fn put_back(&mut self, handle: H) -> Option<H> {
         let now = Instant::now();
         self.idle.push((now, handle));
@@ -319,7 +319,7 @@ impl<H, S: Shared> Pool<H, S> {
         is_old.then(|| self.idle.remove(0).1)
     }
 
-    /// Wakes all that wait for it, and returns its handles.
+    /// Wakes all threads that wait for the pool, and returns its handles.
     fn closed(self) -> Vec<(Instant, H)> {
         self.waiters.iter().for_each(|waiter| waiter.wake.notify_one());
         self.idle
@@ -332,21 +332,21 @@ impl<'p, H, S: Shared> Caller<'p, H, S> {
         Self { pools, vault, pool: number, unlocked, is_further }
     }
 
-    /// Does this with the vault's pool; `None` where the vault was closed since.
+    /// Runs `work` on the vault's pool; returns `None` if the vault was closed since.
     fn pool<T>(&self, work: impl FnOnce(&mut Pool<H, S>) -> T) -> Option<T> {
         let mut state = lock(&self.pools.0);
         let pool = state.pools.get_mut(&self.vault)?;
         (pool.number == self.pool).then(|| work(pool))
     }
 
-    /// Does this with what the vault's handles have in common; `None` where the vault was closed, or
-    /// unlocked with another handle, since.
+    /// Runs `work` on the shared state of the vault's handles. Returns `None` if the vault was
+    /// closed, or unlocked with another handle, since.
     pub(super) fn shared<T>(&self, work: impl FnOnce(&mut S) -> T) -> Option<T> {
         let unlocked = self.unlocked;
         self.pool(|pool| (pool.unlocked == unlocked).then(|| work(&mut pool.shared))).flatten()
     }
 
-    /// Says that the handle is open: another one may be opened.
+    /// Records that the handle is open: another handle may be opened.
     pub(super) fn opened(&self) {
         let me = thread::current().id();
         self.pool(|pool| {
@@ -357,8 +357,8 @@ impl<'p, H, S: Shared> Caller<'p, H, S> {
         });
     }
 
-    /// Takes the turn to unlock the vault with this handle. Returns false where that is needless:
-    /// another caller does so, or has done so, or `needs` says no. The handle is of no use then.
+    /// Takes the turn to unlock the vault with this handle. Returns false if another caller unlocks
+    /// or has unlocked it, or if `needs` returns false. The handle is of no use then.
     pub(super) fn may_unlock(&self, needs: impl FnOnce(&mut S) -> bool) -> bool {
         let me = thread::current().id();
         let may = self.pool(|pool| {
@@ -372,7 +372,7 @@ impl<'p, H, S: Shared> Caller<'p, H, S> {
         may.unwrap_or(false)
     }
 
-    /// Says that the vault was unlocked, or opened anew, with this handle: no other one of before is
+    /// Records that the vault was unlocked, or opened anew, with this handle: older handles are not
     /// used again.
     pub(super) fn unlocked(&mut self, work: impl FnOnce(&mut S)) {
         let renewed = self.pool(|pool| {

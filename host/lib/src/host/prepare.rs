@@ -1,5 +1,5 @@
-//! What has to be known of a vault before it is opened, found out once for each command: its
-//! registration, its plugin, proven, and the kind of vault that it is. Runs no plugin.
+//! Facts about a vault that each command finds out once before opening it: its registration, its
+//! verified plugin, and its vault kind. Runs no plugin.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use crate::registry::{OpenRegistry, Placement, Registration};
 /// A vault's registration.
 #[derive(Debug, Clone)]
 pub(crate) struct LayeredRegistration {
-    /// Where it is; none for this process only, and where no session is to be used.
+    /// Its layer; `None` for this process only, or if no session may be used.
     pub(super) layer: Option<Layer>,
     pub(crate) entry: Arc<Registration>,
 }
 
-/// A vault that could be opened now.
+/// A vault that is ready to be opened.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// As it was asked for.
+    /// The name in the caller's spelling.
     pub(crate) name: VaultName,
     pub(super) registered: LayeredRegistration,
     pub(super) trusted: Trusted,
@@ -40,17 +40,17 @@ impl Prepared {
         kind.expect("it was found when the vault was prepared")
     }
 
-    /// Returns where its plugin's code runs.
+    /// Returns where the plugin's code runs.
     pub(super) fn placement(&self) -> Placement {
         self.entry().placement.unwrap_or_else(|| usual_placement(&self.trusted))
     }
 }
 
-/// The vault of a call, with what its caller has found out of it already.
+/// The vault of a call, with the facts that its caller already has.
 #[derive(Clone, Copy)]
 pub(crate) enum VaultRef<'v> {
     Named(&'v VaultName),
-    /// Its registration is looked for here.
+    /// Its registration is looked up in this registry.
     In(&'v VaultName, &'v Arc<OpenRegistry>),
     Registered(&'v VaultName, &'v LayeredRegistration),
     Prepared(&'v Arc<Prepared>),
@@ -86,7 +86,7 @@ impl<'v> From<&'v Arc<Prepared>> for VaultRef<'v> {
     }
 }
 
-/// What is known of a vault when it is to be opened. Used once: whoever opens it again looks again.
+/// Known facts about a vault before it is opened. Used once: reopening looks them up again.
 pub(super) enum Known {
     In(Arc<OpenRegistry>),
     Registered(LayeredRegistration),
@@ -94,15 +94,15 @@ pub(super) enum Known {
 }
 
 impl Host {
-    /// Finds out what has to be known before a vault is opened.
+    /// Finds the facts that opening a vault needs.
     ///
     /// # Errors
-    /// [`Error::NoSuchVault`]; else the error that the vault answers every request with.
+    /// [`Error::NoSuchVault`]; else the error with which the vault answers every request.
     pub(crate) fn prepare(&self, vault: &VaultName) -> Result<Arc<Prepared>> {
         self.prepare_in(&self.registry().once(), vault)
     }
 
-    /// Does what [`Host::prepare()`] does, with a registry of which parts may be open.
+    /// Prepares a vault like [`Host::prepare()`], with a registry that may be partly open.
     pub(crate) fn prepare_in(
         &self,
         registry: &OpenRegistry,
@@ -116,7 +116,7 @@ impl Host {
         })
     }
 
-    /// Finds the plugin and the kind of a vault that is registered so.
+    /// Finds the plugin and the kind of a vault with this registration.
     pub(super) fn prepared(
         &self,
         name: &VaultName,
@@ -128,7 +128,7 @@ impl Host {
         Ok(Prepared { name: name.clone(), registered, trusted })
     }
 
-    /// Returns a registered plugin, proven.
+    /// Returns a registered plugin, verified.
     pub(super) fn trusted(&self, plugin: &str) -> Result<Trusted> {
         let id = PluginId::parse(plugin).map_err(trust::Error::from)?;
         Ok(self.plugins().find(&id)?)
@@ -139,7 +139,7 @@ impl Host {
         self.layered_in(&self.registry().once(), name)
     }
 
-    /// Returns a vault's registration, from a registry of which parts may be open.
+    /// Returns a vault's registration, from a registry that may be partly open.
     pub(crate) fn layered_in(
         &self,
         registry: &OpenRegistry,
@@ -152,19 +152,19 @@ impl Host {
         Ok(LayeredRegistration { layer: Some(layer), entry: Arc::new(entry) })
     }
 
-    /// Returns the kind of vault that a registration means, from its plugin as it is now.
+    /// Returns the vault kind of a registration, from its plugin's current manifest.
     pub(crate) fn kind(&self, entry: &Registration) -> Result<ParsedKind> {
         let trusted = self.trusted(&entry.plugin)?;
         kind_of(trusted.manifest(), entry.kind.as_deref()).cloned()
     }
 }
 
-/// Plugins of ours that run in the host's process unless a registration says otherwise, as they
-/// were built with this host: they keep their secrets in files of the user, so that a process of
-/// their own would cost time and keep nothing away from them.
+/// Built-in plugins that run in-process unless a registration specifies otherwise: they were built
+/// with this host. They keep secrets in the user's files, so that a process of their own would cost
+/// time and protect nothing.
 pub(super) const AT_HOME: [&str; 2] = ["store", "files"];
 
-/// Returns where a plugin's code runs that a registration says nothing of.
+/// Returns the placement of a plugin's code if its registration specifies none.
 pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
     let ours = trusted.trust_source() == TrustSource::Builtin
         && trusted.in_process() != InProcess::Never
@@ -175,7 +175,7 @@ pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
 /// Returns the manifest's kind of this name, or its first.
 ///
 /// # Errors
-/// [`Error::NoSuchKind`]; [`Error::NewerKind`] where this host cannot open vaults of it.
+/// [`Error::NoSuchKind`]; [`Error::NewerKind`] if this host cannot open vaults of that kind.
 pub(super) fn kind_of<'m>(
     manifest: &'m ParsedManifest,
     name: Option<&str>,

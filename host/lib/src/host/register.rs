@@ -1,4 +1,4 @@
-//! Registering a vault: everything is checked and shown before anything is written.
+//! Registration of a vault: the host checks and shows everything before it writes anything.
 
 use keystead_plugin_api::UnregisterRequest;
 use std::collections::BTreeMap;
@@ -17,42 +17,42 @@ use crate::reference::Reference;
 use crate::registry::schema::{self, Base, ParameterError};
 use crate::registry::{DefaultChoice, Placement, Registration, Replace};
 
-/// A vault to be registered, as its user typed it.
+/// A vault to register, as the user typed it.
 #[derive(Debug, Clone)]
 pub struct NewRegistration {
-    /// The name.
+    /// The vault's name.
     pub name: VaultName,
     /// The plugin's id.
     pub plugin: String,
-    /// The kind of vault; `None` for the plugin's first.
+    /// The vault kind; `None` for the plugin's first.
     pub kind: Option<String>,
     /// Parameters as typed.
     pub parameters: BTreeMap<String, String>,
-    /// Optional permissions to grant, each as the manifest writes it or with the parameters put in.
+    /// Optional permissions to grant, as the manifest writes them or with parameters filled in.
     pub grants: Vec<String>,
-    /// Standing answers to prompts.
+    /// Unlock references, by prompt.
     pub unlock: BTreeMap<String, Reference>,
-    /// What the vault is for.
+    /// Purpose of the vault.
     pub description: String,
-    /// Whether the agent keeps the session of a login that asked nobody.
+    /// Whether the agent keeps the session of a login without prompts.
     pub keep_login: bool,
-    /// Whether searches ask it.
+    /// Whether searches include the vault.
     pub search: bool,
-    /// Where the plugin's code is to run; `None` for the host's choice.
+    /// Where the plugin's code runs; `None` for the host's choice.
     pub placement: Option<Placement>,
-    /// Whether it becomes the default.
+    /// Whether the vault becomes the default vault.
     pub default: DefaultChoice,
-    /// Whether it may take the place of a registration of this name.
+    /// Whether to replace a registration of this name.
     pub replace: Replace,
-    /// Which layer it is written to.
+    /// The layer to write the registration to.
     pub layer: Layer,
-    /// What relative paths stand on: an absolute path.
+    /// Absolute path that relative paths start from.
     pub dir: PathBuf,
 }
 
 impl NewRegistration {
-    /// Returns a registration of a plugin's first kind of vault in the user's layer,
-    /// without parameters.
+    /// Returns a registration of a plugin's first vault kind in the user's layer, without
+    /// parameters.
     ///
     /// # Examples
     /// ```
@@ -83,7 +83,7 @@ impl NewRegistration {
     }
 }
 
-/// A registration that was found to be right, and what it grants.
+/// A checked registration and its grants.
 #[derive(Debug)]
 pub struct PlannedRegistration {
     entry: Registration,
@@ -98,24 +98,24 @@ pub struct PlannedRegistration {
 }
 
 impl PlannedRegistration {
-    /// Returns what the plugin will be granted, each in plain words.
+    /// Returns the permissions that the plugin will be granted, each in plain words.
     pub fn permissions(&self) -> &[String] {
         &self.permissions
     }
 
-    /// Returns those of them that the plugin's own defaults name, and nobody typed: what a person has
-    /// to confirm. A directory of the plugin's own among the user's data is not one of them.
+    /// Returns the permissions that come from the plugin's own defaults: the user did not type
+    /// them, and has to confirm them. Excludes the plugin's own directory among the user's data.
     pub fn by_default(&self) -> &[String] {
         &self.by_default
     }
 
-    /// Returns what the plugin could be granted beside that.
+    /// Returns further permissions that the plugin could be granted.
     pub fn optional(&self) -> &[OptionalPermission] {
         &self.optional
     }
 
-    /// Returns what the plugin's manifest says of this kind of vault and this host does not know, each
-    /// in one line: it is left out.
+    /// Returns the parts of the manifest's vault kind that this host does not know, and so ignores,
+    /// each in one line.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
@@ -125,39 +125,38 @@ impl PlannedRegistration {
         &self.entry
     }
 
-    /// Returns whether the vault will be the default one.
+    /// Returns whether the vault will be the default vault.
     pub fn becomes_default(&self) -> bool {
         self.becomes_default
     }
 }
 
-/// What registering came to.
+/// Result of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
     /// The vault.
     pub name: VaultName,
-    /// Whether it became the default.
+    /// Whether the vault became the default vault.
     pub became_default: bool,
 }
 
-/// What unregistering came to.
+/// Result of an unregistration.
 #[derive(Debug)]
 pub struct Unregistered {
-    /// Whether it was the default. Nobody is promoted in its place.
+    /// Whether it was the default vault. No other vault becomes the default in its place.
     pub was_default: bool,
-    /// What the plugin's own ending said, where it failed: the registration is gone all
-    /// the same.
+    /// Error of the plugin's own cleanup, if that failed: the vault is unregistered all the same.
     pub warning: Option<Error>,
 }
 
 impl Host {
-    /// Checks a registration against its plugin and against what is registered. Changes
-    /// nothing, and runs no plugin.
+    /// Checks a registration against its plugin and the existing registrations. Changes nothing,
+    /// and runs no plugin.
     ///
     /// # Errors
-    /// The plugin is not there, has no such kind, may not run where it is to run;
+    /// The plugin is missing, has no such kind, or is not allowed in that placement.
     /// [`Error::Parameters`] with every fault at once; [`Error::NotRequested`]; the name is
-    /// registered.
+    /// registered already.
     ///
     /// # Examples
     /// ```no_run
@@ -184,7 +183,7 @@ impl Host {
             return Err(Error::InProcessForbidden { plugin: new.plugin });
         }
         let home = self.home();
-        // What is registered for every user is in nobody's own directory.
+        // A registration for all users uses no user's own data directory.
         let data = match new.layer {
             Layer::System => None,
             _ => self.options().paths.user_data.as_deref(),
@@ -222,7 +221,7 @@ impl Host {
             DefaultChoice::First => is_first,
             DefaultChoice::No => false,
         };
-        // What would be refused is refused before anybody is asked for consent.
+        // Reject an invalid registration before prompting for consent.
         self.0.registry.register(new.layer, entry.clone(), new.replace, new.default).plan()?;
         Ok(PlannedRegistration {
             entry,
@@ -240,7 +239,7 @@ impl Host {
     /// Registers a vault.
     ///
     /// # Errors
-    /// What is wrong with the registry; nothing is half-written.
+    /// The fault of the registry; nothing is half-written.
     pub fn register(&self, plan: PlannedRegistration) -> Result<Registered> {
         let name = plan.entry.name.clone();
         self.0.registry.register(plan.layer, plan.entry, plan.replace, plan.default).apply()?;
@@ -249,19 +248,19 @@ impl Host {
         Ok(Registered { name, became_default })
     }
 
-    /// Registers a vault for this process only: nothing is written, and no other process
-    /// sees it. It stands before a registered vault of the same name.
+    /// Registers a vault for this process only: writes nothing, and no other process sees the
+    /// vault. It overrides a registered vault of the same name.
     pub fn register_for_this_process(&self, plan: PlannedRegistration) {
         let name = plan.entry.name.clone();
         super::lock(&self.0.temporary).insert(name.clone(), Arc::new(plan.entry));
         self.forget(&name);
     }
 
-    /// Ends a vault's registration. Its data stays. The plugin's own ending runs first; its
+    /// Ends a vault's registration. Its data stays. The plugin's own cleanup runs first; its
     /// failure is a warning.
     ///
     /// # Errors
-    /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    /// [`Error::NoSuchVault`], or the fault of the registry.
     ///
     /// # Examples
     /// ```no_run
@@ -296,12 +295,12 @@ impl Host {
         Ok(Unregistered { was_default, warning })
     }
 
-    /// Runs the plugin's own ending, where its kind of vault has one. What lies below
-    /// another layer's registration of the name was never open.
+    /// Runs the plugin's own cleanup, if its vault kind has one. A registration that another layer
+    /// overrides was never open.
     fn tell_unregistered(&self, name: &VaultName, layer: Layer) -> Result<()> {
         use keystead_plugin_api::manifest::Capability;
-        // A plugin that is gone or broken has nothing to say, and must not keep anybody from
-        // cleaning up.
+        // A plugin that is missing or broken runs no cleanup, and must not keep the user from
+        // unregistering.
         let Ok(VaultDetails { info, kind: Ok(kind) }) = self.vault(name) else { return Ok(()) };
         if info.layer != Some(layer) || !kind.capabilities.contains(&Capability::Unregister) {
             return Ok(());
@@ -316,7 +315,7 @@ impl Host {
     }
 }
 
-/// Returns standing answers that mean the same wherever a later command is run.
+/// Returns unlock references that mean the same in every current directory.
 fn anchored(
     typed: BTreeMap<String, Reference>,
     base: Base<'_>,

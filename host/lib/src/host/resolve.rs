@@ -1,4 +1,4 @@
-//! What references stand for, at the moment they are needed: nothing is kept.
+//! Resolves references at the moment their values are needed, and keeps no value.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,27 +25,26 @@ use crate::registry::Setting;
 use crate::registry::schema::{self, Unready};
 use crate::secrets::{NoField, SearchScope, single};
 
-/// The most bytes that a file or descriptor may hold that a reference names: a key file
-/// or certificate chain is far smaller.
+/// Maximum size in bytes of a file or descriptor that a reference names: a key file or certificate
+/// chain is far smaller.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 thread_local! {
-    /// How many references to vaults are being followed on this thread: a vault's secret
-    /// may need another vault. Cycles are refused when registered; this ends those that
-    /// came about later.
+    /// How many references to vaults this thread is resolving: a vault's secret may need another
+    /// vault. Registration rejects cycles; this ends cycles that appeared later.
     static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// The most vaults that may stand behind each other.
+/// Maximum number of vaults that may need each other in a row.
 const MAX_DEPTH: usize = 4;
 
 impl Host {
-    /// Returns the secret text that a reference stands for, as a parameter or a standing
-    /// answer would be given it: from a file, a command or a descriptor without the newline
-    /// at its end. A relative path stands on `folder`; `what` names what needs it, in errors.
+    /// Returns the secret text of a reference as a parameter or unlock reference has it. Text of a
+    /// file, a command or a descriptor loses the newline at its end. A relative path starts at
+    /// `dir`; errors use `what` for the parameter's name.
     ///
     /// # Errors
-    /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
+    /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds the value.
     pub(crate) fn follow(
         &self,
         what: &str,
@@ -62,10 +61,10 @@ impl Host {
         }
     }
 
-    /// Returns the secret that a reference stands for. `what` names what needs it.
+    /// Returns the secret of a reference; errors use `what` for the parameter's name.
     ///
     /// # Errors
-    /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
+    /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds the value.
     pub(crate) fn resolve(&self, what: &str, reference: &Reference) -> Result<SecretText> {
         ids::check()?;
         let unresolved = |why: String| Error::Unresolved {
@@ -128,8 +127,8 @@ impl Host {
         }
     }
 
-    /// Opens a file that a reference names. A plugin that may write on the way there is not to choose
-    /// what another vault is given.
+    /// Opens a file that a reference names. A plugin that may write along that path must not choose
+    /// another vault's value.
     fn open_file(&self, path: &Path) -> Result<File, String> {
         let failed =
             |error: std::io::Error| format!("failed to open file `{}`: {error}", path.display());
@@ -174,7 +173,7 @@ impl Host {
         }
     }
 
-    /// Returns registered settings as a plugin is given them.
+    /// Returns registered settings as a plugin gets them.
     pub(crate) fn parameters(
         &self,
         settings: &BTreeMap<String, Setting>,
@@ -198,14 +197,14 @@ impl Host {
         })
     }
 
-    /// Returns the user's home, where there is one.
+    /// Returns the user's home, if there is one.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.0.options.sources.home()
     }
 }
 
-/// Takes `..` out of paths, as it is taken out of the grants that are made of them: what it climbs back
-/// from need not be granted, and is not there for a plugin in a sandbox.
+/// Removes `..` from paths, as in the grants that are made of them. The directory that `..` leaves
+/// need not be granted, and then does not exist in a sandbox.
 fn as_granted(mut parameters: Parameters, schema: &[OwnedParameter]) -> Parameters {
     for one in schema.iter().filter(|one| one.kind == ParameterKind::Path) {
         let path = parameters.text(&one.name).unwrap_or_default();
@@ -217,11 +216,11 @@ fn as_granted(mut parameters: Parameters, schema: &[OwnedParameter]) -> Paramete
     parameters
 }
 
-/// Why a vault's secret is none for a reference.
+/// Reason why a vault's secret has no value for a reference.
 enum Why {
-    /// No vault answered with it.
+    /// No vault returned the secret.
     Vault(Box<Error>),
-    /// It is there, and not what is needed.
+    /// The secret exists, but its value does not fit.
     Value(String),
 }
 
@@ -232,16 +231,16 @@ fn no_field(field: &str, why: &NoField) -> String {
     }
 }
 
-/// Reads a small file whole into memory that is wiped. A pipe may be slow until the
-/// deadline; one that nobody writes to would keep its reader for ever.
+/// Reads a small file whole into memory that is wiped. A pipe may be slow until the deadline; a
+/// pipe without a writer must not keep its reader for ever.
 fn read(file: File, path: &Path, deadline: Deadline) -> Result<SecretBytes, String> {
     let said = |error: std::io::Error| format!("{}: {error}", path.display());
     let size = file.metadata().map_err(|error| error.to_string())?.len();
     if size > MAX_BYTES {
         return Err(format!("it has {size} bytes; the most is {MAX_BYTES}"));
     }
-    // Reserved once: a buffer that grows leaves copies behind. With room to see that there is
-    // more than its size says, which is nothing of a pipe, a device and a file of `/proc`.
+    // Reserved once: a buffer that grows leaves copies behind. The extra byte detects more data
+    // than the size, which is 0 for a pipe, a device and a file of `/proc`.
     let most = if size == 0 { MAX_BYTES } else { size } as usize;
     let mut bytes = zeroize::Zeroizing::new(vec![0_u8; most + 1]);
     let mut len = 0;
@@ -267,7 +266,7 @@ fn read(file: File, path: &Path, deadline: Deadline) -> Result<SecretBytes, Stri
     }
 }
 
-/// Returns bytes as text without the line's end that editors and `echo` leave.
+/// Returns bytes as text without the line end that editors and `echo` leave.
 fn line(bytes: SecretBytes) -> Result<SecretText, String> {
     let whole = bytes.expose();
     let cut =

@@ -1,4 +1,4 @@
-//! The services that the host offers to the plugin of one vault: its log, programs, files and session.
+//! The host's services for the plugin of one vault: log, programs, files and session.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::plugin::exec::{self, Programs};
 use crate::plugin::grant::Boundaries;
 use crate::plugin::replace::Files;
 
-/// What the host does for one vault.
+/// The host's services for one vault.
 #[derive(Clone)]
 pub(super) struct VaultServices {
     pub(super) vault: VaultName,
     pub(super) offered: Arc<Offered>,
     pub(super) programs: Programs,
     pub(super) files: Files,
-    /// What a program is kept off, where any is granted.
+    /// Limits for granted programs; `None` if no program is granted.
     pub(super) boundaries: Option<Arc<Boundaries>>,
     pub(super) home: Option<PathBuf>,
     pub(super) log: Arc<dyn Log>,
@@ -35,7 +35,7 @@ impl Services for VaultServices {
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
         self.programs.permit(&request)?;
-        // One that a plugin could change would run outside of the sandbox what that plugin likes.
+        // A plugin that could change the program would run any code outside of the sandbox.
         let boundaries = self.boundaries.as_ref().expect("a program is granted, so they are there");
         let off = boundaries.keep_plugins_off_program(&request.program);
         off.map_err(|error| Refusal::permission_denied(story(&error)))?;

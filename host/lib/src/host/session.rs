@@ -1,5 +1,5 @@
-//! Sessions in a call: where one is looked for, what becomes of one that the vault does not
-//! take, and that of several processes one asks the person and the others look again.
+//! Sessions in a call: finds one and discards one that the vault rejects. Of several processes, one
+//! prompts the user while the rest check again.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,84 +19,84 @@ use crate::prompter::Prompter;
 use crate::reference::Reference;
 use crate::registry::Registration;
 
-/// How long a command waits for another one that asks for the same vault. Then it asks as
-/// well: the other terminal may be one that nobody looks at any more.
+/// How long a command waits for another command that prompts for the same vault. Then it prompts as
+/// well: the user may have left the other terminal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The pause before it looks again.
+/// Pause before the next check.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Whether a vault that a session keeps unlocked is unlocked once more.
+/// Whether to unlock a vault again that a session keeps unlocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfUnlocked {
     /// Yes: for a session of its own length.
     Yes,
-    /// No: the one there is will do.
+    /// No: the existing session is enough.
     No,
 }
 
-/// What became of unlocking a vault.
+/// Result of unlocking a vault.
 #[derive(Debug)]
 pub enum UnlockOutcome {
-    /// It was locked, and this session reopens it.
+    /// The vault was locked, and this session reopens it.
     Unlocked(UnlockedSession),
-    /// A session that is kept has unlocked it already.
+    /// A kept session has unlocked the vault already.
     Already,
-    /// It asks for nothing.
+    /// The vault needs no unlock.
     NeverLocked,
 }
 
-/// A session, and what it is for. As long as it lives, other processes wait that would ask
-/// a person for the same login: hand the session over, then drop it.
+/// A session and its purpose. While it lives, other processes wait that would prompt for the same
+/// login: hand the session over, then drop it.
 #[derive(Debug)]
 pub struct UnlockedSession {
     /// The vault.
     pub vault: VaultName,
-    /// What it is bound to.
+    /// Key that the session is bound to.
     pub key: SessionKey,
-    /// What the plugin gave.
+    /// The plugin's session.
     pub session: Session,
     _asking: Option<PromptLock>,
 }
 
-/// What a vault's session is bound to, beside its registration.
+/// Binding of a vault's session, beside its registration.
 pub(super) struct Binding {
     pub(super) layer: Layer,
     pub(super) plugin: Digest,
     pub(super) kind: String,
-    /// The parameters that have no part in the login.
+    /// Parameters that do not affect the login.
     pub(super) beside: Vec<String>,
     pub(super) login: Login,
 }
 
-/// What a vault logs in with, from its references.
+/// The login of a vault, from its references.
 #[derive(Clone, Copy)]
 pub(super) struct Login {
     /// See [`SessionKey::account()`].
     pub(super) account: Digest,
-    /// Whether `keep-login` may keep it: each reference that answers a prompt gave something.
+    /// Whether `keep-login` may keep it: each unlock reference gave a value.
     pub(super) may_be_kept: bool,
 }
 
-/// What a vault's plugin has said of its session and the host has not looked at yet: the last of it.
+/// The latest report of a vault's plugin on its session, until the host handles it.
 #[derive(Default)]
 pub(super) struct Offered(Mutex<Offer>);
 
 #[derive(Default)]
 pub(super) struct Offer {
-    /// Whether the session that the vault was opened with is good for nothing.
+    /// Whether the session that opened the vault is no longer valid.
     forgets: bool,
-    /// One that was handed over since.
+    /// A session that the plugin handed over since.
     pub(super) session: Option<Session>,
 }
 
 impl Offered {
-    /// Takes a session, instead of the one before.
+    /// Stores a session in place of the one before.
     pub(super) fn keep(&self, session: Session) {
         lock(&self.0).session = Some(session);
     }
 
-    /// Takes note that there is none any more.
+    /// Records that there is no session any more.
     pub(super) fn forget(&self) {
         *lock(&self.0) = Offer { forgets: true, session: None };
     }
@@ -106,36 +106,36 @@ impl Offered {
     }
 }
 
-/// How sessions are used in one call.
+/// State of the sessions in one call.
 #[derive(Default)]
 pub(super) struct CallSession {
-    /// Whether the vault is opened without a session that may be kept.
+    /// Whether to open the vault without a kept session.
     pub(super) without: bool,
-    /// Whether sessions were looked for since the call began.
+    /// Whether the call has looked for a kept session.
     looked: bool,
-    /// Held while a person is asked, and until what was answered has been used.
+    /// Held from a prompt until its answers have been used.
     asking: Option<PromptLock>,
     /// Whether the vault was unlocked.
     unlocked: bool,
-    /// Whether this is `vault unlock`, which keeps the session that it is given.
+    /// Whether this is `vault unlock`, which keeps its new session.
     keeps: bool,
-    /// The session that the plugin handed over last, where this keeps it.
+    /// The session that the plugin handed over last, if this call keeps it.
     session: Option<Session>,
 }
 
 impl CallSession {
-    /// Takes note that the vault was unlocked.
+    /// Records that the vault was unlocked.
     pub(super) fn unlocked(&mut self) {
         self.unlocked = true;
     }
 }
 
 impl Host {
-    /// Unlocks a vault, and returns the session that keeps it so. Nothing is kept by it: the
-    /// session is the caller's, for an [`agent::Client`](crate::agent::Client).
+    /// Unlocks a vault, and returns the session that keeps it unlocked. The host does not keep it:
+    /// the session is the caller's, for an [`agent::Client`](crate::agent::Client).
     ///
     /// # Errors
-    /// [`Error::NoSession`], where the plugin gives none; and as every call.
+    /// [`Error::NoSession`] if the plugin gives none, and the errors of every call.
     ///
     /// # Examples
     /// ```no_run
@@ -162,11 +162,11 @@ impl Host {
         let without = renew == IfUnlocked::Yes;
         let session = CallSession { without, keeps: true, ..CallSession::default() };
         let mut call = Call { session, ..Call::default() };
-        // What was opened before may be unlocked already, and gives no session then.
+        // A vault that is open may be unlocked already, and gives no session then.
         self.close(vault);
         let mut key = None;
         let mut by_session = false;
-        // Every call on secrets is locked; this one is the cheapest.
+        // A locked vault rejects every call on secrets; a listing of one secret is the cheapest.
         self.call_in(
             vault,
             ask,
@@ -183,7 +183,7 @@ impl Host {
         )?;
         let course = call.session;
         match (course.session, key) {
-            // A vault that asked for nothing may have logged in as well.
+            // A vault without prompts may have logged in as well.
             (Some(session), Some(key)) => {
                 let vault = vault.clone();
                 Ok(UnlockOutcome::Unlocked(UnlockedSession {
@@ -202,9 +202,9 @@ impl Host {
         }
     }
 
-    /// Returns what a vault logs in with, and, with `keep-login`, what the references give that answer its
-    /// prompts, without those that give nothing now. For other vaults they are resolved once they are
-    /// needed: a program among them may prompt a person.
+    /// Returns a vault's login and, with `keep-login`, the values of its unlock references, without
+    /// those that give none now. Other vaults resolve unlock references on demand: a program among
+    /// them may prompt the user.
     pub(super) fn login(
         &self,
         entry: &Registration,
@@ -224,13 +224,13 @@ impl Host {
         (Login { account, may_be_kept: count == entry.unlock.len() }, answers)
     }
 
-    /// Returns what an open vault's session is bound to; none where it is registered for
-    /// this process only, or never locked.
+    /// Returns the key of an open vault's session; `None` if the vault is registered for this
+    /// process only, or never locked.
     pub(super) fn session_key(&self, open: &Open) -> Option<SessionKey> {
         open.binding.as_ref().map(|binding| self.key_of(&open.entry, binding))
     }
 
-    /// Returns what the session of a vault that is registered so is bound to.
+    /// Returns the session key of a vault with this registration.
     pub(super) fn key_of(&self, entry: &Registration, binding: &Binding) -> SessionKey {
         SessionKey {
             layer: binding.layer,
@@ -241,8 +241,8 @@ impl Host {
         }
     }
 
-    /// Returns the session that is kept for a vault, and its key. What it costs where there
-    /// can be none is one question whether there is an agent.
+    /// Returns the session that is kept for a vault, and its key. If there can be none, the only
+    /// cost is a check for an agent.
     pub(super) fn kept(
         &self,
         entry: &Registration,
@@ -259,7 +259,7 @@ impl Host {
         match sessions.get(&key, &entry.name, patience) {
             Ok(kept) => kept.map(|kept| (key, kept)),
             Err(error) => {
-                // Without an agent everything goes on as if there were none.
+                // If the agent fails, the call continues without it.
                 let message = visible(&error.to_string());
                 self.0.options.log.line(&entry.name, Level::Info, &message);
                 None
@@ -267,8 +267,8 @@ impl Host {
         }
     }
 
-    /// Returns the session that is kept for a vault that logs in by itself, or takes the turn to log
-    /// in: one process does, the others wait for its session.
+    /// Returns the kept session of a vault that logs in by itself, or takes the turn to log in. One
+    /// process logs in; the rest wait for its session.
     pub(super) fn kept_or_turn(
         &self,
         entry: &Registration,
@@ -287,11 +287,11 @@ impl Host {
             if course.asking.is_none() {
                 std::thread::sleep(PAUSE);
             }
-            // With the turn as well: who had it may have logged in just now.
+            // Check again with the turn, too: its last holder may have logged in just now.
         }
     }
 
-    /// Decides what becomes of what the plugin said of its session during the last call.
+    /// Handles the plugin's reports on its session during the last call.
     pub(super) fn take_session(
         &self,
         open: &mut Open,
@@ -315,12 +315,12 @@ impl Host {
         }
     }
 
-    /// Decides who keeps a session beyond this host.
+    /// Decides where to keep a session beyond this host.
     fn keep_session(&self, open: &mut Open, course: &mut CallSession, session: Session) {
         let Some(key) = self.session_key(open) else { return };
         let sessions = &self.0.options.sessions;
         let kept = match open.kept {
-            // A renewal. One that is not kept any more was locked, and stays so.
+            // A renewal. A session that is no longer kept was locked, and stays locked.
             Some(serial) => sessions.renew(&key, serial, &session),
             None if course.keeps => {
                 course.session = Some(session);
@@ -341,7 +341,7 @@ impl Host {
         }
     }
 
-    /// Is told that an open vault is locked: a session that opened it is good for nothing.
+    /// Handles an open vault that is locked: a session that opened it is no longer valid.
     pub(super) fn session_failed(&self, open: &mut Open) {
         if let Some(serial) = open.kept.take()
             && let Some(key) = self.session_key(open)
@@ -350,8 +350,8 @@ impl Host {
         }
     }
 
-    /// Takes the turn to ask somebody, where there is somebody. Returns whether a session
-    /// has come meanwhile: then the vault is opened with it instead.
+    /// Takes the turn to prompt the user, if there is a user. Returns whether a session exists by
+    /// now: then the caller opens the vault with it instead.
     pub(super) fn session_came(
         &self,
         open: &Open,
@@ -364,7 +364,7 @@ impl Host {
         let waited =
             course.asking.is_none() && ask.is_interactive() && self.wait_to_ask(open, ask, course);
         if waited {
-            // Whoever had the turn may have unlocked it, for as long as anyone could ask for.
+            // The process that had the turn may have unlocked the vault: accept its session.
             course.without = false;
         } else if course.looked {
             return false;
@@ -372,7 +372,7 @@ impl Host {
         self.kept(&open.entry, course, || self.session_key(open)).is_some()
     }
 
-    /// Takes the turn to ask somebody, where no other process has it, and returns whether it is ours.
+    /// Takes the turn to prompt unless another process has it. Returns whether this call has it.
     pub(super) fn has_turn(&self, open: &Open, course: &mut CallSession) -> bool {
         match self.session_key(open) {
             Some(key) if course.asking.is_none() => {
@@ -383,7 +383,7 @@ impl Host {
         }
     }
 
-    /// Returns whether another process had the turn.
+    /// Waits for the turn to prompt. Returns whether another process had it.
     fn wait_to_ask(&self, open: &Open, ask: &mut dyn Prompter, course: &mut CallSession) -> bool {
         let sessions = &self.0.options.sessions;
         let Some(key) = self.session_key(open) else { return false };

@@ -1,6 +1,6 @@
-//! What the handles of one vault have in common, where its kind may have several: how the first one was
-//! opened, and the session that the others are opened with. So a person is asked once, a reference is
-//! resolved once, and all handles are of one account.
+//! State that the handles of one vault share, if its kind allows several: how the first was opened,
+//! and the session that opens the others. So the user is prompted once, a reference is resolved
+//! once, and all handles use one account.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,44 +19,44 @@ use crate::plugin::pins::Digest;
 /// One caller of a vault.
 pub(super) type Caller<'p> = pool::Caller<'p, Box<Open>, Common>;
 
-/// How the first handle was opened.
+/// Details of how the first handle was opened.
 pub(super) struct Template {
     pub(super) registered: LayeredRegistration,
     /// The hash of the plugin.
     pub(super) plugin: Digest,
     pub(super) parameters: Parameters,
-    /// What the handles log in with, where a session of theirs can be kept.
+    /// Login of the handles, if a session of theirs can be kept.
     pub(super) login: Option<Login>,
-    /// How many handles there may be.
+    /// Maximum number of handles.
     pub(super) most: usize,
 }
 
-/// How a further handle is opened.
+/// Details of how to open a further handle.
 pub(super) struct Further {
     pub(super) template: Arc<Template>,
     pub(super) session: Option<Session>,
-    /// The number that the agent keeps the session under.
+    /// Serial number of the session in the agent; `None` if the agent does not keep it.
     pub(super) kept: Option<u64>,
     /// Whether an answer to a prompt came from this process's caller.
     pub(super) by_caller: bool,
-    /// The session's number among those of the vault's handles.
+    /// Number of the session among those of the vault's handles.
     pub(super) number: u64,
 }
 
-/// What the handles of one vault have in common.
+/// State that the handles of one vault share.
 #[derive(Default)]
 pub(super) struct Common {
-    /// Why the vault cannot be opened. It answers every request with that: skipping it in silence
-    /// would let another vault answer for it.
+    /// Why the vault cannot be opened. It answers every request with this error: skipping it in
+    /// silence would let another vault answer for it.
     faulty: Option<Arc<Error>>,
-    /// None where the kind allows one handle.
+    /// `None` if the kind allows one handle.
     template: Option<Arc<Template>>,
     /// Whether a handle has answered: until then it is unknown whether the vault is locked.
     answered: bool,
     /// Whether answers to prompts unlocked it.
     unlocked: bool,
     session: Option<Held>,
-    /// How many sessions there have been.
+    /// Number of sessions so far.
     number: u64,
     /// Whether a further handle could not be opened, or was locked.
     refused: bool,
@@ -71,7 +71,7 @@ struct Held {
 }
 
 impl Held {
-    /// Returns the session with what is left of its time; none where that is over.
+    /// Returns the session with its remaining lifetime; `None` if it has expired.
     fn left(&self) -> Option<Session> {
         let lifetime = self.session.lifetime.checked_sub(self.since.elapsed())?;
         Some(Session::new(self.session.secret.duplicate(), lifetime))
@@ -84,7 +84,7 @@ impl Held {
 
 impl Shared for Common {
     fn most(&self) -> usize {
-        // Without a session each further handle would ask a person again.
+        // Without a session each further handle would prompt the user again.
         let opens = !self.unlocked || self.session.as_ref().is_some_and(|held| !held.is_over());
         match &self.template {
             Some(template) if self.answered && opens && !self.refused => template.most,
@@ -94,7 +94,7 @@ impl Shared for Common {
 }
 
 impl Common {
-    /// Returns how a handle is opened other than as the vault is registered now.
+    /// Returns how to open a handle, if not by the vault's current registration.
     fn further(&self, is_further: bool) -> Option<Further> {
         let template = Arc::clone(self.template.as_ref()?);
         let held = self.session.as_ref();
@@ -106,13 +106,13 @@ impl Common {
         (is_further || further.session.is_some()).then_some(further)
     }
 
-    /// Begins anew, with a handle that was opened as the vault is registered now.
+    /// Starts anew, with a handle that was opened by the vault's current registration.
     fn begin(&mut self, open: &Open) {
         let (template, answered, number) = (open.template.clone(), open.answered, self.number);
         *self = Self { template, answered, number, ..Self::default() };
     }
 
-    /// Takes note that answers to prompts unlocked the vault.
+    /// Records that answers to prompts unlocked the vault.
     fn unlock(&mut self) {
         (self.unlocked, self.session, self.refused) = (true, None, false);
     }
@@ -124,16 +124,16 @@ impl Common {
         self.number
     }
 
-    /// Forgets the session of this number.
+    /// Discards the session of this number.
     pub(super) fn forget(&mut self, number: u64) {
         if number == self.number {
             self.session = None;
         }
     }
 
-    /// Returns whether a locked vault has to be unlocked by answers; `had` is the session of the
-    /// handle that says that it is locked. One that has another session, or lost its own with its
-    /// process, is opened anew with the one there is.
+    /// Returns whether a locked vault needs answers to prompts; `had` is the session of the handle
+    /// that is locked. A handle with another session, or without one since its process ended, is
+    /// reopened with the current session.
     fn needs_answers(&mut self, had: Option<u64>, is_further: bool) -> bool {
         match &self.session {
             Some(held) if had != Some(self.number) && !held.is_over() => return false,
@@ -145,7 +145,7 @@ impl Common {
 }
 
 impl Host {
-    /// Opens a handle for this caller; none where it has to wait for another one.
+    /// Opens a handle for this caller; `None` if it has to wait for another handle.
     pub(super) fn handle(
         &self,
         caller: &mut Caller<'_>,
@@ -181,7 +181,7 @@ impl Host {
                     caller.shared(|common| common.refused = true);
                     return Ok(None);
                 }
-                // As if there were no session.
+                // Continue as without a session.
                 Err(_) => drop(caller.shared(|common| common.forget(number))),
             }
         }
@@ -191,7 +191,7 @@ impl Host {
                 caller.opened();
                 Ok(Some(Box::new(open)))
             }
-            // Nothing to keep: a name that is registered meanwhile is found.
+            // Not stored: a later registration of the name must be found.
             Err(error @ Error::NoSuchVault { .. }) => Err(error),
             Err(error) => {
                 let source = Arc::new(error);
@@ -201,7 +201,7 @@ impl Host {
         }
     }
 
-    /// Takes the turn to unlock the vault, which this handle of it says is locked. Returns false where
+    /// Takes the turn to unlock the vault, which this handle reports as locked. Returns false if
     /// the handle is of no use: another caller unlocks the vault, or there is a session for another
     /// handle.
     pub(super) fn may_unlock(&self, open: &Open, caller: &Caller<'_>) -> bool {
@@ -210,12 +210,12 @@ impl Host {
         caller.may_unlock(|common| common.needs_answers(had, is_further))
     }
 
-    /// Takes note that the vault was unlocked with this caller's handle.
+    /// Records that the vault was unlocked with this caller's handle.
     pub(super) fn was_unlocked(&self, caller: &mut Caller<'_>) {
         caller.unlocked(Common::unlock);
     }
 
-    /// Takes note that a handle has answered.
+    /// Records that a handle has answered.
     pub(super) fn has_answered(&self, open: &mut Open, caller: &Caller<'_>) {
         if open.template.is_some() && !open.answered {
             open.answered = caller.shared(|common| common.answered = true).is_some();
@@ -237,7 +237,7 @@ mod tests {
         Session::new(SecretBytes::copy_of(b"canary"), Duration::from_secs(seconds))
     }
 
-    /// Returns what handles have in common of a vault whose kind allows several.
+    /// Returns the shared state of a vault whose kind allows several handles.
     fn concurrent() -> Common {
         let entry = Arc::new(Registration::new(VaultName::parse("v").unwrap(), "p"));
         let registered = LayeredRegistration { layer: None, entry };
@@ -295,7 +295,7 @@ mod tests {
         // Another session, or none since its process ended.
         assert!(!common.needs_answers(Some(old), false) && !common.needs_answers(None, false));
         assert!(common.session.is_some());
-        // Its own is of no use any more.
+        // Its own session is no longer valid.
         assert!(common.needs_answers(Some(new), false));
         assert!(common.session.is_none() && !common.refused);
     }
@@ -306,7 +306,7 @@ mod tests {
         let number = common.keep(session(60), None, false);
         assert!(!common.needs_answers(Some(number), true));
         assert_eq!(common.most(), 1);
-        // Unlocking the vault gives it another chance.
+        // Unlocking the vault allows further handles again.
         common.unlock();
         common.keep(session(60), None, false);
         assert_eq!(common.most(), MAX_HANDLES);

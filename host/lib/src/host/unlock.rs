@@ -1,5 +1,5 @@
-//! Answering a locked vault: from references that were given for this call, from those of its
-//! registration, and for the rest by asking.
+//! Answers the prompts of a locked vault: from references for this call, then from its unlock
+//! references, then by prompting the user.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -21,23 +21,23 @@ use crate::prompter::{PromptError, Prompter};
 use crate::reference::Reference;
 use crate::retry;
 
-/// The most steps one unlocking may have, wrong answers included.
+/// Maximum number of steps in one unlock, wrong answers included.
 const MAX_STEPS: usize = 8;
 
-/// How often a person may answer one step wrongly before the call gives up: what `sudo`
+/// How many wrong answers the user may give to one step before the call gives up: as many as `sudo`
 /// allows.
 const MAX_WRONG_ANSWERS: usize = 3;
 
-/// What references gave during one unlocking, by prompt. Kept for its length only: a
-/// descriptor can be read once, and a mistyped code must not run a program again.
+/// Values of references during one unlock, by prompt. Kept for its length only: a descriptor can be
+/// read once, and a mistyped code must not run a program again.
 pub(super) type Given = BTreeMap<String, (Reference, SecretText)>;
 
-/// What is left of the time that unlocking may take, for all of its steps: a vault that answers each
-/// at the last moment, and asks for one more, would hold its caller for as much again.
+/// Time that is left for all steps of an unlock. Otherwise a vault could answer each step at the
+/// last moment and demand another.
 struct Left(Duration);
 
 impl Left {
-    /// Makes a call that has until then.
+    /// Makes a call with that time as its limit.
     fn spend<T>(&mut self, call: impl FnOnce(Deadline) -> T) -> T {
         let began = Instant::now();
         let answer = call(Deadline::after(self.0));
@@ -47,7 +47,7 @@ impl Left {
 }
 
 impl Host {
-    /// Makes a call; where the vault is locked, unlocks it step by step and calls once more.
+    /// Makes a call. If the vault is locked, unlocks it step by step and calls again.
     pub(super) fn call_unlocking<T>(
         &self,
         open: &mut Open,
@@ -65,8 +65,8 @@ impl Host {
         }
         let mut standing = match open.answers.take() {
             Some(answers) => answers,
-            // Unlocked before, with what its session is bound to: what the references give by now may be
-            // another account.
+            // Unlocked before, with the values that its session is bound to: the references may
+            // give another account by now.
             None if open.binding.is_some() && open.entry.keep_login => {
                 self.session_failed(open);
                 return Ok(Called::Reopen);
@@ -77,7 +77,7 @@ impl Host {
         let mut wrong = 0;
         let mut left = Left(UNLOCK_TIMEOUT);
         let (mut poll, mut end) = (None, None);
-        // The challenge that waits and whose prompts were answered last.
+        // The polling challenge whose prompts were answered last.
         let mut answered = None;
         let mut steps = 0;
         loop {
@@ -87,7 +87,7 @@ impl Host {
             self.session_failed(open);
             let polls = matches!(challenge.wait, Wait::Poll { .. });
             if polls && answered.as_ref() == Some(&challenge.id) {
-                // Not yet.
+                // The vault still waits: do not answer again.
                 challenge.prompts.clear();
             }
             let is_pending = polls && challenge.prompts.is_empty();
@@ -124,7 +124,7 @@ impl Host {
                 }
             }
             if challenge.wait != Wait::None {
-                // A person does something elsewhere, and takes as long as that takes.
+                // The user does something elsewhere, for as long as that takes.
                 left = Left(UNLOCK_TIMEOUT);
             }
             match (challenge.wait, &poll) {
@@ -148,17 +148,17 @@ impl Host {
                 }
                 Err(denied) if denied.kind() == ErrorKind::PermissionDenied => {
                     wrong += 1;
-                    // What was not typed would be as wrong again.
+                    // Answers that were not typed would be wrong again.
                     if count == 0 || wrong == MAX_WRONG_ANSWERS {
                         return Err(denied_by(open, &challenge, &given, denied));
                     }
-                    // Somebody types it again, and waits for it.
+                    // The user types the answers again, which takes time.
                     (left, answered) = (Left(UNLOCK_TIMEOUT), None);
                     ask.on_wrong_answer(&open.name, denied.message());
                     Refusal::locked(challenge)
                 }
                 Err(refusal) => {
-                    // Another step: whoever got this far starts it afresh.
+                    // Another step: its wrong answers are counted from zero.
                     wrong = 0;
                     refusal
                 }
@@ -167,11 +167,10 @@ impl Host {
         Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
     }
 
-    /// Shows a person what a vault waits for. Returns false where a session has come that makes it
-    /// needless.
+    /// Shows the user what a vault waits for. Returns false if a new session makes that needless.
     ///
     /// # Errors
-    /// That nobody is there, or that another command does so already.
+    /// The call is non-interactive, or another command shows it already.
     fn attended(
         &self,
         open: &Open,
@@ -184,7 +183,7 @@ impl Host {
             return Err(locked(PromptError::NonInteractive));
         }
         match challenge.wait {
-            // It may take minutes: who comes meanwhile is told, and does not wait.
+            // Polling may take minutes: a further command gets an error instead of waiting.
             Wait::Poll { .. } if !self.has_turn(open, course) => {
                 return Err(locked(PromptError::Elsewhere));
             }
@@ -196,8 +195,8 @@ impl Host {
         Ok(true)
     }
 
-    /// Returns the answers that references give, those for this call before the registered ones, and the
-    /// prompts that are left. What was resolved when the vault was opened is not resolved again.
+    /// Returns the answers that references give, those of this call before the registered ones, and
+    /// the remaining prompts. Uses values from opening the vault without resolving them again.
     fn referenced(
         &self,
         open: &mut Open,
@@ -240,8 +239,7 @@ impl Host {
         Ok((answers, missing))
     }
 
-    /// Returns a person's answer to each prompt; nothing where a session has come that makes them
-    /// needless.
+    /// Returns the user's answer to each prompt; `None` if a new session makes them needless.
     fn typed(
         &self,
         open: &Open,
@@ -265,8 +263,8 @@ impl Host {
     }
 }
 
-/// Makes a call, and makes it again after as long as the vault says, while the deadline leaves time
-/// for that.
+/// Makes a call, and repeats it after the delay that the vault requests, while the deadline leaves
+/// time for that.
 fn call_again<T>(
     open: &mut Open,
     deadline: Deadline,
@@ -277,7 +275,7 @@ fn call_again<T>(
             Err(refusal) => refusal,
             answer => return answer,
         };
-        // The pause before a plugin's process is started again is none of the vault's.
+        // The pause before a restart of the plugin's process is not the vault's.
         match retry::pause(&refusal, deadline).filter(|_| !open.runner_failed()) {
             Some(pause) => std::thread::sleep(pause),
             None => return Err(refusal),
@@ -285,24 +283,24 @@ fn call_again<T>(
     }
 }
 
-/// Shows a person what a vault waits for.
+/// Shows the user what a vault waits for.
 fn show(open: &Open, challenge: &Challenge, ask: &mut dyn Prompter) -> Result<()> {
     ask.show(&open.name, challenge).map_err(|why| locked(open, challenge, why))
 }
 
-/// How long a person has who does something elsewhere.
+/// Deadline for a user who does something elsewhere.
 #[derive(Clone, Copy)]
 struct Poll(Instant);
 
 impl Poll {
-    /// The shortest and the longest pause between two calls, whatever the vault says.
+    /// Shortest and longest pause between two calls, whatever the vault requests.
     const PAUSES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5 * 60);
 
-    /// The longest that one unlocking waits in all, whatever the vault says.
+    /// Longest total wait of one unlock, whatever the vault requests.
     const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-    /// Returns the time that one step has, which ends with that of the whole unlocking; a step without
-    /// an end has all of it.
+    /// Returns the deadline of one step, no later than that of the whole unlock; a step without an
+    /// end has all of that time.
     fn new(expires: Duration, end: Instant) -> Self {
         match expires.is_zero() {
             true => Self(end),
@@ -310,7 +308,7 @@ impl Poll {
         }
     }
 
-    /// Waits until the vault may be asked again, for the last time when the time is over.
+    /// Waits until the next call to the vault, at the latest until the deadline.
     fn pause(&self, interval: Duration, open: &mut Open) -> Result<()> {
         let left = self.0.saturating_duration_since(Instant::now());
         let pause = interval.clamp(*Self::PAUSES.start(), *Self::PAUSES.end()).min(left);
@@ -328,7 +326,7 @@ fn locked(open: &Open, challenge: &Challenge, why: PromptError) -> Error {
     Error::Locked { vault: open.name.clone(), challenge: Box::new(challenge.clone()), why }
 }
 
-/// Returns the error of wrong answers, with the references that some of them came from.
+/// Returns the error of wrong answers, with the references that gave some of them.
 fn denied_by(open: &Open, challenge: &Challenge, given: &Given, answer: Refusal) -> Error {
     let from = challenge.prompts.iter().filter_map(|prompt| {
         let (from, _) = given.get(&prompt.name)?;

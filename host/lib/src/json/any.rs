@@ -1,9 +1,9 @@
-//! Any map, for tests: also for those of the import and export.
+//! Strategy for maps in tests, including those of import and export.
 
 use keystead_plugin_api::{Map, Value};
 use proptest::prelude::*;
 
-/// Any map of a few fields and levels.
+/// Returns a strategy for maps with a few fields and levels.
 pub(crate) fn any_map() -> impl Strategy<Value = Map> {
     let leaf = prop_oneof![
         ".*".prop_map(Made::Text),
@@ -17,7 +17,7 @@ pub(crate) fn any_map() -> impl Strategy<Value = Map> {
     proptest::collection::btree_map(".*", value, 0..4).prop_map(to_map)
 }
 
-/// A value that can be cloned, which proptest asks for and secrets refuse.
+/// A value that can be cloned: proptest needs `Clone`, and secrets do not have it.
 #[derive(Debug, Clone)]
 enum Made {
     Text(String),
@@ -27,7 +27,7 @@ enum Made {
     Json(String),
 }
 
-/// Any JSON text, in few lines or many; no two names of an object are one.
+/// Returns a strategy for JSON texts, compact or indented, without duplicate names in an object.
 fn any_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),

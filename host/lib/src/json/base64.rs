@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use keystead_plugin_api::SecretBytes;
 use zeroize::Zeroizing;
 
-/// How many bytes are encoded at once: a multiple of three, so that only the end is padded.
+/// Number of bytes that are encoded at once: a multiple of 3, so that only the end is padded.
 const PIECE_BYTES: usize = 768;
 
-/// Hands out the encoded bytes, piece by piece.
+/// Passes the encoded bytes to `put`, piece by piece.
 pub fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
     let mut encoded = Zeroizing::new([0; PIECE_BYTES / 3 * 4]);
     for piece in bytes.chunks(PIECE_BYTES) {
@@ -17,7 +17,7 @@ pub fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
     }
 }
 
-/// Returns the decoded bytes; `None` where the text is not exactly what [`encode`] makes.
+/// Returns the decoded bytes; `None` if the text is not exactly the output of [`encode`].
 pub fn decode(text: &str) -> Option<SecretBytes> {
     let mut bytes = Zeroizing::new(vec![0; text.len().div_ceil(4) * 3]);
     let len = STANDARD.decode_slice(text, &mut bytes).ok()?;

@@ -1,5 +1,5 @@
-//! JSON that can be shown: what a terminal would obey, or nobody would see, is escaped in its
-//! strings (`\u009b`), so that they are the same strings when they are read.
+//! JSON that is safe to show on a terminal. Control characters and invisible characters in strings
+//! are escaped (`\u009b`); a parser reads the same strings.
 
 use std::io::{self, Write};
 
@@ -8,17 +8,17 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::escape::is_harmful;
 
-/// Returns an object of ours as JSON.
+/// Returns a Keystead object as JSON.
 ///
 /// # Panics
-/// Where the object is none that JSON has: a map with keys that are no texts.
+/// If JSON cannot represent the object: a map whose keys are not texts.
 pub fn to_string(object: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     to_writer(&mut bytes, object).expect("our own types are JSON");
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
-/// Writes an object of ours as JSON.
+/// Writes a Keystead object as JSON.
 ///
 /// # Errors
 /// Those of the writer.
@@ -26,7 +26,7 @@ pub fn to_writer(writer: impl Write, object: &impl Serialize) -> io::Result<()> 
     object.serialize(&mut Serializer::with_formatter(writer, Escaping)).map_err(io::Error::from)
 }
 
-/// Puts out a text in pieces, with what must not stand there as it is escaped.
+/// Passes a text to `put` in pieces, and escapes each character for which `is_escaped` is true.
 pub(super) fn pieces<E>(
     text: &str,
     is_escaped: impl Fn(char) -> bool,
@@ -51,7 +51,7 @@ pub(super) fn pieces<E>(
     put(rest.as_bytes())
 }
 
-/// Returns the escape of half a character or a whole one.
+/// Returns the escape of a UTF-16 code unit.
 fn hex(unit: u16) -> [u8; 6] {
     let digit = |shift: u16| b"0123456789abcdef"[usize::from(unit >> shift & 15)];
     [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]

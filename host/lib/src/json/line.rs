@@ -1,6 +1,6 @@
-//! One line of JSON Lines: a whole secret. Hostile until it is parsed, and secret: nothing
-//! of it is repeated in an error. What a later version adds to a line is left out of
-//! account; a line of another schema is refused.
+//! One line of JSON Lines: a whole secret. A line is untrusted until it is parsed, and
+//! secret: no error repeats a part of it. Unknown members, which later versions may add, are
+//! ignored; a line of another schema is rejected.
 
 use keystead_plugin_api::{
     MAX_METADATA_BYTES, MAX_METADATA_ENTRIES, Metadata, MetadataValue, Value, ValueKind,
@@ -12,29 +12,29 @@ use super::read::{NodeKind, Reader, Wrong, as_value};
 /// The schema that is written and read.
 pub const SCHEMA: i64 = 1;
 
-/// The most levels of what is left out of account.
+/// The maximum depth of ignored members, in levels.
 const MAX_UNKNOWN_LEVELS: usize = 64;
 
-/// How many members a line may have beside those of its value: four of metadata's most, for
-/// moments and for what a later version adds; and the texts of its lists, each of which counts 8
-/// bytes at least.
+/// The maximum number of members of a line beside those of its value. Timestamps and additions of
+/// later versions get 4 times the limit of metadata. Texts of lists get one member for each 8
+/// bytes of metadata, since each text counts at least 8 bytes.
 const MORE_MEMBERS: usize = 4 * MAX_METADATA_ENTRIES + MAX_METADATA_BYTES / 8;
 
-/// A secret as a line has it.
+/// A secret as read from a line.
 #[derive(Debug)]
 pub struct Line {
-    /// Its name, not checked yet.
+    /// Name of the secret, not checked yet.
     pub name: String,
-    /// Its value.
+    /// Value of the secret.
     pub value: Value,
-    /// Its metadata.
+    /// Metadata of the secret.
     pub metadata: Metadata,
 }
 
-/// Returns the secret that a line is.
+/// Returns the secret in a line.
 ///
 /// # Errors
-/// The first thing that is wrong, and its column.
+/// The first fault, with its column if it has one.
 pub fn read(text: &str) -> Result<Line, String> {
     let mut reader = Reader::new(text).and(MORE_MEMBERS);
     match reader.line() {
@@ -44,11 +44,11 @@ pub fn read(text: &str) -> Result<Line, String> {
     }
 }
 
-/// What is wrong with a line.
+/// Fault of a line.
 enum Fault {
-    /// At one place.
+    /// At one position.
     Wrong(Wrong),
-    /// As a whole.
+    /// In the line as a whole.
     Whole(String),
 }
 
@@ -79,7 +79,7 @@ impl Reader<'_> {
                 "metadata" => metadata = reader.metadata()?,
                 "read_only" => read_only = reader.texts("these are keys: a list of texts")?,
                 "value" => value = Some(reader.value()?),
-                // `vault` says where it came from; where it goes to is not for a file to say.
+                // `vault` names the source of the secret; a file does not choose the destination.
                 _ => reader.skip(0)?,
             }
             Ok(())
@@ -89,7 +89,7 @@ impl Reader<'_> {
             return Ok(self.wrong("there is more after the object")?);
         }
         let missing = |member| Fault::Whole(format!("the member `{member}` is missing"));
-        // Another vault reported it of itself: this one reports its own.
+        // Another vault reported these keys; the destination reports its own.
         for key in &read_only {
             metadata.remove(key);
         }
@@ -114,7 +114,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a number, and returns it as it stands.
+    /// Reads a number, and returns its text unchanged.
     fn number(&mut self) -> Result<&str, Wrong> {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
@@ -195,7 +195,7 @@ impl Reader<'_> {
             return Err(Fault::Wrong(Wrong::new(node.at, why)));
         }
         let value = as_value(self.text, node)?;
-        // Counted here, so that a row that no vault can hold is one line's fault.
+        // Checked here, so that a value that no vault can hold is a fault of one line.
         value.encoded_len().map_err(|fault| Fault::Whole(fault.message().to_owned()))?;
         Ok(value)
     }
@@ -213,7 +213,7 @@ impl Reader<'_> {
         Ok(texts)
     }
 
-    /// Reads whatever JSON has, and forgets it.
+    /// Reads any JSON value, and discards it.
     fn skip(&mut self, level: usize) -> Result<(), Fault> {
         if level > MAX_UNKNOWN_LEVELS {
             return Ok(self.wrong("this is nested too deep")?);
@@ -263,7 +263,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns whether JSON would call this a number.
+/// Returns whether this text is a JSON number.
 fn is_number(text: &str) -> bool {
     fn digits(text: &str) -> Option<&str> {
         let len = text.bytes().take_while(u8::is_ascii_digit).count();

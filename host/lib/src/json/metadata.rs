@@ -1,12 +1,12 @@
-//! Metadata as a JSON object: texts, whole numbers, `true`, `false` and lists of texts; a moment
-//! is `{"timestamp":"2030-01-31T18:00:00Z"}`, so that it differs from a text.
+//! Metadata as a JSON object: texts, whole numbers, `true`, `false` and lists of texts. A time is
+//! `{"timestamp":"2030-01-31T18:00:00Z"}`, so that it differs from a text.
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
 use keystead_plugin_api::{Metadata, MetadataValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// Metadata on its way to JSON.
+/// Metadata that is written as JSON.
 #[derive(Debug)]
 pub struct Json<'a>(pub &'a Metadata);
 
@@ -29,26 +29,26 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// Returns the keys of what is read-only: what stands beside metadata in JSON as `read_only`.
+/// Returns the keys of read-only metadata, which JSON lists beside metadata as `read_only`.
 pub fn read_only(metadata: &Metadata) -> Vec<&str> {
     metadata.iter().map(|(key, _)| key).filter(|key| metadata.is_read_only(key)).collect()
 }
 
-/// 1970, from which moments are counted. A `Timestamp` ends some hours before the year 9999
-/// does, which metadata may have to its end; this does not.
+/// Start of 1970, from which times are counted. Metadata may contain times up to the end of the
+/// year 9999. `Timestamp` ends some hours earlier; `DateTime` does not.
 const EPOCH: DateTime = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
-/// Returns a moment, in milliseconds since 1970, as RFC 3339 has it.
+/// Returns a time, given in milliseconds since 1970, in the format of RFC 3339.
 pub fn moment(millis: i64) -> String {
     match EPOCH.checked_add(SignedDuration::from_millis(millis)) {
         Ok(at) => format!("{at}Z"),
-        // Metadata has no such moment.
+        // Metadata has no such time.
         Err(_) => millis.to_string(),
     }
 }
 
-/// Returns the milliseconds since 1970 of a moment; `None` where it is none, or its zone is
-/// not said.
+/// Returns the milliseconds since 1970 of a time; `None` if the text is not a time, or has
+/// no time zone.
 pub fn millis(moment: &str) -> Option<i64> {
     if let Ok(at) = moment.parse::<Timestamp>() {
         return Some(at.as_millisecond());

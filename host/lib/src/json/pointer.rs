@@ -1,5 +1,5 @@
-//! JSON pointers (RFC 6901) into a JSON text that was checked: what they lead to is a piece of
-//! that text. Nothing of it is copied but names that are written with escapes.
+//! JSON pointers (RFC 6901) into a checked JSON text. A pointer leads to a piece of that text.
+//! Only names that are written with escapes are copied.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use keystead_plugin_api::{JsonText, SecretText};
 
 use super::read::Reader;
 
-/// The types that JSON has.
+/// Type of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonType {
     /// `null`.
@@ -51,8 +51,8 @@ impl fmt::Display for JsonType {
     }
 }
 
-/// Returns the names that a pointer is made of; `None` where it does not begin with `/`, or has a `~`
-/// that is neither `~0` (for `~`) nor `~1` (for `/`).
+/// Returns the names in a pointer. Returns `None` if the pointer does not begin with `/`, or has
+/// a `~` that is neither `~0` (for `~`) nor `~1` (for `/`).
 pub fn parse(pointer: &str) -> Option<Vec<String>> {
     let names = pointer.strip_prefix('/')?.split('/').map(|name| {
         let mut tildes = name.split('~');
@@ -75,8 +75,8 @@ pub fn part(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Returns the piece of a JSON text that these names lead to: members of objects, and elements of
-/// lists by their numbers from 0, without zeros in front. `None` where there is nothing.
+/// Returns the piece of a JSON text that these names lead to; `None` if it does not exist. A name
+/// is a member of an object, or an index of a list: from 0, without leading zeros.
 pub fn find<'t>(json: &'t JsonText, names: &[String]) -> Option<&'t str> {
     let mut walk = Walk { text: json.expose(), at: 0 };
     walk.blanks();
@@ -92,7 +92,7 @@ pub fn find<'t>(json: &'t JsonText, names: &[String]) -> Option<&'t str> {
     Some(&walk.text[start..walk.at])
 }
 
-/// Returns the text that a JSON string stands for; `None` where it is no string, or has half of a
+/// Returns the text of a JSON string; `None` if this is not a string, or contains half of a
 /// surrogate pair, which no text has.
 pub fn as_text(json: &str) -> Option<SecretText> {
     let mut reader = Reader::new(json);
@@ -109,7 +109,7 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Walks over a text that is JSON.
+/// Cursor over a JSON text.
 struct Walk<'t> {
     text: &'t str,
     at: usize,
@@ -126,7 +126,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Goes to the value of a member of the object that begins here.
+    /// Moves to the value of a member of the object that begins here.
     fn enter_member(&mut self, wanted: &str) -> Option<()> {
         self.each(|walk| {
             let start = walk.at;
@@ -143,7 +143,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Goes to an element of the list that begins here.
+    /// Moves to an element of the list that begins here.
     fn enter_element(&mut self, mut wanted: usize) -> Option<()> {
         self.each(|_| {
             let is_it = wanted == 0;
@@ -152,7 +152,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Goes to the first part of what begins here that is the one which is looked for.
+    /// Moves to the first member or element of the value here for which `is_it` returns true.
     fn each(&mut self, mut is_it: impl FnMut(&mut Self) -> bool) -> Option<()> {
         loop {
             // The bracket, or the comma before the next.
@@ -172,7 +172,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Goes behind the value that begins here.
+    /// Moves past the value that begins here.
     fn skip(&mut self) {
         let mut levels = 0_usize;
         while let Some(byte) = self.peek() {

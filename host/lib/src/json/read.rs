@@ -1,8 +1,8 @@
-//! A map from one JSON object: hostile until it is parsed, and secret. Neither the text nor
-//! any part of it is repeated in an error.
+//! Parser of a map from one JSON object. The text is untrusted until it is parsed, and secret: no
+//! error repeats a part of it.
 //!
-//! Not serde_json: it unescapes into a buffer that nobody wipes, its errors repeat what it found, and
-//! it takes the last of two members with one name. Here each of these is refused or wiped.
+//! serde_json is not used. It does not wipe its buffer for escapes, repeats input in errors, and
+//! takes the last of two members with one name. This parser wipes or rejects each of these.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use zeroize::Zeroizing;
 
 use super::base64;
 
-/// The most levels of objects: each level of a value may be wrapped in `{"map":…}`.
+/// The maximum depth of objects: each level of a value may be wrapped in `{"map":…}`.
 const MAX_LEVELS: usize = 2 * MAX_VALUE_DEPTH;
 
-// The number that the message has.
+// The number in the error message.
 const _: () = assert!(MAX_VALUE_DEPTH == 16);
 
-/// What is wrong with the text, and where.
+/// Fault of a text, with its position.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
     line: usize,
@@ -38,25 +38,25 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Fault {
-    /// Returns the fault of a text that is one line of many.
+    /// Returns the message of a fault in a text that is one line of many.
     pub(super) fn in_line(self) -> String {
         format!("column {}: {}", self.column, self.why)
     }
 }
 
-/// Returns the map that a JSON object is: its members are the fields. A member is a text, or
+/// Returns the map in a JSON object, whose members are the fields. A member is a text, or
 /// one of `{"text":…}`, `{"base64":…}`, `{"user":…,"password":…}`, `{"map":{…}}`, `{"json":…}`; any
 /// other object is a map as well. Numbers, lists, `true`, `false` and `null` are JSON.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first fault.
 pub fn map(text: &str) -> Result<Map, Fault> {
     let mut reader = Reader::new(text);
     let found = reader.document();
     found.and_then(|members| as_map(text, members)).map_err(|wrong| wrong.fault(text))
 }
 
-/// What JSON has that a value can be made of.
+/// JSON that a value can be made of, with its position.
 pub(super) struct Node<'a> {
     pub(super) at: usize,
     pub(super) kind: NodeKind<'a>,
@@ -65,10 +65,10 @@ pub(super) struct Node<'a> {
 pub(super) enum NodeKind<'a> {
     Text(SecretText),
     Object(Vec<(String, Node<'a>)>),
-    /// What is neither text nor object.
+    /// JSON that is neither text nor object.
     Other(JsonText),
-    /// An object whose only member is `json`: that member's text, not checked yet, and where it
-    /// stands. It is JSON, unless the object is the one of `{"map":{…}}`.
+    /// An object whose only member is `json`: that member's text, not checked yet, and its
+    /// position. The text is JSON, unless the object is the inner one of `{"map":{…}}`.
     Json {
         raw: &'a str,
         at: usize,
@@ -96,7 +96,7 @@ impl Wrong {
         Self { at, why: Cow::Borrowed(why) }
     }
 
-    /// Says where in the text it is.
+    /// Returns the fault with its line and column in the text.
     pub(super) fn fault(self, text: &str) -> Fault {
         let before = &text[..self.at];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -112,7 +112,7 @@ impl Wrong {
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
-    /// How many more members there may be.
+    /// Number of further members that are allowed.
     pub(super) left: usize,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         self
     }
 
-    /// Counts one member more.
+    /// Counts one more member.
     pub(super) fn count(&mut self) -> Result<(), Wrong> {
         let Some(left) = self.left.checked_sub(1) else {
             return self.wrong("there are too many members");
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         Ok(members)
     }
 
-    /// Reads an object, and hands out each member's name where its value begins.
+    /// Reads an object, and calls `each` with each member's name at the start of its value.
     pub(super) fn members<E: From<Wrong>>(
         &mut self,
         each: &mut dyn FnMut(&mut Self, &str) -> Result<(), E>,
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
         Ok(Node { at, kind })
     }
 
-    /// Takes an object whose only member is `json`; leaves any other where it is.
+    /// Reads an object whose only member is `json`; does not consume any other object.
     fn only_json(&mut self, level: usize) -> Result<Option<NodeKind<'a>>, Wrong> {
         let start = self.at;
         self.at += 1;
@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
         Ok(None)
     }
 
-    /// Goes behind a value, by its brackets and quotes alone: it is still to be checked.
+    /// Moves past a value by its brackets and quotes alone; the caller must check the value.
     fn raw(&mut self) -> Result<&'a str, Wrong> {
         let (start, mut levels) = (self.at, 0_usize);
         loop {
@@ -303,7 +303,7 @@ impl<'a> Reader<'a> {
         Ok(text.expect("pieces of a text, and characters, are UTF-8"))
     }
 
-    /// Hands out what a string stands for, piece by piece, and returns where it ends.
+    /// Passes the content of a string to `put`, piece by piece, and returns the string's end.
     fn pieces(&self, start: usize, mut put: impl FnMut(&[u8])) -> Result<usize, Wrong> {
         let bytes = self.text.as_bytes();
         let mut at = start;
@@ -321,7 +321,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Hands out what an escape stands for, and returns its length.
+    /// Passes the character of an escape to `put`, and returns the length of the escape.
     fn escape(&self, at: usize, put: &mut impl FnMut(&[u8])) -> Result<usize, Wrong> {
         let bytes = self.text.as_bytes();
         let one = match bytes.get(at + 1) {
@@ -391,7 +391,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns a piece of the text as JSON, which it may not be.
+/// Returns a piece of the text as JSON, if it is JSON.
 fn checked(at: usize, raw: &str) -> Result<JsonText, Wrong> {
     JsonText::parse(SecretText::new(raw))
         .map_err(|fault| Wrong { at, why: Cow::Owned(fault.message().to_owned()) })
@@ -405,7 +405,7 @@ fn as_map<'a>(text: &'a str, members: Vec<(String, Node<'a>)>) -> Result<Map, Wr
     Ok(map)
 }
 
-/// Returns the value that a node of this text is.
+/// Returns the value of a node of this text.
 pub(super) fn as_value<'a>(text: &'a str, node: Node<'a>) -> Result<Value, Wrong> {
     let mut members = match node.kind {
         NodeKind::Text(text) => return Ok(Value::Text(text)),

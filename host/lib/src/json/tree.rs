@@ -1,8 +1,8 @@
-//! Any JSON of others: where its parts lie, and one part at a time as a tree. What is read is
-//! hostile and may be secret: texts and numbers are kept in memory that is wiped.
+//! Parser of foreign JSON: finds the positions of its parts, and returns one part at a time as a
+//! tree. Input is untrusted and may be secret: texts and numbers are kept in memory that is wiped.
 //!
-//! Not serde_json: its `RawValue` copies nothing, but each text below it has to be unescaped, and
-//! serde_json does that into a buffer that grows and is not wiped. This reader is needed either way.
+//! serde_json is not used: its `RawValue` copies nothing, but serde_json unescapes each text below
+//! it into a buffer that grows and is not wiped. This reader is needed either way.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,14 +12,14 @@ use keystead_plugin_api::SecretText;
 pub use super::read::Fault;
 use super::read::{Reader, Wrong};
 
-/// The most levels of lists and objects. What password managers write has nine at most.
+/// The maximum depth of lists and objects. Exports of password managers have at most 9 levels.
 pub const MAX_LEVELS: usize = 32;
 
-/// The most members of one object or list that is taken apart: more than any program's
-/// secrets, and their places are at most 16 MiB.
+/// The maximum number of members of an object or list that is split: more than the secrets of
+/// any program. Their positions take at most 16 MiB.
 pub const MAX_PARTS: usize = 1_000_000;
 
-/// The most nodes of one tree: twice what a value may have entries.
+/// The maximum number of nodes of one tree: twice the limit of entries of a value.
 pub const MAX_NODES: usize = 20_000;
 
 /// One value of JSON.
@@ -40,26 +40,26 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Returns a member of an object; `None` where there is none, or it is `null`.
+    /// Returns a member of an object; `None` if the member is missing or `null`.
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         let found = members.iter().find(|(present, _)| present == name);
         found.map(|(_, tree)| tree).filter(|tree| !matches!(tree, Self::Null))
     }
 
-    /// Takes a member out of an object.
+    /// Removes a member from an object, and returns it.
     pub fn take(&mut self, name: &str) -> Option<Self> {
         let Self::Object(members) = self else { return None };
         let at = members.iter().position(|(present, _)| present == name)?;
         Some(members.remove(at).1).filter(|tree| !matches!(tree, Self::Null))
     }
 
-    /// Takes a text, or a number as it was written, out of an object.
+    /// Removes a text, or a number as it was written, from an object, and returns it.
     pub fn take_text(&mut self, name: &str) -> Option<SecretText> {
         self.take(name)?.into_text()
     }
 
-    /// Takes a list out of an object: empty where there is none.
+    /// Removes a list from an object, and returns it; empty if the member is not a list.
     pub fn take_list(&mut self, name: &str) -> Vec<Self> {
         match self.take(name) {
             Some(Self::List(list)) => list,
@@ -75,7 +75,7 @@ impl Tree {
         }
     }
 
-    /// Returns the text of a text.
+    /// Returns the content of a text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text.expose()),
@@ -96,7 +96,7 @@ impl Tree {
         matches!(self, Self::Boolean(true))
     }
 
-    /// Returns the elements of a list: none where this is no list.
+    /// Returns the elements of a list; empty if this is not a list.
     pub fn elements(&self) -> &[Self] {
         match self {
             Self::List(list) => list,
@@ -105,11 +105,11 @@ impl Tree {
     }
 }
 
-/// Returns the members of the object that a whole text is: the name and the place of each.
-/// Nothing of them is kept in memory but this.
+/// Returns the members of the object in a text: the name and the position of each.
+/// Nothing else of them is kept in memory.
 ///
 /// # Errors
-/// Where the text is no object, is broken in its structure, or has more than [`MAX_PARTS`].
+/// When the text is not an object, is malformed, or has more than [`MAX_PARTS`] members.
 pub fn document(text: &str) -> Result<Vec<(String, Range<usize>)>, Fault> {
     let mut reader = Reader { text, at: 0, left: 0 };
     let found = members_of(&mut reader).and_then(|members| {
@@ -122,7 +122,7 @@ pub fn document(text: &str) -> Result<Vec<(String, Range<usize>)>, Fault> {
     found.map_err(|wrong| wrong.fault(text))
 }
 
-/// Returns the members of the object at this place of the text: empty for anything else.
+/// Returns the members of the object at this position of the text; empty for any other value.
 ///
 /// # Errors
 /// As those of [`document`].
@@ -134,7 +134,7 @@ pub fn members(text: &str, place: &Range<usize>) -> Result<Vec<(String, Range<us
     members_of(&mut reader).map_err(|wrong| wrong.fault(text))
 }
 
-/// Returns the places of the elements of the list at this place: empty for anything else.
+/// Returns the positions of the elements of the list at this position; empty for any other value.
 ///
 /// # Errors
 /// As those of [`document`].
@@ -157,15 +157,15 @@ pub fn elements(text: &str, place: &Range<usize>) -> Result<Vec<Range<usize>>, F
     Ok(places)
 }
 
-/// Returns what stands at this place, which is one of [`members`] or [`elements`].
+/// Returns the value at this position, which comes from [`members`] or [`elements`].
 ///
 /// # Errors
-/// Why it is refused: broken, too deep, more than [`MAX_NODES`], or a name twice in an object.
+/// Why the value is rejected: malformed, too deep, more than [`MAX_NODES`], or a duplicate name.
 pub fn parse(text: &str, place: &Range<usize>) -> Result<Tree, &'static str> {
     let mut reader = Reader { text, at: place.start, left: MAX_NODES };
     tree(&mut reader, 1).map_err(|wrong| match wrong.why {
         Cow::Borrowed(why) => why,
-        // Of a value's JSON, which is none of a tree.
+        // From the JSON of a secret's value, which a tree does not contain.
         Cow::Owned(_) => "it is not JSON",
     })
 }
@@ -189,7 +189,7 @@ fn members_of(reader: &mut Reader<'_>) -> Result<Vec<(String, Range<usize>)>, Wr
     Ok(members)
 }
 
-/// Reads from a bracket to its end, and lets each part be read.
+/// Reads from a bracket to its end, and calls `part` for each part.
 fn each<'a>(
     reader: &mut Reader<'a>,
     end: u8,
@@ -233,7 +233,7 @@ fn colon(reader: &mut Reader<'_>) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Passes over one value. What its texts stand for is looked at when it is parsed.
+/// Skips one value. Escapes in its texts are checked when the value is parsed.
 fn skip(reader: &mut Reader<'_>, level: usize) -> Result<(), Wrong> {
     if level > MAX_LEVELS {
         return reader.wrong("it is nested too deep");
@@ -259,7 +259,7 @@ fn skip_string(reader: &mut Reader<'_>) -> Result<(), Wrong> {
     loop {
         match bytes.get(at) {
             Some(b'"') => break,
-            // Whatever is escaped: neither half of it ends the string.
+            // Neither half of an escape ends the string.
             Some(b'\\') => at += 2,
             Some(_) => at += 1,
             None => return reader.wrong("the text ends inside a string"),
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn member_and_element_ranges_are_found_without_parsing() {
-        // `x` is no text (half of a surrogate pair), and that harms nobody else.
+        // `x` is not a text (half of a surrogate pair); the other members stay usable.
         let text = r#" {"x": "\ud800", "items": [ {"a":"]}\"\\"}, 2 ,[] ] } "#;
         let members = document(text).unwrap();
         let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
@@ -465,7 +465,7 @@ mod tests {
             if let Ok(found) = document(&braced) {
                 let all = serde_json::from_str::<serde_json::Value>(&braced);
                 let known = all.is_ok() || parse(&braced, &found[0].1).is_err();
-                // A number of any size is kept as it was written; others give up on some.
+                // A number of any size is kept as it was written; serde_json rejects some.
                 let large = all.is_err_and(|fault| fault.to_string().contains("out of range"));
                 prop_assert!(known || large || found.len() > 1, "{braced}");
             }

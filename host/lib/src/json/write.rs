@@ -1,5 +1,5 @@
-//! A value as JSON, in memory that is wiped: its length is counted first, so that nothing
-//! grows.
+//! Writes a value as JSON, in memory that is wiped. Counts the length first, so that the
+//! buffer does not grow.
 
 use std::convert::Infallible;
 
@@ -79,7 +79,7 @@ fn write(out: &mut Sink, value: &Value) {
             json(out, text.expose());
             out.put(b"}");
         }
-        // A kind of a later contract reaches nobody who was built with this one.
+        // A value kind of a later plugin API never reaches a program built with this one.
         _ => out.put(b"null"),
     }
 }
@@ -107,8 +107,8 @@ fn string(out: &mut Sink, text: &str) {
     out.put(b"\"");
 }
 
-/// Puts out a JSON text as it is, but for what is harmful: in its strings that is escaped, and between
-/// them it is a line's end or a tab, and becomes a blank.
+/// Writes a JSON text unchanged except for harmful characters. In strings they are escaped; between
+/// strings they are line ends or tabs, and become spaces.
 fn json(out: &mut Sink, text: &str) {
     let (mut is_string, mut is_escape, mut from) = (false, false, 0);
     for (at, c) in text.char_indices() {

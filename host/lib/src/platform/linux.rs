@@ -1,5 +1,5 @@
-//! Linux: landlock, seccomp and namespaces, mounts, sealed memory, what `/proc` tells, who is at the other
-//! end of a socket.
+//! Linux: landlock, seccomp, namespaces, mounts, sealed memory, facts from `/proc`, and the
+//! identity of a socket's peer.
 
 pub(crate) mod attributes;
 pub(crate) mod memfd;

@@ -1,5 +1,5 @@
-//! Whether a plugin's types are laid out as the host's: asked in both directions, since a
-//! plugin may be older or newer, and answered in one line where they are not.
+//! Checks whether a plugin's types have the host's layout. The check runs in both directions, as a
+//! plugin can be older or newer, and reports a difference in one line.
 
 use std::panic;
 
@@ -11,14 +11,14 @@ use abi_stable::abi_stability::abi_checking::{
 use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
 use keystead_plugin_api::abi::AbiPluginRef;
 
-/// How a plugin's contract relates to the host's.
+/// How a plugin's API relates to the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbiCompatibility {
-    /// The same.
+    /// Both are the same.
     Exact,
-    /// The plugin has what the host does not know; it goes unused.
+    /// The plugin has parts that the host does not know; the host does not use them.
     PluginNewer,
-    /// The plugin lacks what the host knows; the host does without.
+    /// The plugin lacks parts that the host knows; the host does without them.
     PluginOlder,
 }
 
@@ -32,7 +32,7 @@ impl AbiCompatibility {
         }
     }
 
-    /// Returns the fit of this name.
+    /// Returns the compatibility with this name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Exact, Self::PluginNewer, Self::PluginOlder]
             .into_iter()
@@ -43,7 +43,7 @@ impl AbiCompatibility {
 /// Compares a plugin's root with the host's.
 ///
 /// # Errors
-/// One line that leads from the root to what differs, with both sizes or types.
+/// One line with the path from the root to the difference, and both sizes or types.
 pub(super) fn fit(plugin: &'static TypeLayout) -> Result<AbiCompatibility, String> {
     fit_of(<AbiPluginRef as StableAbi>::LAYOUT, plugin)
 }
@@ -52,9 +52,9 @@ pub(super) fn fit_of(
     host: &'static TypeLayout,
     plugin: &'static TypeLayout,
 ) -> Result<AbiCompatibility, String> {
-    // Fresh globals each time: the stock ones remember, and make the answer depend on
-    // which plugin was loaded first. Stock abi_stable asks only one direction, and so
-    // refuses every plugin that is older than its host.
+    // Fresh globals each time: the default ones keep state, and the result then depends on the
+    // plugin that was loaded first. Stock abi_stable checks one direction only and so refuses every
+    // plugin that is older than its host.
     let one_way = |this, other| {
         panic::catch_unwind(|| check(this, other, &CheckingGlobals::new()))
             .map_err(|_| "its layout description cannot be read".to_owned())
@@ -67,28 +67,28 @@ pub(super) fn fit_of(
     }
 }
 
-/// Walks a report of hundreds of lines down to what differs first.
+/// Reduces a report of hundreds of lines to the difference that causes the others.
 fn one_line(report: &AbiInstabilityErrors) -> String {
     let Some(cause) = cause(report) else {
         return "the layouts differ".to_owned();
     };
     let mut path = vec!["plugin".to_owned()];
     path.extend(cause.stack_trace.iter().map(|step| step_name(&step.expected)));
-    // Layers of the machinery say nothing to a reader.
+    // Internal layers mean nothing to a reader.
     path.retain(|step| !matches!(step.as_str(), "0" | "ptr" | "__field_0" | "field_0"));
     path.dedup();
     format!("{} > {}", path.join(" > "), difference(cause))
 }
 
-/// Returns the one of many differences that the others follow from.
+/// Returns the difference that causes the others.
 fn cause(report: &AbiInstabilityErrors) -> Option<&AbiInstabilityError> {
     let depth = |error: &&AbiInstabilityError| error.stack_trace.len();
     let all = || report.errors.iter();
-    // Another version differs in every type: the root says it best.
+    // Another version differs in every type: the root shows it best.
     let versions =
         all().filter(|e| has(e, |fault| matches!(fault, AbiInstability::PackageVersion(_))));
-    // The deepest is the cause; those above it only differ because it does. Two sizes say
-    // more than anything else; more fields than the plugin are nothing wrong by themselves.
+    // The deepest difference is the cause of those above it. Two sizes are the clearest; more
+    // fields than the plugin has are no fault by themselves.
     let sizes = all().filter(|error| size(error).is_some());
     let others =
         all().filter(|e| has(e, |fault| !matches!(fault, AbiInstability::FieldCountMismatch(_))));

@@ -1,14 +1,14 @@
 //! The C ABI, `c-1`: a plugin that is a table of C functions
 //! (`plugin-api/include/keystead_plugin.h`), as a plain vault.
 //!
-//! Here the table is taken and checked; `vault` calls it, `host_table` is called by it, `reply`
-//! checks what it tells. `table` is the header as Rust sees it, made from the description that the
-//! Rust ABI has; `lend` and `field` say what each type of a field is in C.
+//! This module reads and checks the table. `vault` calls it, the plugin calls `host_table`, and
+//! `reply` checks the plugin's answers. `table` is the header in Rust, made from the description of
+//! the Rust ABI; `lend` and `field` define the C form of each field type.
 //!
 //! # Safety
-//! What is believed of a plugin of this ABI, because it cannot be checked, is that its
-//! pointers lead to memory of the length it says, and its functions to functions. Everything
-//! in that memory is read as from a stranger. docs/reference/abi.md says what comes of a lie.
+//! The host trusts only claims of a plugin that it cannot check: pointers lead to memory of the
+//! stated length, and functions to functions. Everything in that memory is untrusted.
+//! docs/reference/abi.md describes the effects of a false claim.
 
 mod bytes;
 mod field;
@@ -33,25 +33,24 @@ use table::{MAGIC, MAX_PLUGIN_BYTES, PLUGIN_V1_BYTES, PluginTable};
 /// The symbol of a plugin's entry, with its NUL.
 pub(super) const ENTRY: &[u8] = b"keystead_plugin_v1\0";
 
-/// A plugin's entry: gives its table.
+/// A plugin's entry: returns its table.
 pub(super) type Entry = unsafe extern "C" fn() -> *const c_void;
 
-/// A plugin's table, checked and copied. It is kept for the life of the process, as the
-/// plugin's code is.
+/// A plugin's table, checked and copied. It lives as long as the process, like the plugin's code.
 #[derive(Clone, Copy)]
 pub(super) struct CPlugin(&'static PluginTable);
 
-/// Calls a plugin's entry and checks the table that it gives.
+/// Calls a plugin's entry and checks the table that it returns.
 ///
 /// # Safety
 /// The entry must be the function that the header declares.
 ///
 /// # Errors
-/// What is wrong with the table, as the end of a sentence.
+/// The fault of the table, as the end of a sentence.
 pub(super) unsafe fn enter(entry: Entry) -> Result<(CPlugin, AbiCompatibility), String> {
     // SAFETY: passed on to the caller.
     let table = unsafe { entry() };
-    // SAFETY: what the entry gives is a table, or null: passed on to the caller.
+    // SAFETY: the entry returns a table or null: passed on to the caller.
     let table = unsafe { copied(table.cast()) }?;
     let fit = match table.size.cmp(&table::size::<PluginTable>()) {
         std::cmp::Ordering::Less => AbiCompatibility::PluginOlder,
@@ -65,7 +64,7 @@ impl CPlugin {
     /// Opens a vault.
     ///
     /// # Errors
-    /// What the plugin answers.
+    /// The plugin's error.
     pub(super) fn open(
         self,
         request: &OpenRequest,
@@ -75,18 +74,18 @@ impl CPlugin {
     }
 }
 
-/// What every table begins with.
+/// Header of every table.
 #[repr(C)]
 struct Head {
     magic: u64,
     size: u32,
 }
 
-/// Returns a copy of a table, with nothing where a shorter one ends.
+/// Returns a copy of a table; the rest of a shorter table is zero.
 ///
 /// # Safety
-/// A pointer that is neither null nor misaligned must lead to 16 readable bytes, and to as
-/// many as the size in them says.
+/// A pointer that is neither null nor misaligned must lead to 16 readable bytes, and to as many
+/// bytes as the size in them states.
 unsafe fn copied(table: *const PluginTable) -> Result<PluginTable, String> {
     if table.is_null() {
         return Err("it is null".to_owned());
@@ -108,10 +107,10 @@ unsafe fn copied(table: *const PluginTable) -> Result<PluginTable, String> {
     }
     let mut copy = MaybeUninit::<PluginTable>::zeroed();
     let bytes = size.min(size_of::<PluginTable>());
-    // SAFETY: passed on to the caller for the source; the target is a table of our own, and
-    // no longer than `bytes` is read or written.
+    // SAFETY: passed on to the caller for the source; the target is the host's own table, and no
+    // more than `bytes` is read or written.
     unsafe { std::ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast(), bytes) };
-    // SAFETY: two numbers and functions that may be absent: zeroes and any bytes are such.
+    // SAFETY: the table is two numbers and optional functions: zeroes and any bytes are valid.
     let copy = unsafe { copy.assume_init() };
     let missing = [
         ("open", copy.open.is_none()),

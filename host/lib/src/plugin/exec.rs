@@ -1,5 +1,5 @@
-//! Runs a program for a plugin that was granted it, or for a reference: no shell, a fixed
-//! search path, next to no environment, no terminal, bounded output, and an end at the deadline.
+//! Runs a program for a plugin that was granted it, or for a reference. No shell, a fixed search
+//! path, a minimal environment, no terminal, bounded output, and an end at the deadline.
 
 mod granted;
 
@@ -23,32 +23,32 @@ use crate::ids;
 use crate::platform::session;
 pub(crate) use granted::{Programs, line};
 
-/// Where a program that is no path is looked for: what any user of the machine would run.
+/// Directories in which a program given by name is searched: any user may run programs from them.
 const SEARCH_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// The most bytes that a program may write to its standard output.
 const MAX_OUTPUT_BYTES: usize = MAX_VALUE_BYTES;
 
-/// The most bytes that are kept of its standard error; the rest is read and dropped.
+/// Maximum bytes that are kept of its standard error; the rest is read and dropped.
 const MAX_ERRORS_BYTES: usize = 64 * 1024;
 
-/// How much is read and written at once: what a pipe holds.
+/// Bytes that are read and written at once: the capacity of a pipe.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Runs a program to its end, with `PATH`, the user's `HOME` and what the request has for an
-/// environment, in a session of its own: without a terminal.
-/// Whether it is granted has been asked before.
+/// Runs a program to its end, in a session of its own without a terminal. Its environment is
+/// `PATH`, the user's `HOME` and the variables of the request. The caller has checked that the
+/// program is granted.
 ///
-/// What it leaves running in the background keeps running, unless the deadline ends the
-/// program with all that it started in its session.
+/// Background processes of the program keep running, unless the deadline ends the program and all
+/// processes of its session.
 ///
 /// # Errors
-/// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path and a variable that
-/// is none or changes what is run,
+/// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path, and for a variable
+/// that is invalid or reserved,
 /// [`PermissionDenied`](keystead_plugin_api::ErrorKind::PermissionDenied) in a process of mixed IDs,
 /// [`TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) at the deadline,
-/// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) where it cannot be started
-/// or writes more than 16 MiB.
+/// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) if the program cannot be started or
+/// writes more than 16 MiB.
 pub fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
     ids::check().map_err(|refusal| Error::permission_denied(refusal.to_string()))?;
     request.check()?;
@@ -91,8 +91,8 @@ pub(crate) fn find(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// Checks that a program's variable is one, and none that the loader of programs obeys or the
-/// host decides: a grant is of this program, not of another library in its place.
+/// Checks that a program's variable is valid and not reserved for the loader or the host. A grant
+/// covers this program, and no library loaded instead of its own.
 fn check_variable(name: &str, value: &str) -> Result<()> {
     if !is_variable(name) || value.contains('\0') {
         return Err(Error::invalid("a variable for a program has no name or an impossible value"));
@@ -103,7 +103,7 @@ fn check_variable(name: &str, value: &str) -> Result<()> {
     }
 }
 
-/// A program on its way. Dropped, it is ended with all of its session.
+/// A running program. Dropping it ends the program and its whole session.
 struct Running {
     child: Child,
     ended: bool,
@@ -111,7 +111,7 @@ struct Running {
     stdin: Option<OwnedFd>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
-    /// In pieces, since one buffer that grows would leave copies of a secret behind.
+    /// In pieces: one growing buffer would leave copies of a secret behind.
     output: Vec<Zeroizing<Vec<u8>>>,
     output_bytes: usize,
     errors: Vec<u8>,
@@ -164,7 +164,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Feeds and reads the program until it ends, or has to be ended.
+    /// Feeds and reads the program until it ends, or the host must end it.
     fn attend(&mut self, mut input: &[u8], until: Instant) -> io::Result<End> {
         let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
         loop {
@@ -186,7 +186,7 @@ impl Running {
                 !watched[0].revents().is_empty()
             };
             self.feed(&mut input);
-            // What it wrote before it ended is still in the pipes.
+            // Output that the program wrote before it ended is still in the pipes.
             while self.read_output(&mut piece) {
                 if self.output_bytes > MAX_OUTPUT_BYTES {
                     return Ok(End::TooMuch);
@@ -204,7 +204,7 @@ impl Running {
         match rustix::io::write(pipe, &input[..input.len().min(PIECE_BYTES)]) {
             Ok(written) => *input = &input[written..],
             Err(Errno::AGAIN | Errno::INTR) => return,
-            // It does not want the rest.
+            // The program does not read the rest.
             Err(_) => *input = &[],
         }
         if input.is_empty() {
@@ -222,7 +222,7 @@ impl Running {
     }
 
     fn read_errors(&mut self, piece: &mut [u8]) {
-        // Bounded: a program that never stops complaining does not hold up its deadline.
+        // Bounded: a program that always writes errors does not delay its deadline.
         for _ in 0..16 {
             let Some(count) = read(&mut self.stderr, piece) else { return };
             let kept = count.min(MAX_ERRORS_BYTES - self.errors.len());
@@ -239,7 +239,7 @@ impl Running {
             whole.extend_from_slice(piece);
         }
         let mut errors = String::from_utf8_lossy(&self.errors).into_owned();
-        // A byte that is none of UTF-8 became three.
+        // An invalid UTF-8 byte became three bytes.
         let mut end = errors.len().min(MAX_ERRORS_BYTES);
         while !errors.is_char_boundary(end) {
             end -= 1;
@@ -249,7 +249,7 @@ impl Running {
     }
 }
 
-/// Reads what is there; closes what has ended.
+/// Reads available bytes; closes a pipe that has ended.
 fn read(pipe: &mut Option<OwnedFd>, piece: &mut [u8]) -> Option<usize> {
     loop {
         return match rustix::io::read(pipe.as_ref()?.as_fd(), &mut *piece) {
@@ -267,7 +267,7 @@ fn read(pipe: &mut Option<OwnedFd>, piece: &mut [u8]) -> Option<usize> {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
-            // Not reaped yet, its number is not reused.
+            // The number of an unreaped process is not reused.
             session::end(Pid::from_child(&self.child));
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -334,7 +334,7 @@ mod tests {
         let path = format!("/{}", "x".repeat(4_095));
         let message = "the program's name in bytes: 4096; the most is 4095";
         assert_eq!(refused(&request(&path, 0, 0)), message);
-        // The system's own limit is this one: its error would be another.
+        // The system has the same limit, with another error.
         let fault = Command::new("/bin/true").arg("x".repeat(most + 1)).status().unwrap_err();
         assert_eq!(Errno::from_io_error(&fault), Some(Errno::TOOBIG));
     }
@@ -402,7 +402,7 @@ mod tests {
         let input: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
         let ended = run("cat", &["-"], &input).unwrap();
         assert!(ended.output.expose() == input);
-        // Input that nobody reads is no error.
+        // Input that the program does not read is no error.
         assert_eq!(run("/bin/sh", &["-c", "exit 0"], &input).unwrap().status, 0);
     }
 

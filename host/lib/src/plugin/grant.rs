@@ -1,6 +1,6 @@
-//! What one plugin may do, from what a person granted to one vault: checked once, here, and open
-//! from then on. A [`Granted`] is what starts a runner; nothing else makes one. How a manifest's
-//! templates become permissions is the caller's.
+//! Permissions of one plugin, from the user's grants for one vault: checked once, here, and open
+//! from then on. Only a [`Granted`] starts a runner, and only this module makes one. The caller
+//! turns a manifest's templates into permissions.
 
 mod boundary;
 mod object;
@@ -25,20 +25,20 @@ use socket::resolve_sockets;
 /// The most paths that one vault may be granted: their descriptors travel in one message.
 pub const MAX_PATHS: usize = 150;
 
-/// The most bytes that all of their names may have together: one packet, with what else is in it.
+/// Maximum bytes of all their names together: one packet, which also holds other data.
 const MAX_PATH_BYTES: usize = 48 * 1024;
 
-/// Why a plugin is granted nothing, and so not started.
+/// Why a plugin gets no grants and is not started.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The plugin asks for more than was granted.
+    /// The plugin requests more than was granted.
     #[error("it is not granted {}", .missing.join(", "))]
     NotGranted {
-        /// What it asks for beyond that, as manifests write it.
+        /// Requests beyond the grants, as manifests write them.
         missing: Vec<String>,
     },
-    /// A path leads to where Keystead keeps what plugins may do.
+    /// A path leads to a directory where Keystead stores the permissions of plugins.
     #[error("{path} leads to {own}, which controls plugin permissions", path = path.display(), own = own.display())]
     OwnDir {
         /// The granted path.
@@ -58,10 +58,10 @@ pub enum Error {
         path: PathBuf,
         /// Keystead's own file.
         own: PathBuf,
-        /// Its other name.
+        /// The file's other name.
         name: PathBuf,
     },
-    /// It cannot be told whether a granted directory has one of Keystead's own files under another name.
+    /// The host cannot check a granted directory for its own files under another name.
     #[error(
         "{own}, a file of Keystead's own, has another name (a hard link), which cannot be looked for in {path}: {problem}",
         path = path.display(),
@@ -72,7 +72,7 @@ pub enum Error {
         path: PathBuf,
         /// Keystead's own file.
         own: PathBuf,
-        /// Why it cannot be looked for.
+        /// Reason why the check failed.
         problem: String,
     },
     /// A path leads through a link that a plugin could have put there.
@@ -89,7 +89,7 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
-    /// A program that the host would run, or a socket, could have been changed by a plugin.
+    /// A plugin could have changed a socket, or a program that the host would run.
     #[error(
         "{path} lies in a directory that vault `{vault}` lets its plugin write to",
         path = path.display()
@@ -100,7 +100,7 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
-    /// A program that the host would run is named by what is another one in each process.
+    /// The path of a program that the host would run leads elsewhere in each process.
     #[error("{path} leads through {at}, which is not the same for each process", path = path.display(), at = at.display())]
     KernelLink {
         /// The program.
@@ -108,15 +108,15 @@ pub enum Error {
         /// The kernel's link.
         at: PathBuf,
     },
-    /// What is at the path of a socket is none, or is one that no permission of that kind is for.
+    /// A socket's path leads to no socket, or to one that this kind of permission excludes.
     #[error("{path} {problem}", path = path.display())]
     Socket {
         /// The granted path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Fault of the path.
         problem: String,
     },
-    /// It cannot be told whether a plugin could have changed what a path leads to.
+    /// The host cannot check whether a plugin could have changed the target of a path.
     #[error(
         "{path} may be one that a plugin can change, and the registrations cannot be read: {problem}",
         path = path.display()
@@ -127,10 +127,10 @@ pub enum Error {
         /// Why the registrations cannot be read.
         problem: String,
     },
-    /// A path cannot be looked up, or leads through a link that others can change.
+    /// A path cannot be looked up, or leads through a link that other users can change.
     #[error(transparent)]
     Path(#[from] fs::Error),
-    /// There are more paths, or longer ones, than a runner is told.
+    /// There are more paths, or longer ones, than a greeting to a runner can hold.
     #[error("there are more than {MAX_PATHS} paths, or their names are too long")]
     TooManyPaths,
 }
@@ -153,7 +153,7 @@ impl Error {
     }
 }
 
-/// Which plugin grants are for, and that it may be run at all: policy and quarantine were looked at
+/// The plugin that grants are for, with proof that it may run: policy and quarantine were checked
 /// when its proof was made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proof {
@@ -182,7 +182,7 @@ impl From<&Unpinned> for Proof {
     }
 }
 
-/// What one plugin may do in one vault, with each path open. A clone has the same files.
+/// Permissions of one plugin in one vault, with each path open. A clone shares the open files.
 #[derive(Debug, Clone)]
 pub struct Granted {
     proof: Proof,
@@ -190,23 +190,23 @@ pub struct Granted {
     permissions: Arc<[Permission]>,
     paths: Arc<Vec<GrantedPath>>,
     sockets: Arc<Vec<GrantedSocket>>,
-    /// Where the files lead that the host replaces, of those that lead elsewhere than their names say.
+    /// Targets of files that the host replaces, for files that lead elsewhere than their names say.
     replaced: Arc<Vec<(String, PathBuf)>>,
-    /// Files of the system that it relies on while it runs, and that are replaced as a whole.
+    /// System files that the plugin relies on while it runs, and that are replaced as a whole.
     system: Arc<Vec<(&'static Path, Option<fs::object::Object>)>>,
 }
 
-/// What a permission is called for people.
+/// Text that shows a permission to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Words {
-    /// As it is.
+    /// The permission as it is.
     Plain(String),
-    /// With where its path leads by links.
+    /// The permission, with the target of its path if links lead there.
     Elsewhere(String),
 }
 
 impl Words {
-    /// Returns the words.
+    /// Returns the text.
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Elsewhere(text) => text,
@@ -214,13 +214,13 @@ impl Words {
     }
 }
 
-/// The files that change while a machine runs and decide how names of the network are resolved.
+/// Files that can change at any time and decide how names of the network are resolved.
 const FOR_NETWORK: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
 impl Granted {
-    /// Checks what a plugin asks for: a person granted it (`recorded`, as a registration or a command
-    /// line has it), and each path leads to where neither a link of others nor Keystead's own
-    /// directories are.
+    /// Checks a plugin's requests. The user has granted each (`recorded` holds the grants of a
+    /// registration or a command line). No path may lead through other users' links or to
+    /// Keystead's own directories.
     ///
     /// # Errors
     /// [`Error`].
@@ -237,7 +237,7 @@ impl Granted {
         Self::open(proof.into(), asked.into(), boundaries.clone())
     }
 
-    /// Returns what a plugin may do that was granted nothing.
+    /// Returns the grants of a plugin that was granted nothing.
     pub fn nothing(plugin: &Unpinned) -> Self {
         Self {
             proof: plugin.into(),
@@ -280,7 +280,7 @@ impl Granted {
         })
     }
 
-    /// Checks and opens the same paths as they lead now.
+    /// Checks the same paths again and opens their current targets.
     ///
     /// # Errors
     /// As for [`Granted::check`].
@@ -288,7 +288,7 @@ impl Granted {
         Self::open(self.proof, Arc::clone(&self.permissions), self.boundaries.clone())
     }
 
-    /// Returns whether a path leads to another file than the open one, or to one at all.
+    /// Returns whether a path leads to another file than the open one, or a missing file exists.
     pub(crate) fn is_outdated(&self) -> bool {
         let moved = |path: &Path, object: Option<&fs::object::Object>| match object {
             Some(object) => !object.is_at(path),
@@ -299,22 +299,22 @@ impl Granted {
             || self.system.iter().any(|(path, object)| moved(path, object.as_ref()))
     }
 
-    /// Returns the hash of the plugin that this is for.
+    /// Returns the hash of the plugin that these grants are for.
     pub(crate) fn sha256(&self) -> &[u8; 32] {
         &self.proof.sha256
     }
 
-    /// Returns how much of a sandbox there has to be.
+    /// Returns the required sandbox level.
     pub(crate) fn sandbox(&self) -> SandboxLevel {
         self.proof.sandbox
     }
 
-    /// Returns whether its process gets namespaces of its own.
+    /// Returns whether the plugin's process gets namespaces of its own.
     pub(crate) fn namespaces(&self) -> Namespaces {
         self.proof.namespaces
     }
 
-    /// Leaves namespaces out from now on: they turned out to be half there.
+    /// Turns namespaces off from now on, after they worked only in part.
     pub(crate) fn do_without_namespaces(&mut self) {
         self.proof.namespaces = Namespaces::Off;
     }
@@ -329,14 +329,14 @@ impl Granted {
         &self.sockets
     }
 
-    /// Returns whether its process asks the host for each connection: sockets are granted, and not the
-    /// permission that lets it connect to all of them.
+    /// Returns whether the plugin's process asks the host for each connection: sockets are granted,
+    /// but not the permission to connect to all of them.
     pub(crate) fn asks_to_connect(&self) -> bool {
         !self.sockets.is_empty() && !self.has(&Permission::Dbus)
     }
 
-    /// Returns these permissions in plain words, each path with where it leads by links: whoever reads
-    /// it is to know what is opened.
+    /// Returns these permissions as text for the user, each path with the target of its links: the
+    /// user must see which file is opened.
     pub(crate) fn words<'p>(
         &self,
         permissions: impl Iterator<Item = &'p Permission>,
@@ -368,12 +368,12 @@ impl Granted {
         permissions.map(words).collect()
     }
 
-    /// Returns whether this is among what is granted, as it is.
+    /// Returns whether exactly this permission is granted.
     pub(crate) fn has(&self, wanted: &Permission) -> bool {
         self.permissions.contains(wanted)
     }
 
-    /// Returns whether this is granted, or more than it.
+    /// Returns whether this permission, or a wider one, is granted.
     pub(crate) fn covers(&self, wanted: &Permission) -> bool {
         let Permission::Files { template, access } = wanted else {
             return self.permissions.iter().any(|one| one.covers(wanted));
@@ -388,7 +388,7 @@ impl Granted {
         })
     }
 
-    /// Returns whether libraries of the system are granted.
+    /// Returns whether system libraries are granted.
     pub(crate) fn has_libraries(&self) -> bool {
         self.permissions.iter().any(|one| matches!(one, Permission::Library(_)))
     }
@@ -402,7 +402,7 @@ mod for_tests {
     use super::*;
 
     impl Granted {
-        /// Returns these permissions, for a plugin that nothing is known of.
+        /// Returns grants of these permissions, for a plugin without a proof.
         pub(crate) fn for_tests(
             permissions: &[&str],
             sha256: [u8; 32],
@@ -414,13 +414,13 @@ mod for_tests {
             Self::open(proof, permissions.into(), Boundaries::default()).unwrap()
         }
 
-        /// Returns the same with these namespaces.
+        /// Returns the same grants with these namespaces.
         pub(crate) fn with_namespaces(mut self, namespaces: Namespaces) -> Self {
             self.proof.namespaces = namespaces;
             self
         }
 
-        /// Returns the same with this demanded of the sandbox.
+        /// Returns the same grants with this required sandbox level.
         pub(crate) fn with_sandbox(mut self, sandbox: SandboxLevel) -> Self {
             self.proof.sandbox = sandbox;
             self

@@ -1,8 +1,8 @@
-//! What a plugin file is, from its bytes alone: no code of it runs.
+//! Inspects a plugin file by its bytes alone: no code of the file runs.
 //!
-//! [`inspect`] describes a well-formed plugin of any platform; [`Inspected::check_here`]
-//! says whether this machine can load it. Both prove that a file fits, never that it is
-//! honest: who vouches for it is the business of [`pins`](super::pins).
+//! [`inspect`] describes a well-formed plugin of any platform; [`Inspected::check_here`] checks
+//! whether this machine can load it. Both show that a file fits, never that it is honest:
+//! [`pins`](super::pins) records trust.
 
 mod elf;
 mod entry;
@@ -30,17 +30,17 @@ pub use manifest::{ParsedKind, ParsedManifest, Request, Unknown};
 pub use permission::{FileAccess, Permission};
 pub(crate) use permission::{is_reserved, is_variable, resolved};
 
-/// The result of looking into a file.
+/// The result of an inspection.
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The constructors every Rust library has: the C runtime's `frame_dummy`, and std's, which
 /// keeps the program's arguments.
 const RUST_CONSTRUCTORS: usize = 2;
 
-/// The most libraries a plugin may need: a plugin with every system library has a dozen.
+/// Maximum number of needed libraries: a plugin with every system library has a dozen.
 const MAX_NEEDED: usize = 256;
 
-/// The form of a file.
+/// Format of a plugin file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Linux and most other Unix systems.
@@ -52,7 +52,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Returns the form's name for people and for `--json`.
+    /// Returns the format's name for users and for `--json`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Elf => "ELF",
@@ -87,7 +87,7 @@ pub enum Machine {
     Powerpc64le,
     /// 64-bit LoongArch.
     Loongarch64,
-    /// Any other, by the number its file format gives it.
+    /// Any other machine, by the number that its file format gives it.
     Other(u32),
 }
 
@@ -107,12 +107,12 @@ impl fmt::Display for Machine {
     }
 }
 
-/// Which ABI a plugin has.
+/// ABI of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Abi {
-    /// The Rust boundary, by abi_stable 0.11.
+    /// The Rust ABI, by abi_stable 0.11.
     Rust,
-    /// The C table, version 1.
+    /// The C ABI, version 1.
     C,
 }
 
@@ -137,18 +137,18 @@ impl fmt::Display for Abi {
     }
 }
 
-/// What is not wrong, and yet worth a line to whoever decides about the file.
+/// A property of a file that is no error, but worth a report before the user trusts the file.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum InspectionNote {
     /// More functions run while the file is loaded than the two of every Rust library.
     Constructors(usize),
-    /// Memory of the plugin can be written and run.
+    /// The plugin has memory that is writable and executable.
     WritableCode,
     /// The file still has its symbols.
     NotStripped,
-    /// The manifest has a member that this host does not know, at this path: it is misspelt, or of a
-    /// later contract.
+    /// The manifest has a member at this path that this host does not know: a misspelling, or part
+    /// of a later plugin API.
     UnknownMember(String),
 }
 
@@ -171,34 +171,34 @@ impl fmt::Display for InspectionNote {
     }
 }
 
-/// A plugin file, described. Only [`inspect`] makes one.
+/// The description of a plugin file. Only [`inspect`] creates it.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
-    /// What the plugin says of itself.
+    /// The plugin's self-description.
     pub manifest: ParsedManifest,
-    /// The form of the file.
+    /// The file's format.
     pub format: Format,
-    /// The machine it is for.
+    /// The machine that the file is for.
     pub machine: Machine,
-    /// Which ABI it has.
+    /// The plugin's ABI.
     pub abi: Abi,
-    /// The libraries it needs, as the file names them, in its order.
+    /// Libraries that the plugin needs, as the file names them, in the file's order.
     pub needed: Vec<String>,
-    /// The newest version of the GNU C library whose symbols it uses.
+    /// Newest version of the GNU C library whose symbols the file uses; `None` without any.
     pub glibc: Option<(u32, u32)>,
-    /// How many functions run while it is loaded, where the format lists them: 0 for PE.
+    /// Number of functions that run during loading, if the format lists them: 0 for PE.
     pub constructors: usize,
-    /// What is worth a line to whoever decides about it.
+    /// Notes for the user who decides about the file.
     pub findings: Vec<InspectionNote>,
 }
 
-/// What a format's reader took out of a file, not yet understood.
+/// The parts of a file that a format's reader extracted, not yet interpreted.
 struct Raw<'data> {
     format: Format,
     machine: Machine,
     endian: Endianness,
-    /// 4 or 8.
+    /// Size of a pointer, in bytes: 4 or 8.
     pointer_bytes: usize,
     /// The manifest's header, its JSON, and what may follow it in the section.
     block: &'data [u8],
@@ -213,7 +213,7 @@ struct Raw<'data> {
 /// Describes a plugin file from its bytes.
 ///
 /// # Errors
-/// Whatever is wrong with the file on every machine: [`Error`] lists it.
+/// [`Error`], for everything that is wrong with the file on every machine.
 pub fn inspect(bytes: &[u8]) -> Result<Inspected> {
     let mut raw = match bytes {
         [0x7f, b'E', b'L', b'F', ..] => elf::read(bytes)?,

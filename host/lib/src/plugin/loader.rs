@@ -1,5 +1,5 @@
-//! Maps a plugin file and takes its root, or its C table: the first moment at which code of
-//! the plugin runs. Whether the file may be mapped was decided before ([`super::trust`]).
+//! Maps a plugin file and takes its root, or its C table: code of the plugin runs here for the
+//! first time. [`super::trust`] decides before whether the file may be mapped.
 
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
@@ -18,7 +18,7 @@ use super::c_abi::{self, CPlugin};
 use super::inspect::Abi;
 use super::trust::Trusted;
 
-/// Why a file that was inspected and trusted cannot be used.
+/// Reason why an inspected and trusted file cannot be used.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,16 +27,16 @@ pub enum Error {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system's loader says.
+        /// The message of the system's loader.
         message: String,
     },
-    /// The file has no entry point of ours.
+    /// The file has no entry point of a plugin.
     #[error("{path} has no plugin entry point")]
     Symbol {
         /// The file.
         path: PathBuf,
     },
-    /// The file was made with another version of abi_stable.
+    /// The file was built with another version of abi_stable.
     #[error("{path} was made with abi_stable {major}.{minor}; this host needs 0.11")]
     Header {
         /// The file.
@@ -58,12 +58,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A type of the contract differs.
+    /// A type of the plugin API differs.
     #[error("{path} does not fit this host: {difference}")]
     Layout {
         /// The file.
         path: PathBuf,
-        /// Where, from the root down, and both sides.
+        /// Path of the type from the root down, and both sides.
         difference: String,
     },
     /// The plugin's C table cannot be used.
@@ -71,7 +71,7 @@ pub enum Error {
     Table {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the problem.
         problem: String,
     },
     /// The plugin's own start-up code failed.
@@ -79,7 +79,7 @@ pub enum Error {
     Root {
         /// The file.
         path: PathBuf,
-        /// What is known of it.
+        /// The known details.
         message: String,
     },
 }
@@ -99,7 +99,7 @@ impl Error {
         }
     }
 
-    /// Returns the stable code that this text is, if it is one of these.
+    /// Returns the stable code that equals this text, if any.
     pub(super) fn known_code(text: &str) -> Option<&'static str> {
         const ALL: [&str; 8] = [
             "E08.open",
@@ -115,15 +115,15 @@ impl Error {
     }
 }
 
-/// A plugin whose code is mapped and whose contract fits. It is never unmapped: its
-/// threads and destructors may outlive any handle.
+/// A plugin whose code is mapped and whose plugin API fits. It is never unmapped: its threads and
+/// destructors may outlive any handle.
 #[derive(Clone, Copy)]
 pub struct Loaded {
     entry: EntryPoint,
     fit: AbiCompatibility,
 }
 
-/// What a plugin is entered through.
+/// The entry point of a plugin.
 #[derive(Clone, Copy)]
 enum EntryPoint {
     Rust(AbiPluginRef),
@@ -137,7 +137,7 @@ impl std::fmt::Debug for Loaded {
 }
 
 impl Loaded {
-    /// Returns how the plugin's contract relates to the host's.
+    /// Returns how the plugin's API relates to the host's.
     pub fn fit(&self) -> AbiCompatibility {
         self.fit
     }
@@ -145,7 +145,7 @@ impl Loaded {
     /// Opens a vault.
     ///
     /// # Errors
-    /// What the plugin answers.
+    /// The plugin's error.
     pub fn open(&self, request: &OpenRequest, context: Context) -> PluginResult<Box<dyn Vault>> {
         match self.entry {
             EntryPoint::Rust(root) => Ok(Box::new(Client::new(abi::open(root, request, context)?))),
@@ -153,7 +153,7 @@ impl Loaded {
         }
     }
 
-    /// Opens a vault for a runner, which only hands calls and replies on.
+    /// Opens a vault for a runner, which only passes on calls and replies.
     pub(super) fn serve(
         &self,
         request: &OpenRequest,
@@ -166,12 +166,12 @@ impl Loaded {
     }
 }
 
-/// One image for each content: two of one plugin would share locks and files unaware of
-/// each other.
+/// One image for each content: two images of a plugin would share locks and files without knowing
+/// of each other.
 static LOADED: Mutex<Option<HashMap<[u8; 32], Loaded>>> = Mutex::new(None);
 
-/// Maps a trusted plugin's file into this process and checks that its contract fits, unless the same
-/// host has found that out of the same bytes before: the check is most of what loading costs.
+/// Maps a trusted plugin's file into this process and checks that its plugin API fits. The check is
+/// most of the loading cost: the same host skips it for bytes that it checked before.
 ///
 /// # Errors
 /// [`Error`], before or after code of the plugin has run.
@@ -179,10 +179,10 @@ pub fn load(trusted: &Trusted) -> Result<Loaded, Error> {
     map(trusted.path(), *trusted.sha256().as_bytes(), trusted.abi(), trusted.fit())
 }
 
-/// Does what [`load`] does, for a runner: its host has sent it the bytes, and trusts them.
+/// Loads a plugin like [`load`], for a runner: its host has sent it the bytes, and trusts them.
 ///
-/// The caller vouches that `path` leads to a file of this hash that passed inspection and
-/// that nobody can change it: a file that is cut short while it is mapped ends the process.
+/// The caller guarantees that `path` leads to a file of this hash that passed inspection. No
+/// process may change the file: cutting a mapped file short ends the process.
 pub(super) fn map(
     path: &Path,
     sha256: [u8; 32],
@@ -204,11 +204,11 @@ fn load_new(path: &Path, abi: Abi, known: Option<AbiCompatibility>) -> Result<Lo
 
     // RTLD_NOW: a missing symbol is an error here, not the end of the process at the first
     // call. RTLD_LOCAL: plugins do not see each other's symbols.
-    // SAFETY: runs the file's constructors. The caller vouches for the file; in a runner
-    // the process has shut itself in before.
+    // SAFETY: runs the file's constructors. The caller guarantees the file; a runner's process is
+    // in its sandbox before.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|fault| Error::Open { path: own(), message: reason(&fault) })?;
-    // Never unmapped, on no way out of here: its constructors may have started threads.
+    // Never unmapped, however this function returns: its constructors may have started threads.
     let library = ManuallyDrop::new(library);
     match abi {
         Abi::Rust => enter(&library, path, known),
@@ -216,7 +216,7 @@ fn load_new(path: &Path, abi: Abi, known: Option<AbiCompatibility>) -> Result<Lo
     }
 }
 
-/// Takes the table of a plugin of the C ABI. The check costs nothing worth keeping.
+/// Takes the table of a plugin of the C ABI. The check is too cheap to cache.
 fn enter_c(library: &Library, path: &Path) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
     // SAFETY: the symbol is a function of this type, by the header of the C ABI; inspection
@@ -232,8 +232,8 @@ fn enter_c(library: &Library, path: &Path) -> Result<Loaded, Error> {
 /// Takes the root of a plugin of the Rust ABI.
 fn enter(library: &Library, path: &Path, known: Option<AbiCompatibility>) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
-    // SAFETY: the symbol is the address of a static of this type, by the name that
-    // abi_stable gives it; inspection has compared magic, version and size in the file.
+    // SAFETY: the symbol is the address of a static of this type, by the name that abi_stable gives
+    // it. Inspection has compared magic, version and size in the file.
     let header =
         unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
             .map(|symbol| *symbol)
@@ -258,13 +258,13 @@ fn enter(library: &Library, path: &Path, known: Option<AbiCompatibility>) -> Res
     Ok(Loaded { entry: EntryPoint::Rust(root), fit })
 }
 
-/// libloading's own text says only that loading failed; the reason is its source.
+/// Returns the source of a loading error: libloading's own text says only that loading failed.
 fn reason(fault: &libloading::Error) -> String {
     std::error::Error::source(fault)
         .map_or_else(|| line(&fault.to_string()), |source| line(&source.to_string()))
 }
 
-/// Returns what may hold the file's own words as one line of at most 1,000 characters.
+/// Returns text that may quote the file as one line of at most 1,000 characters.
 fn line(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(1_000).collect()
 }

@@ -1,5 +1,5 @@
-//! Pins: which file a plugin's id stands for, by hash, and who vouched for it. Three layers
-//! of directories, one TOML file for each id. What the file is like is not looked at here.
+//! Pins: the file that a plugin's id stands for, by hash, and its trust source. Three layers of
+//! directories, one TOML file for each id. The plugin's file is not inspected here.
 
 mod digest;
 mod id;
@@ -16,7 +16,7 @@ pub use id::PluginId;
 /// The directory of pins in each layer's own directory.
 pub const DIR: &str = "pins.d";
 
-/// The most bytes a pin may have: a pin has eight short lines.
+/// Maximum bytes of a pin: a pin has eight short lines.
 const MAX_BYTES: u64 = 16 * 1024;
 
 /// Why there is no usable pin.
@@ -51,10 +51,10 @@ pub enum Error {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What is wrong.
+        /// Fault of the pin.
         what: String,
     },
-    /// The pin was written by a newer host, which may mean something else by it.
+    /// A newer host wrote the pin, and may mean something else by it.
     #[error("the pin `{path}` has version {found}; this host knows version {known}", path = path.display(), known = text::SCHEMA)]
     Version {
         /// The pin.
@@ -62,12 +62,12 @@ pub enum Error {
         /// The version it has.
         found: i64,
     },
-    /// The pin lacks a value, or has one that cannot be right.
+    /// The pin lacks a value, or has an invalid one.
     #[error("the pin `{path}` is not valid: {what}", path = path.display())]
     Invalid {
         /// The pin.
         path: PathBuf,
-        /// Which key, and what is wrong with it.
+        /// The key and its fault.
         what: String,
     },
     /// The text is not a plugin's id.
@@ -100,7 +100,7 @@ impl Error {
     }
 }
 
-/// Whose directory a pin lies in: the order is the order they are asked in.
+/// Owner of a pin's directory; layers are searched in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PinLayer {
     /// The administrator's, `/etc/keystead/pins.d`.
@@ -112,7 +112,7 @@ pub enum PinLayer {
 }
 
 impl PinLayer {
-    /// Returns the layer's name in pins and for people.
+    /// Returns the layer's name in pins and in output.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Administrator => "administrator",
@@ -122,16 +122,16 @@ impl PinLayer {
     }
 }
 
-/// Whether whoever vouched lets the plugin run in the host's own process.
+/// Whether the trust source lets the plugin run in-process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InProcess {
-    /// Never: a child process runs it.
+    /// Never: a child process runs the plugin.
     Never,
-    /// Its faults and its reach are the host's own.
+    /// Allowed: the plugin's faults and reach are the host's own.
     Danger,
 }
 
-/// What a pin says.
+/// Content of a pin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
     /// The plugin's id.
@@ -140,15 +140,15 @@ pub struct Pin {
     pub sha256: Digest,
     /// The layer the pin was found in or is written to.
     pub layer: PinLayer,
-    /// Whether it may run in the host's process.
+    /// Whether the plugin may run in-process.
     pub in_process: InProcess,
-    /// The file's length.
+    /// Bytes of the file; `None` if the pin omits them.
     pub size: Option<u64>,
-    /// The plugin's version.
+    /// The plugin's version; `None` if the pin omits it.
     pub version: Option<semver::Version>,
-    /// Where the file came from.
+    /// Origin of the file; `None` if the pin omits it.
     pub source: Option<String>,
-    /// When it was vouched for.
+    /// Time at which the file was trusted; `None` if the pin omits it.
     pub trusted_at: Option<jiff::Timestamp>,
 }
 
@@ -164,7 +164,7 @@ impl Pin {
     }
 }
 
-/// A pin, or an administrator's word that there shall be none.
+/// A pin, or a denial by the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinEntry {
     /// The id stands for this file.
@@ -173,7 +173,7 @@ pub enum PinEntry {
     Denial,
 }
 
-/// An entry's name without `.toml`, and what it says or why that is not understood.
+/// An entry's name without `.toml`, and its content or the error of reading it.
 pub type NamedEntry = (String, Result<PinEntry, Error>);
 
 /// The directory of pins of one layer.
@@ -187,21 +187,20 @@ impl PinStore {
     /// Returns the pins in the directory `pins.d` of this directory, if it has one.
     ///
     /// # Errors
-    /// When the directory is there and not safe.
+    /// When the directory exists and is unsafe.
     pub fn open(layer: PinLayer, root: &SafeDir) -> Result<Option<Self>, Error> {
         Ok(root.dir(DIR)?.map(|dir| Self { layer, dir }))
     }
 
-    /// Returns what the layer says of this id.
+    /// Returns the layer's entry for this id.
     ///
     /// # Errors
-    /// When it says something that cannot be understood: never passed over in favour of a
-    /// layer below.
+    /// When the entry cannot be understood: the host never uses a lower layer instead.
     pub fn entry(&self, id: &PluginId) -> Result<Option<PinEntry>, Error> {
         self.read(id.as_str())
     }
 
-    /// Returns where the layer denies this hash, if it does.
+    /// Returns the file in which the layer denies this hash, if it does.
     ///
     /// # Errors
     /// When the file named for the hash cannot be understood.
@@ -215,8 +214,8 @@ impl PinStore {
         self.dir.path().join(file_name(stem))
     }
 
-    /// Returns every entry with its name without `.toml`, and for each that cannot be
-    /// understood its error.
+    /// Returns every entry with its name without `.toml`; an entry that cannot be understood has
+    /// its error.
     ///
     /// # Errors
     /// When the directory cannot be listed.
@@ -252,8 +251,8 @@ fn file_name(stem: &str) -> String {
     format!("{stem}.toml")
 }
 
-/// The name without `.toml`; a name that is not text is shown as well as it can be, so
-/// that it fails by name and is not passed over.
+/// Returns the name without `.toml`. A name that is not text is converted with losses, so that it
+/// fails by name and is not skipped.
 fn stem(name: &OsString) -> Option<String> {
     Some(name.to_string_lossy().strip_suffix(".toml")?.to_owned())
 }

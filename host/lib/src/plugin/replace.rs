@@ -1,5 +1,5 @@
-//! Files that the host reads for a plugin and replaces as a whole: those of its permissions
-//! `replace:PATH`, in either placement. Each call finds the file anew, as a grant is found.
+//! Files that the host reads for a plugin and replaces as a whole, by its permissions
+//! `replace:PATH`, in either placement. Each call resolves the file anew, like a grant.
 
 mod temporary;
 #[cfg(test)]
@@ -33,13 +33,13 @@ use crate::platform::mount::Mounts;
 use temporary::Temporary;
 use version::Version;
 
-/// How long is waited before a lock that another process holds is tried again.
+/// Pause before the next try of a lock that another process holds.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How often a file is read again that another program writes to meanwhile.
+/// Maximum number of reads of a file that another program writes to meanwhile.
 const TRIES: u32 = 5;
 
-/// The files that the host replaces for one plugin, and what it keeps off for that.
+/// The files that the host replaces for one plugin, and their boundaries.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Files {
     granted: BTreeSet<String>,
@@ -60,7 +60,7 @@ impl Files {
         }
     }
 
-    /// Checks that a path is that of one of the files, as it was granted.
+    /// Checks that a path is the granted path of one of the files.
     ///
     /// # Errors
     /// [`ErrorDetail::NotGranted`].
@@ -113,7 +113,7 @@ impl Files {
             if let Some(version) = done {
                 return Ok(FileReplaced::new(version.text()));
             }
-            // Another process replaced it while this one waited.
+            // Another process replaced the file while this process waited.
         }
     }
 
@@ -126,7 +126,7 @@ impl Files {
     }
 }
 
-/// What is to be at a path.
+/// New content of a path.
 struct New<'a> {
     path: &'a Path,
     content: &'a [u8],
@@ -134,8 +134,8 @@ struct New<'a> {
 }
 
 impl New<'_> {
-    /// Puts it in the place of a file, if that is the version expected. Returns nothing where the
-    /// name stands for another file by now.
+    /// Replaces a file if it has the expected version. Returns `None` if the name stands for
+    /// another file by now.
     fn in_place_of(
         &self,
         object: &Object,
@@ -146,7 +146,7 @@ impl New<'_> {
         let cannot = |error: Errno| failed("replace", path, error);
         let name = last(target, path)?;
         let dir = opened(&target.holder).map_err(cannot)?;
-        // One at a time. The lock is the file's own, so that nothing is left of it.
+        // One replacement at a time. The file itself is locked, so no lock file is left.
         let held = Held::wait(object, path, self.deadline)?;
         if !is_at(&held.0, &dir, name).map_err(cannot)? {
             return Ok(None);
@@ -163,9 +163,9 @@ impl New<'_> {
         new.sync().map_err(cannot)?;
         match rustix::fs::renameat_with(&dir, new.name(), &dir, name, RenameFlags::EXCHANGE) {
             Ok(()) => {
-                // What was there has the temporary name now. Where it is not what was compared,
-                // another program was faster, and its file goes back. Its number says nothing: a
-                // file of a lower layer may get another one when it is renamed.
+                // The old file has the temporary name now. If it is not the compared file, another
+                // program was faster, and its file goes back. The inode number proves nothing: a
+                // file of a lower layer may get another number by a rename.
                 let was = found_at(&dir, new.name(), path)?;
                 if !was.is_some_and(|was| was.has_content_of(expected)) {
                     new.exchange_back(name).map_err(cannot)?;
@@ -188,7 +188,7 @@ impl New<'_> {
         Ok(Some(Version::of(self.content, &stat)))
     }
 
-    /// Puts it where nothing is.
+    /// Creates a file where none exists.
     fn where_nothing_is(&self, target: &Target) -> Result<Version> {
         let path = self.path;
         let cannot = |error: Errno| failed("create", path, error);
@@ -222,7 +222,7 @@ impl Held {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
                 Err(TryLockError::WouldBlock) => wait(path, deadline)?,
-                // A file system over a network locks only what may be written.
+                // A network file system locks only files that are open for writing.
                 Err(TryLockError::Error(error))
                     if Errno::from_io_error(&error) == Some(Errno::BADF) =>
                 {
@@ -250,7 +250,7 @@ impl Drop for Held {
 /// Waits a moment for another process.
 ///
 /// # Errors
-/// Late, at the deadline.
+/// Timed out, at the deadline.
 fn wait(path: &Path, deadline: Deadline) -> Result<()> {
     let left = deadline.remaining();
     if left.is_zero() {
@@ -262,7 +262,7 @@ fn wait(path: &Path, deadline: Deadline) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name of what is, or will be, in the directory of a target.
+/// Returns the name, existing or new, in the directory of a target.
 fn last<'t>(target: &'t Target, path: &Path) -> Result<&'t OsString> {
     match target.names.as_slice() {
         [name] => Ok(name),
@@ -270,7 +270,7 @@ fn last<'t>(target: &'t Target, path: &Path) -> Result<&'t OsString> {
     }
 }
 
-/// Opens a directory to be read, as is needed to write its changes to the disk.
+/// Opens a directory for reading, as needed to write its changes to the disk.
 fn opened(dir: &Object) -> std::result::Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(dir.as_fd(), ".", flags, Mode::empty())
@@ -287,9 +287,9 @@ fn is_at(file: &File, dir: &OwnedFd, name: &OsStr) -> std::result::Result<bool, 
     Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))
 }
 
-/// Checks that a file has one name, that nothing is mounted on it, that it is mounted nowhere, and that it
-/// is no program with its owner's rights: another name or place would keep the old content, what is mounted
-/// cannot be replaced, and the plugin would say what is run with these rights.
+/// Checks that a file has one name and no mount on it, is mounted nowhere, and is no program with
+/// its owner's rights. Another name or mount keeps the old content, and a mounted file cannot be
+/// replaced. With such a program the plugin decides what runs with these rights.
 fn check_state(file: &File, path: &Path) -> Result<()> {
     let cannot = |why: &str| {
         Err(Error::unavailable(format!("{BY_HOST} replace `{}`: {why}", path.display())))
@@ -315,7 +315,7 @@ fn check_state(file: &File, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns all that is in a file, and its version. What is written to meanwhile is read again.
+/// Returns a file's content and version. A file that changes meanwhile is read again.
 fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
     let failed = |error: std::io::Error| {
         Error::unavailable(format!("{BY_HOST} read `{}`: {error}", path.display()))
@@ -327,7 +327,7 @@ fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
         if size > MAX_FILE_BYTES as u64 {
             return Err(too_large(path, size));
         }
-        // One byte more than there should be: growth shows, and no copy is left by growing.
+        // One byte more than expected: growth shows, and the buffer leaves no copy by growing.
         let mut content = Vec::with_capacity(size as usize + 1);
         let mut reader = file;
         rustix::fs::seek(reader, rustix::fs::SeekFrom::Start(0))
@@ -346,8 +346,8 @@ fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
     Err(Error::unavailable(format!("another program is writing to `{}`", path.display())))
 }
 
-/// Returns the version of what a name of a directory stands for, for an error; nothing where it is not
-/// there, or no file.
+/// Returns, for an error, the version of the file that a name of a directory stands for. Returns
+/// `None` if the name does not exist or is no file.
 fn found_at(dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Version>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::openat(dir, name, flags, Mode::empty()) {
@@ -356,7 +356,7 @@ fn found_at(dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Version>>
     }
 }
 
-/// Says that a file is not what the plugin read, and what it is.
+/// Returns the error of a file that differs from what the plugin read, with its version now.
 fn changed(path: &Path, read: Option<&Version>, now: Option<&Version>) -> Error {
     let was = match read {
         Some(version) => format!("it had {version}"),

@@ -1,4 +1,4 @@
-//! A plugin in a process of its own: whatever it does there becomes an error of one vault.
+//! Runs a plugin in a process of its own: its faults become errors of one vault.
 //!
 //! The host's end is a [`Runner`], which carries the calls of a
 //! [`Vault`](keystead_plugin_api::Vault). The
@@ -48,25 +48,25 @@ pub use supervise::{Runner, Setup};
 /// The first argument of a runner. No command has this name.
 const ARGUMENT: &str = "__runner";
 
-/// The second argument of a process that only tries whether it gets namespaces.
+/// The second argument of a process that only tests whether it gets namespaces.
 const TRIAL: &str = "namespaces";
 
-/// The variables that say where the session bus is.
+/// The variables with the address of the session bus.
 const BUS: [&str; 2] = ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
 
-/// How a runner is started.
+/// Command that starts a runner.
 #[derive(Clone)]
 pub struct Launch {
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// All of the program's environment.
+    /// The program's whole environment.
     environment: Vec<(String, OsString)>,
-    /// How much later than its deadline a call may answer.
+    /// Extra time for a reply after a call's deadline.
     grace: Duration,
 }
 
 impl fmt::Debug for Launch {
-    /// Without the variables' values: a granted one may be a secret.
+    /// Omits the variables' values: a granted value may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.environment.iter().map(|(name, _)| name).collect();
         f.debug_struct("Launch")
@@ -78,8 +78,8 @@ impl fmt::Debug for Launch {
 }
 
 impl Launch {
-    /// Starts this keystead binary, given by its absolute path. A running keystead gives
-    /// `/proc/self/exe`, which stays what it is when an upgrade replaces the file.
+    /// Returns the command for this keystead binary, given by its absolute path. A running keystead
+    /// gives `/proc/self/exe`, which stays valid when an upgrade replaces the file.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
@@ -89,27 +89,27 @@ impl Launch {
         }
     }
 
-    /// Lets a call answer so much later than its deadline before the runner is ended.
+    /// Sets the extra time for a reply after a call's deadline; then the runner is ended.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Gives it the variables of this process that are granted, where there are such, and with the
-    /// session bus those that say where it is.
+    /// Adds the granted variables that this process has and, with the session bus, the variables
+    /// with its address.
     #[must_use]
     pub fn with_granted(mut self, grants: &[String]) -> Self {
         if ids::check().is_err() {
-            // Whoever started it chose the variables; it will not be started either.
+            // The starting user chose the variables; the runner does not start either.
             return self;
         }
-        // Most grants are of files, and say so at once.
+        // Most grants are for files, and their prefix shows it.
         let others = |grant: &&String| !grant.starts_with("files:");
         for grant in grants.iter().filter(others) {
             if grant == "network" {
-                // Names are resolved over TCP: a socket of UDP would hear from everybody. Go asks
-                // the C library then, which obeys.
+                // Names are resolved over TCP: a UDP socket accepts packets from any sender. Go
+                // asks the C library then, which obeys.
                 self.environment.push(("RES_OPTIONS".to_owned(), "use-vc".into()));
                 continue;
             }
@@ -127,9 +127,9 @@ impl Launch {
     }
 }
 
-/// A plugin's bytes, as they were proven: read once and sealed, so that they are what is run,
-/// whatever happens to the file; or the file itself, where nobody but root can change it. A clone
-/// is the same bytes, for a further vault.
+/// A plugin's verified bytes: read once and sealed, so that later changes of the file have no
+/// effect. If only root can change the file, the file itself. A clone is the same bytes, for a
+/// further vault.
 #[derive(Debug, Clone)]
 pub struct Image {
     bytes: Bytes,
@@ -142,7 +142,7 @@ impl Image {
     /// Returns a copy of a trusted plugin's bytes.
     ///
     /// # Errors
-    /// The file is no longer what was proven; no memory or no descriptor is left.
+    /// The file changed since it was verified; no memory or no descriptor is left.
     pub(crate) fn copy_of(trusted: &Trusted) -> Result<Self, CopyError> {
         let memfd = memfd::sealed_memfd_with(|to| trusted.copy_to(to))?;
         let (sha256, abi) = (*trusted.sha256().as_bytes(), trusted.abi());
@@ -150,14 +150,14 @@ impl Image {
         Ok(Self { bytes: Bytes::Sealed(Arc::new(memfd)), sha256, abi, file })
     }
 
-    /// Returns a trusted plugin's file itself, neither copied nor to be freed; nothing where others than
+    /// Returns a trusted plugin's file itself, without a copy to free; `None` if a user other than
     /// root could change it.
     pub(crate) fn of_roots(trusted: &Trusted) -> Option<Self> {
         let file = trusted.of_roots()?;
         Some(Self::of_file(file, *trusted.sha256().as_bytes(), trusted.abi()))
     }
 
-    /// Returns the bytes of a plugin that is to be tested.
+    /// Returns the bytes of a plugin under test.
     ///
     /// # Errors
     /// No memory or no descriptor is left.
@@ -167,7 +167,7 @@ impl Image {
         Self::seal(candidate.bytes(), sha256, abi, candidate.path())
     }
 
-    /// Messages name the file that the bytes were read from.
+    /// Seals the bytes; messages name the file that the bytes were read from.
     fn seal(
         bytes: &[u8],
         sha256: [u8; 32],
@@ -184,7 +184,7 @@ impl Image {
         Self { bytes: Bytes::Roots(Arc::new(opened), identity), sha256, abi, file }
     }
 
-    /// Whether it has the bytes that were proven. What cannot be told counts as no.
+    /// Returns whether the image has the verified bytes. An unknown state counts as no.
     fn is_as_proven(&self) -> bool {
         match &self.bytes {
             Bytes::Sealed(_) => true,
@@ -193,17 +193,17 @@ impl Image {
     }
 }
 
-/// Where an image's bytes are.
+/// Location of an image's bytes.
 #[derive(Debug, Clone)]
 enum Bytes {
-    /// In memory that nobody can change.
+    /// In memory that no process can change.
     Sealed(Arc<OwnedFd>),
-    /// In a file that only root can change, and the state in which they were proven.
+    /// In a file that only root can change, with its state at verification.
     Roots(Arc<File>, Identity),
 }
 
-/// Runs the runner and returns its exit code where these are a runner's arguments.
-/// Called first of all in `main`, before anything is opened and any thread is started.
+/// Runs the runner and returns its exit code if these are a runner's arguments. Call it first of
+/// all in `main`, before a file is opened or a thread is started.
 ///
 /// # Examples
 /// ```
@@ -230,10 +230,10 @@ pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCod
     })
 }
 
-/// Tries, in a process of its own, whether runners get namespaces here, and returns why not.
+/// Tests in a process of its own whether runners get namespaces here; returns the reason if not.
 ///
 /// # Errors
-/// What the system answers where the program cannot be run.
+/// The system's error if the program cannot be run.
 pub fn no_namespaces(program: &Path) -> io::Result<Option<String>> {
     let mut trial = Command::new(program);
     trial.args([ARGUMENT, TRIAL]).env_clear().current_dir("/").stdin(Stdio::null());

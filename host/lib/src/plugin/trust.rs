@@ -1,5 +1,5 @@
-//! Trust: from a plugin's id to the one file it stands for, proven to be that file, and the
-//! acts that change it: install, trust, remove. Nothing of a plugin is run here.
+//! Trust: from a plugin's id to its one verified file, and the operations that change it: install,
+//! trust, remove. No code of a plugin runs here.
 
 mod builtin;
 mod crash;
@@ -33,19 +33,19 @@ pub use trusted::{TrustSource, Trusted};
 
 use roots::Roots;
 
-/// What this process may rely on.
+/// Privilege of this process, which decides the directories that it may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privilege {
-    /// It acts for the user who started it: her own directories count.
+    /// The process acts for the user who started it: the user's own directories count.
     Ordinary,
     /// The kernel started it with more rights than its user has, by file capabilities or by a
     /// security module: only what root owns counts. A set-user-ID process is not served at all.
     SetId,
 }
 
-/// The plugins of one machine and user, as pins and policy say.
+/// The plugins of one machine and user, according to pins and policy.
 ///
-/// It holds nothing open: each call sees the directories as they are then.
+/// It keeps nothing open: each call sees the directories as they are then.
 #[derive(Debug, Clone)]
 pub struct PluginStore {
     paths: Paths,
@@ -62,13 +62,12 @@ impl PluginStore {
         Self { paths: paths.clone(), privilege }
     }
 
-    /// Returns the plugin of this id, proven: its file is the pinned one by SHA-256, was
-    /// inspected, and fits this machine; or all this was so when file and host were last
-    /// as they are now.
+    /// Returns the verified plugin of this id: its file has the pinned SHA-256, was inspected, and
+    /// fits this machine. An earlier result counts as long as file and host are unchanged.
     ///
     /// # Errors
-    /// What stands against it, of every family up to E07. A pin of a higher layer that is
-    /// not understood is never passed over in favour of a lower one.
+    /// The objection to the plugin, of every family up to E07. A pin of a higher layer that is not
+    /// understood is never ignored in favour of a lower layer.
     pub fn find(&self, id: &PluginId) -> Result<Trusted, Error> {
         match self.find_once(id) {
             // An upgrade may have come between the pin and its file.
@@ -89,7 +88,7 @@ impl PluginStore {
     /// Returns the administrator's policy.
     ///
     /// # Errors
-    /// When the file is there and unsafe, or not understood.
+    /// If the file exists and is unsafe, or not understood.
     #[doc(hidden)]
     pub fn policy(&self) -> Result<Policy, Error> {
         Policy::read(&Roots::new(&self.paths, self.privilege))
@@ -113,7 +112,7 @@ impl PluginStore {
 
         let (bytes, verdict) = judge(&pin, &file)?;
         if let (Some(_), Some(data)) = (host, roots.data_made()) {
-            // A cache: where it cannot be written the work is done again next time.
+            // A cache: if it cannot be written, the next call repeats the work.
             let _ = verdict.write(&data);
         }
         self.trusted(roots, policy, pin, file, verdict, Some(bytes))
@@ -155,8 +154,8 @@ impl PluginStore {
     }
 }
 
-/// Refuses a plugin, pinned or about to be, that a denial, the policy or its quarantine is against: all
-/// that needs no look at its file.
+/// Refuses a plugin, pinned or about to be, because of a denial, the policy or its quarantine: all
+/// checks that do not need its file.
 fn permit(
     roots: &Roots<'_>,
     policy: &Policy,
@@ -173,7 +172,7 @@ fn permit(
     }
 }
 
-/// Reads a pinned file, hashes and inspects it.
+/// Reads, hashes and inspects a pinned file.
 fn judge(pin: &Pin, file: &OpenedFile) -> Result<(Vec<u8>, Verdict), Error> {
     let (bytes, found) = trusted::read_and_hash(file)?;
     if found != pin.sha256 {
@@ -184,7 +183,7 @@ fn judge(pin: &Pin, file: &OpenedFile) -> Result<(Vec<u8>, Verdict), Error> {
     let verdict = Verdict {
         sha256: found,
         identity: file.identity(),
-        // Without a known host build there is no cache; the number is then never compared.
+        // Without a known host build there is no cache, so the number is never compared.
         host: HostBuild::current().unwrap_or(HostBuild::UNKNOWN),
         abi: inspected.abi,
         fit: None,
@@ -193,8 +192,8 @@ fn judge(pin: &Pin, file: &OpenedFile) -> Result<(Vec<u8>, Verdict), Error> {
     Ok((bytes, verdict))
 }
 
-/// Inspects a file's bytes, and whether it can be loaded here. Libraries beyond the system's
-/// are for the manifest to ask for and for whoever registers a vault to grant.
+/// Inspects a file's bytes, and checks that it can be loaded here. The manifest requests libraries
+/// beyond the system's, and the user who registers a vault grants them.
 fn look_into(bytes: &[u8], file: &OpenedFile) -> Result<Inspected, Error> {
     let wrong = |source| Error::Unfit { path: file.path().to_owned(), source };
     let inspected = inspect::inspect(bytes).map_err(wrong)?;

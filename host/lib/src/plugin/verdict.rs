@@ -1,6 +1,6 @@
-//! Verdicts: that a file was hashed and inspected and is the pinned one, remembered for as
-//! long as neither the file nor the host changes. A cache, never a promise: what is damaged,
-//! old or for another file is no verdict, and the work is done again.
+//! Verdicts: records that a file was hashed and inspected and is the pinned file, valid while
+//! neither the file nor the host changes. Only a cache: a verdict that is damaged, old or for
+//! another file is ignored, and the work is done again.
 
 mod text;
 
@@ -13,35 +13,35 @@ use crate::plugin::trust::Trusted;
 /// The directory of verdicts in the user's data directory.
 pub(super) const DIR: &str = "verdicts";
 
-/// How many hosts' verdicts on one file are kept: each rebuild of a host leaves one.
+/// Maximum number of hosts' verdicts on one file: each rebuild of a host leaves a verdict.
 const MAX_HOSTS: usize = 8;
 
-/// The most bytes a verdict may have: a manifest has at most 64 KiB, and this is one with
-/// a word more on each line.
+/// Maximum size of a verdict, in bytes. A manifest has at most 64 KiB, and a verdict is a manifest
+/// with a word more on each line.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// What was found out about a file, and when it holds.
+/// The results for a file, and the state in which they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) sha256: Digest,
     pub(super) identity: Identity,
     pub(super) host: HostBuild,
     pub(super) abi: Abi,
-    /// None until the file was loaded once.
+    /// `None` until the file was loaded once.
     pub(super) fit: Option<AbiCompatibility>,
     pub(super) manifest: ParsedManifest,
 }
 
-/// Which build of the host: an inspection by another one may have had other rules.
+/// Build of the host: an inspection by another build may have had other rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostBuild(u64);
 
 impl HostBuild {
-    /// Stands where there is none: never compared, since nothing is then cached.
+    /// Value for an unknown build: never compared, since nothing is then cached.
     pub(super) const UNKNOWN: Self = Self(0);
 
-    /// Returns this build: its version, the build's id if it was given one, and the running
-    /// program's file. None where the system does not show that file: then nothing is cached.
+    /// Returns this build: its version, the build's id if any, and the running program's file.
+    /// `None` if the system does not show that file: then nothing is cached.
     pub(super) fn current() -> Option<Self> {
         let exe = rustix::fs::stat("/proc/self/exe").ok()?;
         let mut hash = Fnv::new();
@@ -65,7 +65,7 @@ impl HostBuild {
 }
 
 impl Verdict {
-    /// Returns the verdict on this file by this host, if there is one that holds.
+    /// Returns the valid verdict on this file by this host, if any.
     pub(super) fn read(
         data: &SafeDir,
         sha256: &Digest,
@@ -79,8 +79,8 @@ impl Verdict {
         holds.then_some(verdict)
     }
 
-    /// Remembers the verdict. A file that changed so recently that a further change could
-    /// leave its times as they are is not remembered yet.
+    /// Stores the verdict. A file that changed so recently that a further change could leave its
+    /// times unchanged is not stored yet.
     pub(super) fn write(&self, data: &SafeDir) -> Result<(), fs::Error> {
         if !self.identity.is_settled() {
             return Ok(());
@@ -97,7 +97,7 @@ impl Verdict {
         dir.write_cache(&mine, text.as_bytes())
     }
 
-    /// Forgets every host's verdict on this hash.
+    /// Removes every host's verdict on this hash.
     pub(super) fn forget(data: &SafeDir, sha256: &Digest) -> Result<(), fs::Error> {
         let Some(dir) = data.dir(DIR)? else { return Ok(()) };
         for name in names_of(&dir, sha256)? {
@@ -107,21 +107,21 @@ impl Verdict {
     }
 }
 
-/// Remembers how well a plugin's layout fits this host, which is found out when it is first
-/// loaded. A cache: where it cannot be kept, it is found out again.
+/// Stores how well a plugin's layout fits this host, a result of its first loading. A cache: if it
+/// cannot be stored, the next loading repeats the check.
 pub fn record_layout(trusted: &Trusted, fit: AbiCompatibility) {
     let Some((verdict, data)) = trusted.verdict_with(fit) else { return };
     if verdict.host == HostBuild::UNKNOWN {
         return;
     }
     if let Ok(data) = SafeDir::open(data, Rule::User) {
-        // A cache, as said above.
+        // Only a cache: see above.
         let _ = verdict.write(&data);
     }
 }
 
-/// Each host has its own: a program that embeds this library does not undo the verdicts of
-/// the command line.
+/// Returns the name of a verdict. Each host has its own: a program that embeds this library does
+/// not undo the verdicts of the command line.
 fn name(sha256: &Digest, host: HostBuild) -> String {
     format!("{sha256}.{:016x}", host.0)
 }
@@ -132,8 +132,8 @@ fn names_of(dir: &SafeDir, sha256: &Digest) -> Result<Vec<String>, fs::Error> {
     Ok(names.filter(|name| name.starts_with(&hash)).collect())
 }
 
-/// FNV-1a of eight bytes at a time: finds damage, stops nobody. Whoever can write verdicts can write
-/// pins.
+/// FNV-1a of eight bytes at a time: detects damage, stops no attacker. A process that can write
+/// verdicts can write pins.
 struct Fnv(u64);
 
 impl Fnv {

@@ -1,5 +1,5 @@
-//! References that lead in a circle: found when a vault is registered, so that most of
-//! them never come to run.
+//! Cycles of references: found when a vault is registered, so that most of them never
+//! occur at run time.
 
 use keystead_plugin_api::VaultName;
 
@@ -7,7 +7,7 @@ use super::{Error, OpenRegistry, Registration};
 use crate::reference::Reference;
 
 /// Checks that no reference of a new registration leads back to it. A reference without a
-/// vault leads to the default one; what a search may find is known only at run time.
+/// vault leads to the default vault; the result of a search is known only at run time.
 pub(super) fn check(
     registry: &OpenRegistry,
     new: &Registration,
@@ -39,7 +39,7 @@ fn leads_back(
             continue;
         }
         seen.push(next.clone());
-        // What is not registered or damaged leads nowhere.
+        // A vault that is not registered or is damaged leads to no other vault.
         let Ok(entry) = registry.entry(next) else { continue };
         way.push(entry.name.clone());
         if leads_back(registry, new, &entry, default, way, seen) {

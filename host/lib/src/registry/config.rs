@@ -1,4 +1,4 @@
-//! `config.toml`, beside the registrations of a layer: which vault is its default.
+//! `config.toml`, beside the registrations of a layer: sets the layer's default vault.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use keystead_plugin_api::VaultName;
 use super::Error;
 use super::read::Document;
 
-/// What a layer says about the default vault.
+/// A layer's setting of the default vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Default {
-    /// Nothing: the layer below decides.
+    /// Not set: the layer below decides.
     Unsaid,
-    /// There is none, whatever the layer below says: `default = ""`.
+    /// No default vault, whatever the layer below sets: `default = ""`.
     None,
-    /// This one.
+    /// This vault.
     Vault(VaultName),
 }
 
-/// Returns what the text of a `config.toml` says.
+/// Returns the setting in the text of a `config.toml`.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Default, Error> {
     let mut table = Document::new(path, text).parse(&["schema", "default"])?;
     table.check_schema()?;

@@ -1,5 +1,5 @@
-//! Changes to a layer: planned from what is there, applied under its lock, taken back when
-//! a step fails. A dry run is a plan that nobody applies.
+//! Changes to a layer: planned from the current files, applied under the layer's lock, and
+//! rolled back when a step fails. A dry run only makes the plan.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,31 +18,31 @@ use crate::reference::Reference;
 /// The file whose lock is held while a layer is changed.
 const LOCK: &str = ".lock";
 
-/// How long a change waits for another one: a change takes milliseconds, so that whoever
-/// holds the lock for longer has been stopped.
+/// How long a change waits for another change. A change takes milliseconds, so a process
+/// that holds the lock for longer has been stopped.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Whether a registration may take the place of one that is there.
+/// Whether a registration may replace an existing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replace {
-    /// A name that is registered is an error.
+    /// A registered name is an error.
     Never,
-    /// The whole record is replaced. Whether it is the default stays as it was.
+    /// The whole registration is replaced. Whether the vault is the default stays unchanged.
     Whole,
 }
 
 /// Whether a registration becomes the default vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultChoice {
-    /// It does if it is the first one.
+    /// The vault becomes the default if it is the first one.
     First,
-    /// It does.
+    /// The vault becomes the default.
     Yes,
-    /// It does not.
+    /// The vault does not become the default.
     No,
 }
 
-/// A change to a layer that has not been made.
+/// A change to a layer that is not applied yet.
 #[must_use = "nothing is changed before `apply`"]
 #[derive(Debug)]
 pub struct Edit<'r> {
@@ -58,34 +58,34 @@ enum Change {
     SetDefault(Option<VaultName>),
 }
 
-/// What a change does to files, in order. Empty where everything is as it should be.
+/// Plan of a change. Empty if no file has to change.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct EditPlan {
-    /// The files.
+    /// The changes to files, in order.
     pub steps: Vec<FileChange>,
 }
 
-/// What happens to one file.
+/// Change of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
     /// The file.
     pub path: PathBuf,
-    /// Its text before; `None` where there is no file, or it goes away unread.
+    /// Text of the file before; `None` if there is no file, or if it is removed unread.
     pub before: Option<String>,
-    /// Its text after; `None` where the file is removed.
+    /// Text of the file after; `None` if the file is removed.
     pub after: Option<String>,
     place: At,
     file: String,
 }
 
-/// What a [`FileChange`] comes to.
+/// Effect of a [`FileChange`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileAction {
     /// The file is new.
     Create,
     /// The file has other text.
     Change,
-    /// The file is gone.
+    /// The file is removed.
     Remove,
 }
 
@@ -96,7 +96,7 @@ enum At {
 }
 
 impl FileChange {
-    /// Returns what the step comes to.
+    /// Returns the effect of the change.
     pub fn action(&self) -> FileAction {
         match (&self.before, &self.after) {
             (_, None) => FileAction::Remove,
@@ -107,7 +107,7 @@ impl FileChange {
 }
 
 impl Registry {
-    /// Registers a vault in a layer. The file of a replaced one keeps its name and comments.
+    /// Registers a vault in a layer. A replaced registration's file keeps its name and comments.
     pub fn register(
         &self,
         layer: Layer,
@@ -119,23 +119,23 @@ impl Registry {
         Edit { registry: self, layer, change }
     }
 
-    /// Takes a vault's registration away from a layer. Where it was the layer's default,
-    /// there is none afterwards.
+    /// Removes a vault's registration from a layer. If the vault was the layer's default, the
+    /// layer has no default afterwards.
     pub fn unregister(&self, layer: Layer, name: VaultName) -> Edit<'_> {
         Edit { registry: self, layer, change: Change::Unregister(name) }
     }
 
-    /// Makes a registered vault a layer's default, or none.
+    /// Sets a layer's default to a registered vault, or to none.
     pub fn set_default(&self, layer: Layer, name: Option<VaultName>) -> Edit<'_> {
         Edit { registry: self, layer, change: Change::SetDefault(name) }
     }
 }
 
 impl Edit<'_> {
-    /// Returns what [`Edit::apply`] would do now. Changes nothing.
+    /// Returns the plan that [`Edit::apply`] carries out now. Changes nothing.
     ///
     /// # Errors
-    /// As [`Edit::apply`], except for what only writing shows.
+    /// As [`Edit::apply`], except for errors that only occur on writing.
     pub fn plan(&self) -> Result<EditPlan, Error> {
         let dir = self.registry.paths.config_dir(self.layer);
         let dir = dir.ok_or(Error::NoLayer { layer: self.layer })?;
@@ -154,15 +154,15 @@ impl Edit<'_> {
         }
     }
 
-    /// Makes the change and returns what was done.
+    /// Applies the change, and returns the plan that was carried out.
     ///
     /// # Errors
     /// - [`Error::Exists`], [`Error::NoSuchVault`], [`Error::OtherLayer`], [`Error::Locked`],
-    ///   [`Error::Cycle`], [`Error::Descriptor`]: the change does not fit what is there.
-    /// - What is wrong with a file that would be changed: a damaged one is never rewritten.
-    /// - [`Error::Busy`], [`Error::File`]: it could not be written; all is as it was.
+    ///   [`Error::Cycle`], [`Error::Descriptor`]: the change does not fit the current files.
+    /// - Faults of a file that the change affects: a damaged file is never rewritten.
+    /// - [`Error::Busy`], [`Error::File`]: the change could not be written; all is as it was.
     pub fn apply(self) -> Result<EditPlan, Error> {
-        // What cannot be done or needs nothing leaves no directories behind.
+        // A change that is impossible or without effect leaves no directories behind.
         if self.plan()?.steps.is_empty() {
             return Ok(EditPlan::default());
         }
@@ -172,7 +172,7 @@ impl Edit<'_> {
         let config = SafeDir::create_with(dir, RULE, modes.dir)?;
         let vaults = config.make_dir(VAULTS, modes.dir)?;
         let _lock = lock(&config, LOCK_WAIT)?;
-        // Others may have made changes since.
+        // Other processes may have made changes since.
         let plan = self.plan()?;
         let dir = |place: At| match place {
             At::Config => &config,
@@ -182,7 +182,7 @@ impl Edit<'_> {
             let made = write(dir(step.place), &step.file, step.after.as_deref(), modes.file);
             if let Err(error) = made {
                 for undo in plan.steps[..done].iter().rev() {
-                    // Best effort: the error to tell is the first one.
+                    // Best effort: the error to return is the first one.
                     let before = undo.before.as_deref();
                     let _ = write(dir(undo.place), &undo.file, before, modes.file);
                 }
@@ -193,7 +193,7 @@ impl Edit<'_> {
     }
 }
 
-/// A user's registrations are nobody else's business; the administrator's are for all.
+/// File modes: a user's registrations are private, and the administrator's are for all users.
 struct Modes {
     dir: u32,
     file: u32,
@@ -230,7 +230,7 @@ pub(super) fn lock(config: &SafeDir, wait: Duration) -> Result<Lock, Error> {
     }
 }
 
-/// What is there now, and the steps so far.
+/// The current files, and the steps planned so far.
 struct Planning<'a> {
     registry: OpenRegistry,
     layer: Layer,
@@ -269,8 +269,8 @@ impl Planning<'_> {
             let len = text.len() as u64;
             return Err(fs::Error::TooLarge { path, len, most: MAX_FILE_BYTES }.into());
         }
-        // The fields of an entry are open to the caller: nothing is written that could not
-        // be read again.
+        // The caller may set any field of an entry: Keystead writes only text that it can
+        // read again.
         Registration::parse(entry.name.clone(), self.layer, &path, &text)?;
         self.step(At::Vaults, file, before, text);
         if becomes_default {
@@ -280,10 +280,10 @@ impl Planning<'_> {
     }
 
     fn unregister(mut self, name: &VaultName) -> Result<EditPlan, Error> {
-        // A damaged file can be taken away: it is asked for by name.
+        // A damaged file can be removed: the caller names the vault.
         let file = self.registry.find(self.layer, name)?.map(|(_, file)| file);
         let Some(file) = file else { return Err(self.not_here(name)) };
-        // The default goes first: one that names no vault would be an error everywhere.
+        // The default is cleared first: a default that names no vault is an error everywhere.
         if self.default()?.0 == Default::Vault(name.clone()) {
             self.clear_default()?;
         }
@@ -313,7 +313,7 @@ impl Planning<'_> {
         Ok(self.plan)
     }
 
-    /// Returns the file and text of the registration that is to be replaced, if any.
+    /// Returns the file and text of the registration to replace, if any.
     fn there(&self, name: &VaultName, replace: Replace) -> Result<Option<(String, String)>, Error> {
         let path = self.dir.join(VAULTS);
         if self.layer == Layer::User
@@ -332,7 +332,7 @@ impl Planning<'_> {
             Some((there, file)) if replace == Replace::Never => {
                 Err(Error::Exists { name: name.clone(), path: there.path(&file) })
             }
-            // A damaged file ends here.
+            // A damaged file is an error here.
             Some((there, file)) => there.read(&file).map(|(_, text)| Some((file, text))),
             None => Ok(None),
         }
@@ -351,8 +351,8 @@ impl Planning<'_> {
         }
     }
 
-    /// Returns the names that a user of this layer sees: the system layer is every user's,
-    /// so that what one of them registered does not count there.
+    /// Returns the names that a user of this layer sees. All users share the system layer, so
+    /// a single user's registrations do not count there.
     fn visible_names(&self) -> Result<Vec<VaultName>, Error> {
         match self.layer {
             Layer::System => self.registry.names_in(Layer::System),
@@ -364,7 +364,7 @@ impl Planning<'_> {
         self.registry.dir(self.layer)?.map_or(Ok((Default::Unsaid, None)), LayerDir::default)
     }
 
-    /// Says that there is no default: in words where the layer below would have one.
+    /// Clears the default: with an explicit empty value if the layer below has a default.
     fn clear_default(&mut self) -> Result<(), Error> {
         let below = match self.layer {
             Layer::System => Default::Unsaid,

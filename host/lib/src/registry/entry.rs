@@ -1,4 +1,4 @@
-//! One registration: what a vault's file says, as types.
+//! One registration: the content of a vault's file, as types.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,32 +14,32 @@ use crate::reference::Reference;
 /// the one it writes.
 pub const SCHEMA: i64 = 1;
 
-/// The most bytes a registration may have: far more than any parameters need, and little
+/// The maximum size of a registration in bytes: far more than any parameters need, and small
 /// enough that a wrong file costs nothing.
 pub const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// A registration: which plugin answers for a vault, and with which parameters.
+/// A registration: the plugin of a vault, with its parameters and grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// The vault's name: the file's, without `.toml`.
+    /// The vault's name: the file's name without `.toml`.
     pub name: VaultName,
     /// The plugin's id.
     pub plugin: String,
-    /// The kind of vault; `None` for the plugin's first.
+    /// The vault kind; `None` for the plugin's first.
     pub kind: Option<String>,
     /// The parameters by name.
     pub parameters: BTreeMap<String, Setting>,
-    /// Standing answers to the vault's prompts: field to reference.
+    /// Unlock references for the vault's prompts, by field.
     pub unlock: BTreeMap<String, Reference>,
-    /// The permissions that were granted, expanded, as they were shown.
+    /// The granted permissions, expanded, as the user saw them.
     pub grants: Vec<String>,
-    /// Where the plugin's code runs; `None` for the host's own choice.
+    /// Placement of the plugin's code; `None` if the host chooses.
     pub placement: Option<Placement>,
-    /// Whether the agent keeps the session of a login that asked nobody.
+    /// Whether the agent keeps the session of a login without prompts.
     pub keep_login: bool,
     /// Whether the vault takes part in searches that name no vault.
     pub search: bool,
-    /// What the vault is for, in the words of who registered it; may be empty.
+    /// Purpose of the vault, as written at registration; may be empty.
     pub description: String,
     /// Whether a user's registration of this name has no effect; in the system layer only.
     pub locked: bool,
@@ -54,7 +54,7 @@ pub enum Setting {
     Integer(i64),
     /// Yes or no.
     Boolean(bool),
-    /// Where a secret parameter's value is taken from when the vault is opened: in the
+    /// Reference to a secret parameter's value, resolved when the vault is opened: in the
     /// file, `{ from = "env:TOKEN" }`.
     Reference(Reference),
 }
@@ -126,7 +126,7 @@ impl Registration {
     /// Returns the registration that a file of this layer holds; `path` is for errors only.
     ///
     /// # Errors
-    /// What is wrong with the text, and where.
+    /// The fault of the text, with its position.
     pub fn parse(name: VaultName, layer: Layer, path: &Path, text: &str) -> Result<Self, Error> {
         let document = Document::new(path, text);
         let mut table = document.parse(KEYS)?;
@@ -152,20 +152,20 @@ impl Registration {
         entry.grants = table.texts("grants", is_one_line)?;
         entry.parameters = parameters(&mut table)?;
         entry.unlock = unlock(&mut table)?;
-        // An unknown key first: it may be the missing one, misspelt.
+        // An unknown key is reported first: it may be the missing key, misspelt.
         table.finish()?;
         entry.plugin =
             plugin.ok_or_else(|| Error::MissingKey { path: path.to_owned(), key: "plugin" })?;
         Ok(entry)
     }
 
-    /// Returns the text of a file that holds this registration. Of an old text that
-    /// [`Registration::parse`] has read, comments, order and form are kept.
+    /// Returns the text of a file that holds this registration. Keeps comments, order and form
+    /// of an old text that [`Registration::parse`] has read.
     pub fn to_toml(&self, old: Option<&str>) -> String {
         render::entry(self, old)
     }
 
-    /// Returns each reference of this registration with the key it stands under.
+    /// Returns each reference of this registration with its key.
     pub fn references(&self) -> impl Iterator<Item = (&str, &Reference)> {
         let parameters = self.parameters.iter().filter_map(|(key, setting)| match setting {
             Setting::Reference(reference) => Some((key.as_str(), reference)),
@@ -195,7 +195,7 @@ fn unlock(table: &mut Table<'_>) -> Result<BTreeMap<String, Reference>, Error> {
     Ok(unlock)
 }
 
-/// Whether this can be the id of a plugin or the name of a kind.
+/// Returns whether this can be the id of a plugin or the name of a vault kind.
 fn is_id(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())

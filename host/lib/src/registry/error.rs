@@ -1,4 +1,4 @@
-//! What can be wrong with registrations: family E01 of the error list.
+//! Errors of registrations: family E01 of the error list.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use keystead_plugin_api::VaultName;
 use crate::paths::Layer;
 use crate::{fs, reference};
 
-/// The most characters of a foreign key that an error repeats.
+/// The maximum number of characters of a foreign key that an error repeats.
 const MAX_SHOWN: usize = 64;
 
-/// Why a registration cannot be read or changed.
+/// Error of a registration: why it cannot be read or changed.
 ///
 /// No variant holds the value of a parameter.
 #[non_exhaustive]
@@ -19,39 +19,39 @@ pub enum Error {
     /// The file is not TOML.
     #[error("{at}: {message}")]
     NotToml {
-        /// Where in which file.
+        /// File, line and column.
         at: FilePosition,
-        /// What the parser met or expected.
+        /// Message of the parser.
         message: String,
     },
     /// The file has a key that this version does not know: most often a typing error.
     #[error("{at}: unknown key `{key}`")]
     UnknownKey {
-        /// Where in which file.
+        /// File, line and column.
         at: FilePosition,
-        /// The key, escaped where it is not plain, and cut.
+        /// The key, escaped where needed, and cut.
         key: String,
         /// A known key that looks like it.
         similar: Option<&'static str>,
     },
-    /// A key has a value of the wrong kind, or one that is not allowed there.
+    /// A key has a value of the wrong type, or a value that is not allowed there.
     #[error("{at}: `{key}` must be {expected}")]
     WrongValue {
-        /// Where in which file.
+        /// File, line and column.
         at: FilePosition,
-        /// The key, escaped where it is not plain, and cut.
+        /// The key, escaped where needed, and cut.
         key: String,
-        /// What would be right.
+        /// The allowed values, in words.
         expected: &'static str,
     },
-    /// What must be a reference is not one.
+    /// A value must be a reference, and is not.
     #[error("{at}: `{key}` must be a reference")]
     WrongReference {
-        /// Where in which file.
+        /// File, line and column.
         at: FilePosition,
-        /// The key, escaped where it is not plain, and cut.
+        /// The key, escaped where needed, and cut.
         key: String,
-        /// Why it is none.
+        /// Why the value is not a reference.
         source: reference::Error,
     },
     /// The file lacks a key that every registration has.
@@ -70,9 +70,9 @@ pub enum Error {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its schema.
+        /// Schema of the file.
         found: i64,
-        /// The newest schema known here.
+        /// The newest schema that this version knows.
         newest: i64,
     },
     /// Two files of one layer register names that differ by case only.
@@ -82,12 +82,12 @@ pub enum Error {
         second = second.display()
     )]
     CaseCollision {
-        /// One file.
+        /// The first file.
         first: PathBuf,
-        /// The other.
+        /// The second file.
         second: PathBuf,
     },
-    /// A file among the registrations is not named as a vault can be.
+    /// The name of a file among the registrations is not a vault name.
     #[error("`{path}` is not named after a vault", path = path.display())]
     BadFileName {
         /// The file.
@@ -104,7 +104,7 @@ pub enum Error {
         name: VaultName,
         /// The administrator's file.
         system: PathBuf,
-        /// The user's file, whether it exists or was to be written.
+        /// The user's file, which may not exist yet.
         user: PathBuf,
     },
     /// No vault of this name is registered.
@@ -120,17 +120,17 @@ pub enum Error {
     OtherLayer {
         /// The vault.
         name: VaultName,
-        /// Where it is.
+        /// Layer of the registration.
         found: Layer,
-        /// Its file.
+        /// File of the registration.
         path: PathBuf,
     },
-    /// A vault of this name is registered, and replacing it was not asked for.
+    /// A vault of this name is registered, and the caller did not request to replace it.
     #[error("vault `{name}` is already registered, in `{path}`", path = path.display())]
     Exists {
         /// The name.
         name: VaultName,
-        /// Its file.
+        /// File of the registration.
         path: PathBuf,
     },
     /// A registration refers to an open file descriptor, which no later process has.
@@ -139,7 +139,7 @@ pub enum Error {
         /// The parameter or field.
         key: String,
     },
-    /// The references of some vaults lead back to where they began.
+    /// The references of some vaults form a cycle.
     #[error("references lead in a circle: {}", circle(.vaults))]
     Cycle {
         /// The vaults in order; the last one refers to the first.
@@ -151,20 +151,20 @@ pub enum Error {
         /// The layer.
         layer: Layer,
     },
-    /// Another process has been changing this layer for too long.
+    /// Another process has held this layer's lock for too long.
     #[error("another process holds `{path}`", path = path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
     },
-    /// A file or directory is missing rights, too large, in the wrong hands, or on a full or
-    /// read-only disk: the errors of `fs`. What was there before a write is
-    /// still there.
+    /// An error of `fs`: a file or directory lacks permissions, is too large, has a wrong
+    /// owner, or is on a full or read-only disk. A failed write leaves the old file
+    /// unchanged.
     #[error(transparent)]
     File(#[from] fs::Error),
 }
 
-/// A place in a file. Line and column count from 1, columns in characters.
+/// A position in a file. Line and column count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePosition {
     /// The file.
@@ -182,8 +182,7 @@ impl std::fmt::Display for FilePosition {
 }
 
 impl Error {
-    /// Returns the stable code of this cause: of family E02 where the file itself is the
-    /// matter.
+    /// Returns the stable code of this cause: of family E02 for errors of the file itself.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotToml { .. } => "E01.not-toml",
@@ -213,7 +212,7 @@ fn circle(vaults: &[VaultName]) -> String {
     names.join(" -> ")
 }
 
-/// Returns foreign text fit for a message: escaped where it is not plain, and cut.
+/// Returns foreign text for a message: escaped where needed, and cut.
 pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {

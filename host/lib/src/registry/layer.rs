@@ -1,4 +1,4 @@
-//! The directory of one layer: finds a vault's file by its name, reads it, lists them all.
+//! The directory of one layer: finds a vault's file by its name, reads it, and lists all files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ pub(super) const VAULTS: &str = "vaults";
 
 const EXTENSION: &str = ".toml";
 
-/// Whose files a layer may consist of. An administrator who gives a directory below `/etc` to
-/// a user has decided so.
+/// Allowed owners of a layer's files. An administrator may give a directory below `/etc` to a
+/// user on purpose.
 pub(super) const RULE: Rule = Rule::User;
 
 /// A layer's directory, which passed the walk.
@@ -35,7 +35,7 @@ pub(super) struct Files {
 }
 
 impl LayerDir {
-    /// Opens a layer; `None` where there is no such directory.
+    /// Opens a layer; `None` if the layer has no directory.
     pub(super) fn open(paths: &Paths, layer: Layer) -> Result<Option<Self>, Error> {
         let Some(path) = paths.config_dir(layer) else { return Ok(None) };
         let Some(config) = SafeDir::open_if_there(path, RULE)? else { return Ok(None) };
@@ -49,14 +49,14 @@ impl LayerDir {
         vaults.map_or_else(|| self.config.path().join(VAULTS), |v| v.path().to_owned()).join(file)
     }
 
-    /// Returns the name of the file a vault is registered in.
+    /// Returns the name of a vault's file.
     pub(super) fn find(&self, name: &VaultName) -> Result<Option<String>, Error> {
         let mut found: Vec<String> = Vec::new();
         let Some(vaults) = &self.vaults else { return Ok(None) };
         vaults.each_name(&mut |file| {
             let stem = file.as_encoded_bytes().strip_suffix(EXTENSION.as_bytes());
             if stem.is_some_and(|stem| stem.eq_ignore_ascii_case(name.as_str().as_bytes())) {
-                // Equal to a name but for the case of letters: it is text.
+                // Equal to a name except for the case of letters, so it is text.
                 found.extend(file.to_str().map(str::to_owned));
             }
         })?;
@@ -67,7 +67,7 @@ impl LayerDir {
         }
     }
 
-    /// Returns the files of all vaults, and what is wrong with the others' names.
+    /// Returns the files of all vaults, and the faults of other files' names.
     pub(super) fn files(&self) -> Result<Files, Error> {
         let mut files = Files { vaults: BTreeMap::new(), faults: Vec::new() };
         let names = self.vaults.as_ref().map_or_else(|| Ok(Vec::new()), SafeDir::names)?;
@@ -110,7 +110,7 @@ impl LayerDir {
         Ok((Registration::parse(name, self.layer, &path, &text)?, text))
     }
 
-    /// Returns what the layer says about the default vault, and the file's text.
+    /// Returns the layer's setting of the default vault, and the file's text.
     pub(super) fn default(&self) -> Result<(Default, Option<String>), Error> {
         let Some(bytes) = self.config.read(CONFIG, MAX_FILE_BYTES)? else {
             return Ok((Default::Unsaid, None));

@@ -1,5 +1,5 @@
-//! The registry during one command: each layer's directory is opened when it is first needed, and at
-//! most once. What it says is what is there when it is asked.
+//! The registry during one command. Each layer's directory is opened when it is first needed, and
+//! at most once. Each call reads the current files.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{Error, RegisteredVault, Registration, RegistryListing, circle};
 use crate::paths::{Layer, Paths};
 use crate::similar::similar;
 
-/// The registered vaults, with the directories open that were read so far.
+/// The registered vaults, with the open directories that were read so far.
 pub(crate) struct OpenRegistry {
     paths: Arc<Paths>,
     user: OnceLock<Option<LayerDir>>,
@@ -25,7 +25,7 @@ impl OpenRegistry {
         Self { paths, user: OnceLock::new(), system: OnceLock::new() }
     }
 
-    /// Returns a layer's directory, if there is one.
+    /// Returns a layer's directory, if it exists.
     pub(super) fn dir(&self, layer: Layer) -> Result<Option<&LayerDir>, Error> {
         let dir = match layer {
             Layer::User => &self.user,
@@ -45,7 +45,7 @@ impl OpenRegistry {
         Ok(self.layered(name)?.1)
     }
 
-    /// Returns the registration of a vault, and in which layer it was found.
+    /// Returns the registration of a vault, and its layer.
     pub(crate) fn layered(&self, name: &VaultName) -> Result<(Layer, Registration), Error> {
         if let Some((dir, file)) = self.find(Layer::System, name)? {
             let (entry, _) = dir.read(&file)?;
@@ -66,7 +66,7 @@ impl OpenRegistry {
     /// See [`Registry::names()`](super::Registry::names).
     pub(crate) fn names(&self) -> Result<Vec<VaultName>, Error> {
         let mut names = BTreeSet::new();
-        // A user's spelling wins: the first of equal names stays.
+        // The user's spelling overrides the administrator's: the first of equal names stays.
         for layer in [Layer::User, Layer::System] {
             names.extend(self.names_in(layer)?);
         }
@@ -97,10 +97,10 @@ impl OpenRegistry {
         Ok(None)
     }
 
-    /// Returns each user's registration that takes the place of the administrator's, with
-    /// its file.
+    /// Returns each registration of the user that overrides the administrator's, with its
+    /// file.
     pub(crate) fn shadowing(&self) -> Vec<(VaultName, PathBuf)> {
-        // What cannot be listed is told where all vaults are.
+        // The listing of all vaults reports a layer that cannot be listed.
         let Ok(system) = self.names_in(Layer::System) else { return Vec::new() };
         let shadowing = system.into_iter().filter_map(|name| {
             let (dir, file) = self.find(Layer::User, &name).ok()??;
@@ -111,7 +111,7 @@ impl OpenRegistry {
         shadowing.collect()
     }
 
-    /// Returns what each layer alone says of the default vault, lower layer first.
+    /// Returns each layer's own default vault, the lower layer first.
     pub(crate) fn defaults(&self) -> Vec<(Layer, Result<Option<VaultName>, Error>)> {
         let said = |layer: &Layer| {
             let name = self.default_in(*layer).map(|default| match default {
@@ -184,7 +184,7 @@ impl OpenRegistry {
                     listing.faults.push(Error::Locked { name, system, user: path });
                 }
                 Ok(_) => *below = RegisteredVault { name, layer, entry },
-                // It may have been locked.
+                // The damaged registration may have been locked.
                 Err(_) => {}
             }
         }

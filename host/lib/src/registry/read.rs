@@ -1,4 +1,4 @@
-//! A plain reader of small TOML files: it knows where each key stands, so that every error
+//! A plain reader of small TOML files. It knows the position of each key, so that every error
 //! has a line and a column. It keeps no comments; changes go through `render`.
 
 use std::ops::Range;
@@ -41,7 +41,7 @@ impl<'a> Document<'a> {
             Ok(root) => {
                 Ok(Table { document: self, known, rest: root.into_inner(), end: self.text.len() })
             }
-            // The error itself holds the whole text; only what it says is kept.
+            // The error itself holds the whole text; only its message is kept.
             Err(fault) => {
                 let at = self.place(fault.span().map_or(self.text.len(), |span| span.start));
                 Err(Error::NotToml { at, message: shown(fault.message()) })
@@ -58,7 +58,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A table whose keys are taken out one by one; what is left over is unknown.
+/// A table whose keys are removed one by one; the remaining keys are unknown.
 pub(super) struct Table<'a> {
     document: Document<'a>,
     known: &'static [&'static str],
@@ -72,7 +72,7 @@ impl<'a> Table<'a> {
         Some(Value::new(self.document, key.to_owned(), value))
     }
 
-    /// Checks the schema before anything else: what a later version wrote may have any keys.
+    /// Checks the schema before anything else: a file of a later version may have any keys.
     pub(super) fn check_schema(&mut self) -> Result<(), Error> {
         let Some(schema) = self.take("schema") else { return Ok(()) };
         match schema.setting() {
@@ -105,7 +105,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Checks that a key which means something elsewhere is not here.
+    /// Checks that a key which is allowed only elsewhere is not here.
     pub(super) fn absent(&mut self, key: &'static str, place: &'static str) -> Result<bool, Error> {
         self.take(key).map_or(Ok(false), |value| Err(value.wrong(place)))
     }
@@ -130,7 +130,7 @@ impl<'a> Table<'a> {
         Ok(texts)
     }
 
-    /// Takes a table of any keys out; none is an empty one.
+    /// Removes a table of any keys, and returns it; a missing table counts as empty.
     pub(super) fn table(&mut self, key: &'static str) -> Result<Vec<(String, Value<'a>)>, Error> {
         let Some(value) = self.take(key) else { return Ok(Vec::new()) };
         let DeValue::Table(table) = value.inner else { return Err(value.wrong("a table")) };
@@ -141,7 +141,7 @@ impl<'a> Table<'a> {
         Ok(named.collect())
     }
 
-    /// Checks that nothing is left over.
+    /// Checks that no key remains.
     pub(super) fn finish(self) -> Result<(), Error> {
         let Some(key) = self.rest.keys().min_by_key(|key| key.span().start) else {
             return Ok(());
@@ -155,7 +155,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A value and where it stands.
+/// A value and its position.
 pub(super) struct Value<'a> {
     document: Document<'a>,
     key: String,
@@ -168,7 +168,7 @@ impl<'a> Value<'a> {
         Self { document, key, span: value.span(), inner: value.into_inner() }
     }
 
-    /// Returns the value where it is a text, a number in range, or yes or no.
+    /// Returns the value if it is a text, a number in range, or a boolean.
     pub(super) fn setting(&self) -> Option<Setting> {
         match &self.inner {
             DeValue::String(text) => Some(Setting::Text(text.clone().into_owned())),
@@ -196,7 +196,7 @@ impl<'a> Value<'a> {
         Ok(from)
     }
 
-    /// Returns the reference that the text is.
+    /// Returns the reference in the text.
     pub(super) fn reference(self) -> Result<Reference, Error> {
         let DeValue::String(text) = &self.inner else {
             return Err(self.wrong("a reference, such as `env:NAME`"));

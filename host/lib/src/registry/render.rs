@@ -5,8 +5,8 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 use super::config::Default;
 use super::entry::{Registration, SCHEMA, Setting};
 
-/// Returns the text of a registration; of the old text, which must have been read without
-/// an error, everything is kept that is not replaced.
+/// Returns the text of a registration. Keeps all parts of the old text that are not replaced;
+/// the old text must have been read without an error.
 pub(super) fn entry(entry: &Registration, old: Option<&str>) -> String {
     let mut document = document(old);
     let root = document.as_table_mut();
@@ -60,7 +60,7 @@ fn value(setting: &Setting) -> Value {
     }
 }
 
-/// Gives a key this value, or takes it away; what is the same is left as it was written.
+/// Sets a key to this value, or removes it; an equal value stays as it was written.
 fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
     let Some(mut new) = new else {
         table.remove(key);
@@ -101,7 +101,7 @@ fn put_table(root: &mut Table, key: &str, new: Vec<(&str, Value)>) {
     }
 }
 
-/// Whether two values mean the same, however they are written.
+/// Returns whether two values mean the same, however they are written.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => a.value() == b.value(),

@@ -1,6 +1,6 @@
-//! Parameters against the schema a plugin declares: what is typed becomes what is
-//! registered, and what is registered becomes what the plugin is given. Every fault is
-//! reported at once.
+//! Checks parameters against the schema that a plugin declares. Typed parameters become
+//! registered ones, and registered parameters become those that the plugin receives. All
+//! faults are reported at once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::similar::similar;
 /// switch of this name.
 const RESERVED: &str = "verbose";
 
-/// What is wrong with one parameter.
+/// Fault of one parameter.
 ///
 /// The value itself is never repeated: it may be a secret under the wrong name.
 #[non_exhaustive]
@@ -49,7 +49,7 @@ pub enum ParameterError {
     WrongKind {
         /// The name.
         name: String,
-        /// What it must be.
+        /// The kind that the value must have.
         kind: ParameterKind,
     },
     /// The text has a control character, such as a line break.
@@ -64,13 +64,13 @@ pub enum ParameterError {
         /// The name.
         name: String,
     },
-    /// A registered path is relative: it would mean another file in another directory.
+    /// A registered path is relative: in another directory it means another file.
     #[error("parameter `{name}` must be an absolute path")]
     RelativePath {
         /// The name.
         name: String,
     },
-    /// A path starts with `~/`, and there is no home to put in its place.
+    /// A path starts with `~/`, and there is no home directory.
     #[error("parameter `{name}` starts with `~`, and there is no home directory")]
     NoHome {
         /// The name.
@@ -81,7 +81,7 @@ pub enum ParameterError {
     NotAReference {
         /// The name.
         name: String,
-        /// Why it is not one.
+        /// Why the text is not a reference; `None` if a plain value was registered.
         source: Option<reference::Error>,
     },
     /// A secret parameter refers to a file descriptor, which no later process has.
@@ -96,8 +96,8 @@ pub enum ParameterError {
         /// The name.
         name: String,
     },
-    /// The plugin's default lies in a user's data directory, and there is no such user, or all of
-    /// them are meant.
+    /// The plugin's default is in a user's data directory, but there is no such user, or the vault
+    /// is for all users.
     #[error(
         "parameter `{name}` is in one user's data directory by default, and here there is none"
     )]
@@ -105,13 +105,13 @@ pub enum ParameterError {
         /// The name.
         name: String,
     },
-    /// The value becomes a part of a path that the plugin is granted, and is none.
+    /// The value becomes a part of a path that the plugin is granted, but is not one name.
     #[error("parameter `{name}` becomes part of a path: it must be one name without `/`")]
     NotAName {
         /// The name.
         name: String,
     },
-    /// The plugin's own default is no value for the parameter: a fault of the plugin.
+    /// The plugin's own default is not valid for the parameter: a fault of the plugin.
     #[error("the plugin's own default for parameter `{name}` is wrong")]
     BadDefault {
         /// The name.
@@ -141,7 +141,7 @@ impl ParameterError {
     }
 }
 
-/// Why a plugin cannot be given its parameters.
+/// Reason why a plugin cannot receive its parameters.
 #[derive(Debug)]
 pub enum Unready<E> {
     /// The registration does not fit the schema: every fault.
@@ -155,22 +155,22 @@ pub enum Unready<E> {
     },
 }
 
-/// The directories that relative paths and `~/` stand on.
+/// Base directories of relative paths and of `~/`.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
-    /// Where relative paths begin: an absolute path.
+    /// Base of relative paths: an absolute path.
     pub dir: &'a Path,
-    /// The user's home, where there is one.
+    /// The user's home; `None` if there is no home.
     pub home: Option<&'a Path>,
-    /// The directory of the user's data, where there is such a user: `{data}` in a default.
+    /// The directory of the user's data, `{data}` in a default; `None` if there is no such user.
     pub data: Option<&'a Path>,
     /// The vault that is registered: `{vault}` in a default.
     pub vault: Option<&'a VaultName>,
 }
 
 /// Returns typed parameters, `K=V` each, as they are registered. Defaults are checked but
-/// not filled in, so that a plugin's later default takes effect; all but those that depend on
-/// the vault or on where data is kept, which must stay what they are.
+/// not filled in, so that a plugin's later default takes effect. Only defaults that depend on
+/// the vault or on the data directory are filled in, since they must not change.
 ///
 /// # Errors
 /// Every fault, sorted by the parameters' names; the missing ones last.
@@ -209,12 +209,12 @@ pub fn validate(
     if faults.is_empty() { Ok(settings) } else { Err(faults) }
 }
 
-/// Returns registered parameters as the plugin is given them: references resolved, the
-/// plugin's defaults filled in (`~/` in them stands on `home`).
+/// Returns registered parameters as the plugin receives them: references are resolved, and the
+/// plugin's defaults are filled in (`~/` in them is `home`).
 ///
 /// # Errors
-/// Every fault of what is registered, which a person or a newer plugin may have made wrong;
-/// no reference is resolved then. Otherwise the first reference that could not be resolved.
+/// Every fault of the registered parameters, as after a manual edit or a plugin's upgrade; no
+/// reference is resolved then. Otherwise the first reference that could not be resolved.
 pub fn to_parameters<E>(
     schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
@@ -251,7 +251,7 @@ pub fn check(
     settle(schema, registered, home).1
 }
 
-/// Returns what is registered with the defaults filled in, and every fault.
+/// Returns the registered parameters with the defaults filled in, and every fault.
 fn settle(
     schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
@@ -279,13 +279,13 @@ fn settle(
     (settings, faults)
 }
 
-/// Returns the plugin's defaults for what is not given, or what is wrong with them.
+/// Returns the plugin's defaults for parameters that are not given, or the faults of defaults.
 fn defaults<'a>(
     schema: &'a [OwnedParameter],
     given: impl Fn(&str) -> bool + 'a,
     home: Option<&'a Path>,
 ) -> impl Iterator<Item = Result<(String, Setting), ParameterError>> + 'a {
-    // A default has no directory to be relative to.
+    // A default has no base directory.
     let base = Base { dir: Path::new(""), home, data: None, vault: None };
     schema
         .iter()
@@ -299,7 +299,7 @@ fn defaults<'a>(
         })
 }
 
-/// Returns the required parameters that are not there and have no default.
+/// Returns the required parameters that are missing and have no default.
 fn missing<'a>(
     schema: &'a [OwnedParameter],
     given: impl Fn(&str) -> bool + 'a,
@@ -313,13 +313,13 @@ fn missing<'a>(
         .map(|parameter| ParameterError::Missing { name: shown(&parameter.name) })
 }
 
-/// Whether a default depends on the vault, or on where data is kept: such a one is filled in
-/// when the vault is registered, and has to be there from then on.
+/// Returns whether a default depends on the vault or on the data directory. Such a default is
+/// filled in when the vault is registered, and is required from then on.
 pub(crate) fn depends(parameter: &OwnedParameter) -> bool {
     parameter.kind == ParameterKind::Path && !parameter.secret && parameter.default.contains('{')
 }
 
-/// Returns a default with what it depends on put in.
+/// Returns a default with its placeholders filled in.
 fn filled_in(parameter: &OwnedParameter, base: Base<'_>) -> Result<String, ParameterError> {
     let name = || shown(&parameter.name);
     let mut text = parameter.default.clone();
@@ -331,7 +331,7 @@ fn filled_in(parameter: &OwnedParameter, base: Base<'_>) -> Result<String, Param
     }
     let vault = base.vault.map_or_else(|| "vault".to_owned(), VaultName::folded);
     let text = text.replace("{vault}", &vault);
-    // Whatever else stands in braces is not known here.
+    // Any other placeholder in braces is unknown here.
     match text.contains(['{', '}']) && !base.data.is_some_and(has_braces) {
         true => Err(ParameterError::BadDefault { name: name() }),
         false => Ok(text),
@@ -355,7 +355,7 @@ fn declared<'s>(
     })
 }
 
-/// Returns the setting that a typed text stands for.
+/// Returns the setting of a typed text.
 fn typed(
     parameter: &OwnedParameter,
     text: &str,
@@ -378,7 +378,7 @@ fn typed(
         ParameterKind::Boolean => Setting::Boolean(text.parse().map_err(|_| wrong())?),
         ParameterKind::Text => Setting::Text(text.to_owned()),
         ParameterKind::Path => Setting::Text(path(parameter, text, base)?),
-        // A kind of a later contract.
+        // A kind of a later plugin API.
         _ => return Err(wrong()),
     };
     fits(parameter, &setting).map(|()| setting)
@@ -391,14 +391,14 @@ fn path(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<String
     }
     let absolute = absolute(text, base.dir, base.home)
         .ok_or_else(|| ParameterError::NoHome { name: name() })?;
-    // Texts are UTF-8: a home or directory that is not cannot be registered.
+    // Texts are UTF-8: a home or directory that is not UTF-8 cannot be registered.
     match absolute.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(_) => Err(ParameterError::WrongKind { name: name(), kind: ParameterKind::Path }),
     }
 }
 
-/// Checks that a setting can be this parameter's.
+/// Checks that a setting is valid for this parameter.
 fn fits(parameter: &OwnedParameter, setting: &Setting) -> Result<(), ParameterError> {
     let name = || shown(&parameter.name);
     match (setting, parameter.kind) {

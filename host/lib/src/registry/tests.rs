@@ -1,4 +1,4 @@
-//! The registry as a whole, on directories of its own.
+//! Tests of the registry as a whole, in temporary directories.
 
 mod changing;
 mod processes;
@@ -25,7 +25,7 @@ impl Sandbox {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::open(&paths_in(dir.path()));
         let sandbox = Self { dir, registry };
-        // Whatever the umask of who runs the tests.
+        // Independent of the umask of the user who runs the tests.
         sandbox.mode("", 0o755);
         sandbox
     }
@@ -34,7 +34,7 @@ impl Sandbox {
         self.dir.path().join(path)
     }
 
-    /// Puts a file down as configuration management would.
+    /// Writes a file as configuration management does.
     fn put(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -69,7 +69,7 @@ impl Sandbox {
             .apply()
     }
 
-    /// The error of one vault, with the sandbox's directory shortened to `.`.
+    /// Returns the error of one vault, with the sandbox's directory shortened to `.`.
     fn fault(&self, vault: &str) -> String {
         let error = self.registry.entry(&name(vault)).unwrap_err();
         self.shown(&error)

@@ -1,4 +1,4 @@
-//! What only one vault can do: its actions, and running one.
+//! A vault's own actions: lists them and runs one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::prompter::Prompter;
 use crate::registry::Setting;
 use crate::registry::schema::{self, Base};
 
-/// An action whose parameters were found to be right, and what they open.
+/// An action with checked parameters, and the permissions that they open.
 #[derive(Debug)]
 pub struct PlannedAction {
     vault: Arc<Prepared>,
@@ -30,25 +30,24 @@ impl PlannedAction {
         &self.action
     }
 
-    /// Returns what the vault's plugin may do for this one call beyond what it is granted, each in
+    /// Returns the permissions of the vault's plugin for this one call beyond its grants, each in
     /// plain words.
     pub fn permissions(&self) -> Vec<String> {
         self.opens.words.iter().map(|words| words.text().to_owned()).collect()
     }
 
-    /// Returns whether a path that was typed leads elsewhere by links. This plugin may have put one
-    /// there when it was granted the directory, for another action or before: whoever typed the path is
-    /// asked.
+    /// Returns whether a typed path leads elsewhere by links. This plugin may have created the link
+    /// when it was granted the directory, for another action or before: the user must confirm.
     pub fn leads_elsewhere(&self) -> bool {
         self.opens.words.iter().any(|words| matches!(words, Words::Elsewhere(_)))
     }
 }
 
 impl Host {
-    /// Returns what only this vault can do.
+    /// Returns the vault's own actions.
     ///
     /// # Errors
-    /// What the vault answers.
+    /// The vault's error.
     pub fn actions(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<Vec<Action>> {
         self.actions_of(vault.into(), ask)
     }
@@ -59,11 +58,11 @@ impl Host {
         Ok(list?.actions)
     }
 
-    /// Checks an action's parameters as they were typed, and finds what they open to the vault's
-    /// plugin; relative paths stand on `folder`. Does nothing but ask the vault for its actions.
+    /// Checks an action's parameters as typed, and finds the permissions that they open to the
+    /// plugin. Relative paths start at `dir`. Sends the vault only a request for its actions.
     ///
     /// # Errors
-    /// [`Error::NoSuchAction`], [`Error::Parameters`], or what the vault answers.
+    /// [`Error::NoSuchAction`], [`Error::Parameters`], or the vault's error.
     ///
     /// # Examples
     /// ```no_run
@@ -102,8 +101,8 @@ impl Host {
         let settings = schema::validate(&action.parameters, typed, base).map_err(|faults| {
             Error::Parameters { what: format!("action `{}`", action.id), faults }
         })?;
-        // The list of actions is the running plugin's own word: a default in it opens nothing, and
-        // neither does a path that the pinned manifest does not ask for.
+        // The running plugin supplies the list of actions. A default in it opens nothing, and
+        // neither does a path that the pinned manifest does not request.
         let mut paths = BTreeMap::new();
         for one in action.parameters.iter().filter(|one| one.kind == ParameterKind::Path) {
             if let (true, Some(Setting::Text(path))) =
@@ -116,14 +115,14 @@ impl Host {
         Ok(PlannedAction { vault: prepared, action, settings, opens })
     }
 
-    /// Does what was planned.
+    /// Runs a planned action.
     ///
     /// # Errors
-    /// A reference that cannot be followed, or what the vault answers.
+    /// A reference that cannot be resolved, or the vault's error.
     pub fn act(&self, plan: PlannedAction, ask: &mut dyn Prompter) -> Result<ActionOutcome> {
         let PlannedAction { vault, action, settings, opens } = plan;
         let what = format!("action `{}`", action.id);
-        // References are followed before the vault is held: they may lead to it.
+        // References are resolved before the vault is in use: they may lead to it.
         let parameters = self.parameters(&settings, &action.parameters, &what)?;
         let mut request = ActionRequest::new(action.id, parameters, self.deadline());
         self.call_with((&vault).into(), opens, ask, &mut |open, deadline| {

@@ -1,8 +1,8 @@
-//! Changing what was read: read, change, and write only if no other writer was there in between.
+//! Changes that depend on a read: write only if no other writer came in between.
 //!
-//! A vault with the capability `conditional` checks that itself, whichever program the other writer
-//! is. This user's Keystead processes also take a lock for each secret, for every write and removal; in
-//! a vault without that capability, what another program writes between reading and writing is lost.
+//! A vault with the capability `conditional` checks this itself, whichever program the other writer
+//! is. This user's Keystead processes also lock each secret for every write and removal. Without
+//! that capability, a write of another program between the read and the write is lost.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -25,29 +25,29 @@ use crate::plugin::inspect::ParsedKind;
 use crate::prompter::{NonInteractive, Prompter};
 use crate::registry::Registration;
 
-/// How often a change is made again that other writers got in before.
+/// How often a change is repeated after conflicts with other writers.
 const TRIES: u32 = 100;
 
 /// How often a vault is unlocked again that locks itself while the lock is held.
 const UNLOCKS: usize = 3;
 
-/// The pause before the lock is tried again.
+/// Pause before the next attempt to take the lock.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How many files of locks there are: two secrets in one of them wait for each other.
+/// Number of lock files: two secrets with the same file wait for each other.
 const LOCKS: u8 = 64;
 
-/// What keeps other writers out while a change is made.
+/// Protection against other writers during a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// The vault, beside the lock: what is written names the version that was read.
+    /// The vault, beside the lock: the write names the version that was read.
     Version,
     /// The lock among the processes of this user alone.
     Lock,
 }
 
 impl Guard {
-    /// Returns the guard that a kind of vault is meant to have. One vault of the kind may not.
+    /// Returns the guard that a vault kind declares. A vault of the kind may lack it.
     fn of(kind: &ParsedKind) -> Self {
         match kind.capabilities.contains(&Capability::Conditional) {
             true => Self::Version,
@@ -55,10 +55,10 @@ impl Guard {
         }
     }
 
-    /// Returns the version that a write is to name.
+    /// Returns the version that a write must name.
     ///
     /// # Errors
-    /// `Unsupported` where the vault is to check the version and has said none.
+    /// `Unsupported` if the vault must check the version and has reported none.
     pub(super) fn version(self, vault: &VaultName, read: Option<String>) -> Result<Option<String>> {
         match (self, read) {
             (Self::Lock, _) => Ok(None),
@@ -73,11 +73,11 @@ impl Guard {
 }
 
 impl Host {
-    /// Makes a change that reads and then writes, and makes it again where another writer was there
-    /// in between. A dry run only reads: it is made once, without a guard.
+    /// Makes a change that reads and then writes, and repeats it if another writer came in between.
+    /// A dry run only reads, once and without a guard.
     ///
     /// # Errors
-    /// What `change` answers; the conflict where others always were quicker.
+    /// The error of `change`; the conflict if other writers were always quicker.
     pub(super) fn atomically<T>(
         &self,
         prepared: &Arc<Prepared>,
@@ -106,14 +106,14 @@ impl Host {
         }
     }
 
-    /// Writes or removes secrets while this process has their locks. Each write takes them, also one
-    /// that compares nothing: another process may have read what it replaces. Also in a vault that
-    /// checks versions: not each of its servers does, and whether it creates a secret in one step no
-    /// capability says.
+    /// Writes or removes secrets while this process has their locks. Each write takes them, even
+    /// without a comparison: another process may have read what it replaces. So do writes to a
+    /// vault that checks versions, as not all its servers do. No capability states whether it
+    /// creates a secret in one step.
     ///
     /// # Errors
-    /// What `write` answers; that another process kept a lock for longer than a call may take; that the
-    /// vault was locked again each time.
+    /// The error of `write`; that another process kept a lock for longer than a call may take; that
+    /// the vault was locked again each time.
     pub(super) fn exclusively<T>(
         &self,
         prepared: &Arc<Prepared>,
@@ -135,7 +135,7 @@ impl Host {
         let mut unlocks = 0;
         loop {
             let locks = self.lock_secrets(prepared, names, guard)?;
-            // No person is asked while other processes wait for the lock.
+            // Do not prompt the user while other processes wait for the lock.
             let done = change(&mut NonInteractive);
             drop(locks);
             match done {
@@ -143,7 +143,7 @@ impl Host {
                     unlocks += 1;
                     self.unlock_now(prepared, names[0], *challenge, ask)?;
                 }
-                // Never without the locks, and not as if there were no terminal: answers were given.
+                // Never without the locks, and no prompt error: answers were given.
                 Err(Error::Locked { vault, .. }) => {
                     let message = "the vault is locked again each time, before the change is made";
                     let answer = Answer::new(ErrorKind::Unavailable, message);
@@ -154,9 +154,9 @@ impl Host {
         }
     }
 
-    /// Unlocks a vault that has answered a change with a challenge, without making the change. Reading
-    /// shows the challenge of the handle that is used now; a vault that is locked only to writers, as
-    /// one that its first secret makes, does not give it there.
+    /// Unlocks a vault that has answered a change with a challenge, without making the change. A
+    /// read shows the challenge of the current handle. A vault that is locked only to writers, as
+    /// one that its first secret creates, shows none there.
     fn unlock_now(
         &self,
         prepared: &Arc<Prepared>,
@@ -171,13 +171,13 @@ impl Host {
                     given = None;
                     Err(error)
                 }
-                // What else it answers to reading is not looked at here.
+                // Other answers to the read do not matter here.
                 _ => given.take().map_or(Ok(()), |challenge| Err(Answer::locked(challenge))),
             }
         })
     }
 
-    /// Takes the locks of secrets; none where this user has no directory for them. Every process takes
+    /// Takes the locks of secrets; none if this user has no directory for them. Every process takes
     /// them in the same order, so that no two wait for each other.
     fn lock_secrets(
         &self,
@@ -190,7 +190,7 @@ impl Host {
         match self.open_locks(vault, &address, names, deadline) {
             Ok(Some(locks)) => return Ok(locks),
             Ok(None) => {}
-            // A home that this process can only read.
+            // The home is read-only for this process.
             Err(Error::Path(fs::Error::Io { source, .. })) if is_read_only(&source) => {}
             Err(error) => return Err(error),
         }
@@ -243,7 +243,7 @@ fn wait(vault: &VaultName, deadline: Deadline) -> Result<()> {
     Ok(())
 }
 
-/// Whether another writer was there in between.
+/// Returns whether another writer came in between.
 pub(super) fn is_conflict(error: &Error) -> bool {
     matches!(error, Error::Refused { answer, .. } if answer.detail() == Some(ErrorDetail::Conflict))
 }
@@ -252,7 +252,7 @@ fn is_unsupported(error: &Error) -> bool {
     matches!(error, Error::Refused { answer, .. } if answer.kind() == ErrorKind::Unsupported)
 }
 
-/// How long to wait after so many conflicts: longer each time, and not as long as others.
+/// Returns the pause after this many conflicts: longer each time, and random.
 fn pause(round: u32) -> Duration {
     let most: u64 = 1_000 << round.min(6);
     // Seeded anew each time: no two processes wait alike.
@@ -260,9 +260,9 @@ fn pause(round: u32) -> Duration {
     Duration::from_micros(chance % (most + 1))
 }
 
-/// Returns what the registrations of one place have in common: plugin, kind, and the first address, or
-/// where there is none the first path, in the manifest's order. The other parameters say how to log in or what
-/// part of a server is meant: vaults that differ in them alone share their locks, and wait more.
+/// Returns the common part of registrations with the same storage: plugin, kind, and the first
+/// address, or else the first path, in the manifest's order. Other parameters define the login or a
+/// part of a server. Vaults that differ in them alone share their locks, and wait more.
 fn address(entry: &Registration, kind: &ParsedKind, home: Option<&Path>) -> [String; 3] {
     let texts = templates(kind, entry, home);
     let given =
@@ -275,7 +275,7 @@ fn address(entry: &Registration, kind: &ParsedKind, home: Option<&Path>) -> [Str
     [entry.plugin.clone(), kind.name.clone(), url.or_else(path).unwrap_or_default()]
 }
 
-/// Returns where a path leads, as far as there is something.
+/// Returns the real path, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
     for there in path.ancestors() {
         if let Ok(real) = there.canonicalize() {
@@ -299,8 +299,8 @@ fn one_spelling(text: &str) -> String {
     format!("{scheme}://{host}{}", path.trim_end_matches('/'))
 }
 
-/// Returns the lock that a secret has. Names that may be one secret have one, by the coarsest rule there
-/// is: the vault's own rule is not known here.
+/// Returns the lock of a secret. Names that may mean one secret share a lock, by the coarsest rule:
+/// the vault's own rule is not known here.
 fn bucket(address: &[String], name: &SecretName) -> u8 {
     let mut hash = Sha256::new();
     for part in address {

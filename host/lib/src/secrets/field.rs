@@ -1,4 +1,4 @@
-//! One part of a value: found by its name or by a JSON pointer, and changed without a change of its
+//! One part of a value: finds it by name or by JSON pointer, and changes it without changing its
 //! type. Names in JSON are secret and stand in no error; a map's keys are not.
 
 use keystead_plugin_api::{JsonText, Map, SecretBytes, SecretText, Value, ValueKind};
@@ -6,54 +6,54 @@ use keystead_plugin_api::{JsonText, Map, SecretBytes, SecretText, Value, ValueKi
 use crate::json::pointer::{self, JsonType};
 use crate::json::{read, write};
 
-/// Why a value has no part of some name.
+/// Reason why a value has no part of some name.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoField {
-    /// It has others.
+    /// The value has other fields.
     Unknown {
-        /// Those that it has: names, or pointers where one was asked for that leads into a map.
+        /// The existing fields: names, or pointers if the request was a pointer into a map.
         fields: Vec<String>,
     },
-    /// A value of this kind has none.
+    /// A value of this kind has no fields.
     NoFields(ValueKind),
-    /// Its JSON has nothing there.
+    /// The value's JSON has nothing there.
     NotInJson,
-    /// What stands there is `null`, which is no value.
+    /// The part is `null`, which is no value.
     Null,
-    /// What was asked for is neither a name that is there nor a pointer.
+    /// The request is neither an existing name nor a pointer.
     NoPointer,
 }
 
-/// One field of a map that is written.
+/// A field of a map to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewField {
-    /// Its name, exactly: no pointer.
+    /// The exact name, not a pointer.
     pub name: String,
-    /// What becomes of the type that it has.
+    /// How to handle the type of an existing field.
     pub kind: FieldKind,
 }
 
-/// Of which kind a field is that is written.
+/// Value kind of a field to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
-    /// That of the new value, whatever was there.
+    /// The kind of the new value, whatever existed.
     New,
-    /// That of the field which is there: a text is written as the JSON, or the map, that it says,
-    /// and is refused where it says none of that type. A new field is of the new value's kind.
+    /// The kind of the existing field. A text is written as the JSON, or the map, that it contains,
+    /// and rejected if that has another type. A new field has the new value's kind.
     Kept,
 }
 
-/// Why a field cannot have a new value.
+/// Reason why a field cannot have a new value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// It is this, and the new value is not.
+    /// The field has this type, and the new value does not.
     Type(String),
-    /// It is not there, and its name looks like a pointer.
+    /// The field does not exist, and its name looks like a pointer.
     Pointer,
 }
 
-/// Returns a part of a value: of exactly this name, or else where this pointer leads.
+/// Returns a part of a value: by this exact name, or else by this pointer.
 pub(super) fn part(value: Value, field: &str) -> Result<Value, NoField> {
     let value = opened(value);
     let names = vec![field.to_owned()];
@@ -73,8 +73,8 @@ pub(super) fn part(value: Value, field: &str) -> Result<Value, NoField> {
     descend(value, &pointer::parse(field).ok_or(NoField::NoPointer)?, "")
 }
 
-/// Returns the one value that a map has for what takes no map: `password`, else `value`, of exactly that
-/// name, where it is a text or bytes. Any other value stays as it is.
+/// Returns the one value of a map for uses that take no map: `password`, else `value`, by exact
+/// name, if it is text or bytes. Returns any other value as it is.
 pub fn single(value: Value) -> Value {
     let Value::Map(mut map) = value else { return value };
     let is_plain = |name: &&str| matches!(map.get(name), Some(Value::Text(_) | Value::Bytes(_)));
@@ -85,11 +85,11 @@ pub fn single(value: Value) -> Value {
     }
 }
 
-/// Goes as deep as a value may: the boundary refuses more levels of maps than 16.
+/// Returns a nested part. The depth is limited: the boundary rejects more than 16 levels.
 fn descend(value: Value, names: &[String], at: &str) -> Result<Value, NoField> {
     let Some((name, rest)) = names.split_first() else {
         return match value {
-            // Without the blanks around it.
+            // Without the surrounding blanks.
             Value::Json(json) => of_json(pointer::find(&json, names).unwrap_or_default()),
             other => Ok(other),
         };
@@ -109,7 +109,7 @@ fn descend(value: Value, names: &[String], at: &str) -> Result<Value, NoField> {
     }
 }
 
-/// Returns a text that is a JSON object as JSON, and anything else as it is.
+/// Returns a text that is a JSON object as JSON, and any other value as it is.
 fn opened(value: Value) -> Value {
     match value {
         Value::Text(text) if text.expose().trim_start().starts_with('{') => {
@@ -119,7 +119,7 @@ fn opened(value: Value) -> Value {
     }
 }
 
-/// Returns what a piece of JSON is as a value: of a string the text that it stands for.
+/// Returns a piece of JSON as a value: a string as the text that it stands for.
 fn of_json(piece: &str) -> Result<Value, NoField> {
     let json = JsonText::parse(SecretText::new(piece));
     let json = json.expect("a piece of JSON is JSON");
@@ -130,7 +130,7 @@ fn of_json(piece: &str) -> Result<Value, NoField> {
     }
 }
 
-/// Says what a value has instead, which was reached by `at`.
+/// Returns the error for a missing part, with the existing parts of the value at path `at`.
 fn missing(value: &Value, at: &str) -> NoField {
     let named = |name: &str| match at {
         "" => name.to_owned(),
@@ -146,7 +146,7 @@ fn missing(value: &Value, at: &str) -> NoField {
     }
 }
 
-/// Returns the value that a map's field is to have.
+/// Returns the new value of a map's field.
 pub(super) fn changed(map: &Map, field: &NewField, new: &Value) -> Result<Value, Misfit> {
     if field.kind == FieldKind::New {
         return Ok(new.duplicate());
@@ -172,8 +172,8 @@ pub(super) fn changed(map: &Map, field: &NewField, new: &Value) -> Result<Value,
     })
 }
 
-/// Puts a value into a map. A new key comes last, or in order where the keys are in order: a server
-/// that sorts them then has them as they are, and nothing to be told of another order.
+/// Puts a value into a map. A new key comes last, or in order if the keys are in order. A server
+/// that sorts the keys then does not change their order.
 pub(super) fn put(mut map: Map, key: &str, value: Value) -> Map {
     let is_sorted = map.iter().map(|(key, _)| key).is_sorted();
     let is_new = map.insert(key, value).is_none();
@@ -189,7 +189,7 @@ pub(super) fn put(mut map: Map, key: &str, value: Value) -> Map {
     sorted
 }
 
-/// Returns a new value as JSON: of a text the string that stands for it, where that is what was there.
+/// Returns a new value as JSON: a text as a JSON string, if the old value was one.
 fn as_json(present: JsonType, new: &Value) -> Option<JsonText> {
     match (present, new) {
         (_, Value::Json(json)) => Some(json.duplicate()),

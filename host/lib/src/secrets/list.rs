@@ -1,4 +1,4 @@
-//! Listing: what one vault has, page by page, and what all of them have together.
+//! Listing: the secrets of one vault, page by page, and those of all vaults together.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -15,24 +15,24 @@ use crate::error::{Error, Result};
 use crate::host::{Host, VaultRef, lock};
 use crate::prompter::{NonInteractive, Prompter};
 
-/// How many empty pages in a row a listing may have: a vault that filters may well send
-/// some; one that sends nothing else would keep its caller for ever.
+/// How many empty pages in a row a listing may have. A vault that filters may send some; a vault
+/// that sends nothing else would keep its caller for ever.
 const MAX_BARREN_PAGES: usize = 1_000;
 
-/// The most bytes of names and metadata that a vault may list: a million of the longest names. One
-/// that goes on and on would take the host's memory, page by page and each in time.
+/// Maximum size in bytes of the names and metadata of a vault: a million of the longest names. An
+/// endless listing would take the host's memory, page by page and each in time.
 const MAX_LISTED_BYTES: usize = 1 << 30;
 
-/// How many vaults are asked at the same time: they wait for disks and servers, not for
+/// How many vaults are listed at the same time. They wait for disks and servers, not for
 /// processors, and each may be a process of its own.
 const AT_ONCE: usize = 16;
 
 impl Host {
-    /// Returns what the vaults have, without any value. A vault that cannot be asked hides
-    /// no other.
+    /// Returns the secrets of the vaults, without any value. An unavailable vault hides no other
+    /// vault.
     ///
     /// # Errors
-    /// What is wrong with the registry; for a named vault, what it answers.
+    /// The fault of the registry; for a named vault, its error.
     ///
     /// # Examples
     /// ```no_run
@@ -60,11 +60,11 @@ impl Host {
         Ok(merged(results))
     }
 
-    /// Hands out what a vault has, page by page in its own order: only what matches, and
-    /// never more than one page in memory.
+    /// Passes on a vault's secrets page by page, in its own order: only those that match, and never
+    /// more than one page in memory.
     ///
     /// # Errors
-    /// What the vault answers, or what `each` returns.
+    /// The vault's error, or the error of `each`.
     ///
     /// # Examples
     /// ```no_run
@@ -106,7 +106,7 @@ impl Host {
             && !has_wildcards(name)
             && rules.compares_as_written()
         {
-            // The vault finds it by its own rule, and without listing all it has.
+            // The vault finds the name by its own rule, without listing all its secrets.
             let Ok(name) = SecretName::parse(name) else { return Ok(()) };
             return match self.described(vault, &name, ask) {
                 Ok(entry) => each(vec![entry]),
@@ -115,7 +115,7 @@ impl Host {
             };
         }
         let wanted = pattern.map(|pattern| Pattern::new(pattern, &rules));
-        // The vault may compare by another rule than its own for names: it must leave nothing out.
+        // The vault may filter by another rule than its own for names, and must not omit a match.
         let hint = pattern.filter(|_| rules.compares_as_written());
         let mut walk = Walk::default();
         loop {
@@ -140,7 +140,7 @@ impl Host {
     /// Returns the names on the first page of a vault: at most 1,000, in its own order.
     ///
     /// # Errors
-    /// What the vault answers.
+    /// The vault's error.
     pub(crate) fn first_names(
         &self,
         vault: &VaultName,
@@ -163,7 +163,7 @@ impl Host {
             found.extend(entries);
             Ok::<(), Error>(())
         })?;
-        // What is there is worth more than the order it stands in.
+        // An unsorted listing is better than none.
         let rules = self.rules(vault, ask).unwrap_or_default();
         let sorted = |entry: Entry| Sorted {
             key: rules.sort_key(&entry.name).into_owned(),
@@ -172,7 +172,7 @@ impl Host {
         Ok(found.into_iter().map(sorted).collect())
     }
 
-    /// Asks all vaults at the same time, each with its own deadline; only the default may
+    /// Lists all vaults at the same time, each with its own deadline; only the default vault may
     /// prompt.
     fn list_each(
         &self,
@@ -186,8 +186,8 @@ impl Host {
         let threads = others.len().min(AT_ONCE);
         let queue = Mutex::new(others.into_iter());
         let results = Mutex::new(Vec::new());
-        // A function of its own: in the loop's head the queue would stay locked while a vault
-        // is asked, and one would be asked after the other.
+        // A function of its own: in the loop's head the queue would stay locked during a listing,
+        // and vaults would be listed one after another.
         let next = || lock(&queue).next();
         let work = || {
             while let Some(name) = next() {
@@ -198,7 +198,7 @@ impl Host {
         };
         thread::scope(|scope| {
             for _ in 0..threads {
-                // Where no thread is to be had, those there are do the work, or this one.
+                // If no thread can start, the running threads do the work, or this thread.
                 if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                     break;
                 }
@@ -213,14 +213,14 @@ impl Host {
     }
 }
 
-/// A secret of a listing, and what it is sorted by: what its name has in common with others that are
-/// one secret in its vault.
+/// A secret of a listing, and its sort key: the common form of all names that mean this secret in
+/// its vault.
 struct Sorted {
     key: String,
     described: ListedSecret,
 }
 
-/// Returns what several vaults have as one listing.
+/// Returns the secrets of several vaults as one listing.
 fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> SecretListing {
     let (mut sorted, mut failed) = (Vec::new(), Vec::new());
     for (name, result) in results {
@@ -238,19 +238,19 @@ fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> SecretListing {
     SecretListing { entries: sorted.into_iter().map(|one| one.described).collect(), failed }
 }
 
-/// How far a listing has come, and whether the vault leads it on.
+/// State of a listing, which detects a vault that does not advance.
 #[derive(Default)]
 pub(crate) struct Walk {
     /// The cursor of the next page.
     pub(crate) after: Option<String>,
     cursors: HashSet<String>,
     barren: usize,
-    /// The bytes of all names, metadata and cursors so far.
+    /// Size in bytes of all names, metadata and cursors so far.
     told: usize,
 }
 
 impl Walk {
-    /// Returns a page that keeps the contract.
+    /// Returns a page that keeps the obligations.
     pub(crate) fn page(
         &self,
         vault: &mut dyn Vault,
@@ -284,7 +284,7 @@ impl Walk {
         }
     }
 
-    /// Goes on behind a page, and returns whether it was the last.
+    /// Advances past a page, and returns whether it was the last.
     pub(crate) fn step(&mut self, page: &Page) -> bool {
         let size = |entry: &Entry| entry.name.as_str().len() + entry.metadata.bytes();
         self.told += page.entries.iter().map(size).sum::<usize>();
@@ -312,14 +312,14 @@ mod tests {
         "[aAbB*?\\[\\]/\u{e9}\u{c9}\u{17f}\u{1f511} -]{1,3}"
     }
 
-    /// What a vault of this name answers.
+    /// A vault's name and its listing; `None` if the listing failed.
     type Answer = (String, Option<Vec<String>>);
 
     fn answers() -> impl Strategy<Value = Vec<Answer>> {
         let names = proptest::collection::vec(names(), 0..6);
         let answer = ("[abAB][0-9]{0,1}", proptest::option::weighted(0.8, names));
         proptest::collection::vec(answer, 0..5).prop_map(|mut answers: Vec<Answer>| {
-            // A vault is asked once, whatever the case of its name.
+            // Each vault is listed once, whatever the case of its name.
             let mut seen = HashSet::new();
             answers.retain(|(vault, _)| seen.insert(vault.to_ascii_lowercase()));
             answers
@@ -345,8 +345,8 @@ mod tests {
         answers.iter().map(of).collect()
     }
 
-    /// The listing as one would make it by hand: again and again the least of what is left,
-    /// by its name in lower case, by the bytes of its name, then by its vault in lower case.
+    /// The listing as made by hand: takes the least secret of the rest again and again. Compares
+    /// the lower-case name, the bytes of the name, then the lower-case vault.
     fn by_hand(answers: &[Answer]) -> (Vec<(String, String)>, Vec<String>) {
         let mut left: Vec<(String, String)> = Vec::new();
         let mut failed: Vec<String> = Vec::new();

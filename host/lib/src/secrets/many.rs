@@ -1,5 +1,5 @@
-//! Several secrets of one vault at once: in as few calls as the vault gets done in time, and
-//! with a result for each.
+//! Several secrets of one vault at once: in as few calls as the vault completes in time, with a
+//! result for each secret.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,23 +19,23 @@ use crate::plugin::inspect::ParsedKind;
 use crate::prompter::Prompter;
 use crate::retry;
 
-/// How many secrets the first call has: a vault that is in time with one alone shall be in
+/// How many secrets the first call has: a vault that is in time with one secret must also be in
 /// time with many.
 const FIRST: usize = 1;
 
-/// The most names in one call: a vault that does not read them together has time for these.
+/// Maximum number of names in one call: a vault that reads them one by one has time for these.
 const MOST_READ: usize = 1_000;
 
-/// One of several secrets to be written.
+/// A secret to write among several.
 #[derive(Debug)]
 pub struct BatchWrite {
-    /// Its name.
+    /// Name of the secret.
     pub name: SecretName,
-    /// Its value.
+    /// The new value.
     pub value: Value,
-    /// Its metadata, instead of all there was; `None` leaves it.
+    /// Metadata in place of all that exists; `None` leaves it unchanged.
     pub metadata: Option<Metadata>,
-    /// What to do when the name is there already, or is not.
+    /// What to do if the name exists, or does not exist.
     pub mode: WriteMode,
 }
 
@@ -47,7 +47,7 @@ impl BatchWrite {
         request
     }
 
-    /// Refuses what the vault cannot hold, and returns the bytes that a call counts of it.
+    /// Rejects a secret that the vault cannot hold; returns the bytes that a call counts for it.
     fn check(&self, vault: &VaultName, kind: &ParsedKind) -> Result<usize> {
         can_write(vault, kind, self.metadata.as_ref())?;
         let value = can_hold(vault, kind, &self.value)?;
@@ -56,16 +56,15 @@ impl BatchWrite {
 }
 
 impl Host {
-    /// Writes several secrets, in order, and returns a result for each. Whoever has very many
-    /// hands them over in parts, as large as its memory allows.
+    /// Writes several secrets, in order, and returns a result for each. A caller with very many
+    /// secrets passes them in parts, as large as its memory allows.
     ///
-    /// What the vault cannot hold is refused without being sent; a secret that is refused
-    /// hinders no other. Where the vault fails in the middle, what follows has
+    /// The host rejects a secret that the vault cannot hold without sending it. A rejected secret
+    /// hinders no other secret. If the vault fails in the middle, the secrets that follow get
     /// [`Error::Stopped`].
     ///
     /// # Errors
-    /// [`Error::NoDefaultVault`], or what the vault answers as long as it has said of no
-    /// secret that it was written.
+    /// [`Error::NoDefaultVault`], or the vault's error as long as the vault has confirmed no write.
     ///
     /// # Examples
     /// ```no_run
@@ -96,7 +95,7 @@ impl Host {
         let (kind, plugin) = (prepared.kind(), &prepared.entry().plugin);
         can_write(&vault, kind, None)?;
         let mut results: Vec<Option<Result<()>>> = Vec::with_capacity(new.len());
-        // Where each that is sent stands, and its bytes.
+        // Index and size in bytes of each secret that is sent.
         let mut left = Vec::with_capacity(new.len());
         for (at, one) in new.iter().enumerate() {
             results.push(match one.check(&vault, kind) {
@@ -145,7 +144,7 @@ impl Host {
                 }
             };
             self.keep_pace(&vault, some.len(), took);
-            // Locked in the middle: the rest was not touched, and the next call unlocks.
+            // Locked in the middle: the rest is unchanged, and the next call unlocks the vault.
             let locked = |answer: &Reply<Written>| {
                 answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Locked)
             };
@@ -166,7 +165,7 @@ impl Host {
     /// at once.
     ///
     /// # Errors
-    /// What the vault answers to a call as a whole.
+    /// The vault's error for a call as a whole.
     ///
     /// # Examples
     /// ```no_run
@@ -220,18 +219,18 @@ impl Host {
         Ok(results)
     }
 
-    /// Notes how long a vault took for so many, for the next call.
+    /// Records how long a vault took for this many secrets, for the next call.
     fn keep_pace(&self, vault: &VaultName, count: usize, took: Duration) {
         let mut paces = self.paces();
         let pace = paces.entry(vault.clone()).or_insert(FIRST);
-        // The last few of many say little about a full call.
+        // The last few secrets of a batch show little about a full call.
         if count >= *pace || took > self.timeout() / 4 {
             *pace = next_pace(*pace, took, self.timeout());
         }
     }
 }
 
-/// Whether no two of these could be one name to any vault that ignores case.
+/// Returns whether no two of these are one name to any vault that ignores case.
 fn are_distinct<'n>(mut names: impl Iterator<Item = &'n SecretName>) -> bool {
     let mut seen = HashSet::new();
     names.all(|name| seen.insert(name.as_str().to_lowercase()))
@@ -247,8 +246,8 @@ fn fitting(left: &[(usize, usize)], pace: usize) -> usize {
     fits.count().max(1)
 }
 
-/// Returns how many the next call has: four times as many after a short one, a quarter after
-/// a long one.
+/// Returns the size of the next call: four times as many secrets after a short call, a quarter
+/// after a long call.
 fn next_pace(pace: usize, took: Duration, timeout: Duration) -> usize {
     if took < timeout / 16 {
         (pace * 4).min(MAX_SET_MANY)
@@ -259,7 +258,7 @@ fn next_pace(pace: usize, took: Duration, timeout: Duration) -> usize {
     }
 }
 
-/// Returns what a vault answered to one of many as its answer to that one alone.
+/// Returns a vault's error for a secret of a batch like its error for that secret alone.
 fn told(answer: Answer, vault: &VaultName, plugin: &str, name: &SecretName) -> Error {
     let (owner, plugin) = (vault.clone(), plugin.to_owned());
     let error = match answer.kind() {

@@ -1,8 +1,8 @@
-//! Metadata: the keys that mean the same in every vault, secrets chosen by them, and
-//! changing metadata alone.
+//! Metadata: the keys that mean the same in every vault, filters by these keys, and changes to
+//! metadata alone.
 //!
-//! What other programs write under these keys with values of another type is theirs: it is
-//! shown as it is, and decides nothing.
+//! A value of another type under these keys belongs to another program: the host shows it as it is,
+//! and it decides nothing.
 
 mod change;
 
@@ -13,7 +13,7 @@ use keystead_plugin_api::{Metadata, MetadataValue, keys};
 pub(crate) use change::check_keys;
 pub use change::{Change, Changed, MetadataEdit};
 
-/// What the value under one of the known keys is.
+/// Type of the value under a known key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convention {
     /// A moment.
@@ -34,12 +34,12 @@ const KEYS: [(&str, Convention); 5] = [
 ];
 
 impl Convention {
-    /// Returns what is known of a key; `None` for a key that is anybody's.
+    /// Returns the convention for a key; `None` for a key that is not known.
     pub fn of(key: &str) -> Option<Self> {
         KEYS.iter().find(|(known, _)| *known == key).map(|(_, convention)| *convention)
     }
 
-    /// Returns whether a value is of the type that the key is to have.
+    /// Returns whether a value has the type that the key requires.
     pub fn fits(self, value: &MetadataValue) -> bool {
         match self {
             Self::Moment => matches!(value, MetadataValue::Timestamp(_)),
@@ -48,7 +48,7 @@ impl Convention {
     }
 }
 
-/// Returns from when on a secret is not to be used any more, in milliseconds since 1970.
+/// Returns when a secret expires, in milliseconds since 1970; `None` if it does not.
 pub fn expires(metadata: &Metadata) -> Option<i64> {
     match metadata.get(keys::EXPIRES) {
         Some(MetadataValue::Timestamp(at)) => Some(*at),
@@ -65,21 +65,21 @@ pub fn tags(metadata: &Metadata) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|tag| !tag.is_empty())
 }
 
-/// Chooses secrets by their metadata. As it is by default it chooses all.
+/// Filter of secrets by their metadata. The default selects all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// The moment it is now, in milliseconds since 1970.
+    /// The current time, in milliseconds since 1970.
     pub now: i64,
-    /// Those that have not expired and will so within this time.
+    /// Selects secrets that have not expired and will expire within this time.
     pub expiring: Option<Duration>,
-    /// Those that have expired. With `expiring`: either.
+    /// Selects secrets that have expired. With `expiring`: either.
     pub expired: bool,
-    /// Those that have each of these tags.
+    /// Selects secrets that have each of these tags.
     pub tags: Vec<String>,
 }
 
 impl Filter {
-    /// Returns whether it chooses a secret of this metadata.
+    /// Returns whether the filter selects a secret with this metadata.
     pub fn matches(&self, metadata: &Metadata) -> bool {
         self.matches_time(metadata)
             && self.tags.iter().all(|wanted| tags(metadata).any(|tag| tag == wanted))

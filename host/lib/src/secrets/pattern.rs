@@ -1,17 +1,17 @@
-//! Patterns over names: `*` for any run of characters, `?` for any one. A name that is the
-//! pattern itself always matches, so that a name with `*` in it can be named. Characters are
+//! Patterns over names: `*` for any run of characters, `?` for any single character. A name that
+//! equals the pattern always matches, so that users can give a name with `*` in it. Characters are
 //! compared as the vault compares names.
 
 use super::rules::Rules;
 
-/// A pattern.
+/// A pattern over names.
 pub(super) struct Pattern<'r> {
     rules: &'r Rules,
     text: String,
     parts: Vec<char>,
 }
 
-/// Returns whether a pattern may match more than the name that it is itself.
+/// Returns whether a pattern may match more than the name that equals it.
 pub fn has_wildcards(text: &str) -> bool {
     text.contains(['*', '?'])
 }
@@ -22,7 +22,7 @@ impl<'r> Pattern<'r> {
         Self { rules, parts: text.chars().collect(), text }
     }
 
-    /// Returns whether a name is the pattern itself.
+    /// Returns whether a name equals the pattern.
     pub(super) fn is(&self, name: &str) -> bool {
         self.rules.pattern_key(name) == self.text
     }
@@ -36,7 +36,7 @@ impl<'r> Pattern<'r> {
         }
         let name: Vec<char> = name.chars().collect();
         let (mut at, mut in_name) = (0, 0);
-        // Where to go on when a `*` has to take one character more.
+        // Where to continue when a `*` has to take another character.
         let mut star: Option<(usize, usize)> = None;
         while in_name < name.len() {
             match self.parts.get(at) {
@@ -74,7 +74,7 @@ mod tests {
         Pattern::new(pattern, &Rules::default()).matches(name)
     }
 
-    /// What a pattern means, in the plainest words: slow, and easy to believe.
+    /// Reference matcher, which is slow but easy to verify.
     fn means(pattern: &[char], name: &[char]) -> bool {
         match (pattern, name) {
             ([], []) => true,
@@ -85,8 +85,8 @@ mod tests {
         }
     }
 
-    /// Few letters, so that many names match: case pairs, brackets, letters of two and four
-    /// bytes, one that is two characters.
+    /// Few letters, so that many names match: case pairs, brackets, letters of two and four bytes,
+    /// a letter of two characters.
     const TEXTS: &str = "[abAB/\\[\\]\\\\\u{e9}\u{c9}\u{1f511}e\u{301}*?]{0,9}";
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The rules of one vault, as it says them itself: which names are one secret, and what it can hold.
+//! The rules of one vault, as it reports them: which names are one secret, and its limits.
 
 use std::borrow::Cow;
 
@@ -10,41 +10,41 @@ use crate::error::Result;
 use crate::host::{Host, VaultRef};
 use crate::prompter::Prompter;
 
-/// What a vault says of all of its secrets.
+/// Rules that a vault reports for all of its secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules(keystead_plugin_api::Rules);
 
 impl Default for Rules {
-    /// Returns those of a vault that says nothing.
+    /// Returns the rules of a vault that reports none.
     fn default() -> Self {
         Self(keystead_plugin_api::Rules::new(NameEquality::Unknown))
     }
 }
 
 impl Rules {
-    /// Returns those of a vault in which these names are one.
+    /// Returns the rules of a vault with this equality of names.
     #[cfg(test)]
     pub(super) fn of(names: NameEquality) -> Self {
         Self(keystead_plugin_api::Rules::new(names))
     }
 
-    /// Returns what names have in common that are one secret; `None` where only the vault knows.
+    /// Returns the common form of names that are one secret; `None` if only the vault knows.
     pub(crate) fn key<'n>(&self, name: &'n SecretName) -> Option<Cow<'n, str>> {
         self.0.names.key(name.as_str())
     }
 
-    /// Returns what names are sorted by.
+    /// Returns the sort key of a name.
     pub(crate) fn sort_key<'n>(&self, name: &'n SecretName) -> Cow<'n, str> {
         self.key(name).unwrap_or(Cow::Borrowed(name.as_str()))
     }
 
-    /// Whether the host compares names as they are written: by that rule, or for want of one.
+    /// Returns whether the host compares names as written: by that rule, or without a rule.
     pub(super) fn compares_as_written(&self) -> bool {
         matches!(self.0.names, NameEquality::Exact | NameEquality::Unknown)
     }
 
-    /// Returns a name or a pattern as they are compared with each other. By other tables of Unicode
-    /// than ours few characters differ.
+    /// Returns the form in which names and patterns are compared with each other. With other
+    /// Unicode tables than ours few characters differ.
     pub(super) fn pattern_key<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let names = match self.0.names {
             NameEquality::Composed(_) => NameEquality::Composed(UnicodeTables::OURS),
@@ -54,17 +54,17 @@ impl Rules {
         names.key(text).unwrap_or(Cow::Borrowed(text))
     }
 
-    /// Returns why the vault cannot hold a value under a name, by the limits that it has said.
+    /// Returns why the vault cannot hold a value under a name, by its reported limits.
     pub(crate) fn limit(&self, name: &SecretName, value: Option<&Value>) -> Option<String> {
         self.0.check(name, value).err().map(|error| error.message().to_owned())
     }
 }
 
 impl Host {
-    /// Returns what a vault says of all of its secrets: which names are one, and what it can hold.
+    /// Returns a vault's rules for all of its secrets: which names are one, and its limits.
     ///
     /// # Errors
-    /// What the vault answers, or that it cannot be opened.
+    /// The vault's error, or that it cannot be opened.
     pub fn vault_rules(
         &self,
         vault: &VaultName,
@@ -73,14 +73,14 @@ impl Host {
         self.rules(vault.into(), ask).map(|rules| rules.0)
     }
 
-    /// Asks a vault for its rules.
+    /// Returns a vault's rules.
     pub(crate) fn rules(&self, vault: VaultRef<'_>, ask: &mut dyn Prompter) -> Result<Rules> {
         let rules =
             self.call(vault, ask, &mut |open, deadline| open.rules(&RulesRequest::new(deadline)));
         rules.map(Rules)
     }
 
-    /// Returns how a vault spells a name that it has; `None` where it has no such secret.
+    /// Returns the vault's spelling of a name; `None` if it has no such secret.
     pub(crate) fn spelling(
         &self,
         vault: VaultRef<'_>,

@@ -1,5 +1,5 @@
-//! Copying and moving secrets between two vaults: first a plan, made by reading only, then
-//! its run. Nothing is written while anything in the plan cannot be done.
+//! Copying and moving secrets between two vaults: first a plan, made by reading only, then its run.
+//! Nothing is written while any part of the plan cannot be done.
 
 mod compare;
 mod error;
@@ -23,62 +23,62 @@ use crate::host::{Host, Prepared};
 use crate::plugin::inspect::ParsedKind;
 use crate::prompter::Prompter;
 
-/// What becomes of the secret that is copied.
+/// Whether a transfer keeps or removes the source's secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferMode {
-    /// It stays: a copy.
+    /// Copy: the source keeps the secret.
     Copy,
-    /// It is removed once its copy was read back: a move.
+    /// Move: the source's secret is removed once its copy was read back.
     Move,
 }
 
-/// What is done where the target has another secret of the name.
+/// What to do if the target has another secret of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferConflict {
-    /// The plan is refused.
+    /// Reject the plan.
     Refuse,
-    /// It is replaced.
+    /// Replace the target's secret.
     Replace,
 }
 
-/// What is copied of a secret.
+/// Parts of a secret that a transfer copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {
-    /// Value and metadata, without what is read-only; a target that keeps no metadata refuses a
-    /// secret that has some.
+    /// Value and metadata, without read-only keys. A target that keeps no metadata rejects a secret
+    /// that has some.
     All,
-    /// The value alone; what the target has of metadata stays as it is.
+    /// The value alone; the target's metadata stays as it is.
     ValueOnly,
 }
 
-/// What is done about secrets that the target cannot have.
+/// What to do about secrets that the target cannot store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnRejected {
-    /// Nothing is written.
+    /// Write nothing.
     Stop,
-    /// They are left out.
+    /// Skip them.
     Skip,
 }
 
-/// What is to be copied or moved.
+/// A copy or move of secrets.
 #[derive(Debug, Clone)]
 pub struct Transfer {
-    /// The name of a secret, or a pattern with `*` and `?`. A secret whose name it is
-    /// exactly is the only one meant.
+    /// The name of a secret, or a pattern with `*` and `?`. If a secret has exactly this name, it
+    /// is the only secret of the transfer.
     pub pattern: String,
-    /// The vault it is in.
+    /// The source vault.
     pub from: VaultName,
-    /// The vault it goes to. The same one only with a new name.
+    /// The target vault. Equals the source vault only with a new name.
     pub to: VaultName,
-    /// What it is called there; for one secret only.
+    /// New name in the target, for one secret only; `None` keeps the name.
     pub rename: Option<SecretName>,
-    /// Whether it is copied or moved.
+    /// Whether to copy or to move.
     pub source: TransferMode,
-    /// What to do where the target has another secret of the name.
+    /// What to do if the target has another secret of the name.
     pub if_there: TransferConflict,
-    /// What is copied of it.
+    /// Parts of the secrets to copy.
     pub carried: Carried,
-    /// What to do about what the target cannot have.
+    /// What to do about secrets that the target cannot store.
     pub if_refused: OnRejected,
 }
 
@@ -109,31 +109,31 @@ impl Transfer {
     }
 }
 
-/// One secret of a plan.
+/// A secret of a plan.
 #[derive(Debug)]
 pub struct Planned {
-    /// Its name in the source.
+    /// Name in the source.
     pub name: SecretName,
-    /// Its name in the target.
+    /// Name in the target.
     pub target: SecretName,
-    /// What is going to happen.
+    /// The planned action.
     pub action: TransferAction,
 }
 
-/// What is going to happen to a secret.
+/// Planned action for a secret.
 #[derive(Debug)]
 pub enum TransferAction {
-    /// It is written to the target, which does not have it.
+    /// Write the secret to the target, which does not have it.
     Write,
-    /// It is written over another one in the target.
+    /// Replace another secret in the target.
     Replace,
-    /// The target has it already. A move removes it from the source.
+    /// None: the target has the secret already. A move removes it from the source.
     Same,
-    /// The target cannot have it.
+    /// None: the secret is rejected, for these reasons.
     Refused(Vec<Reason>),
 }
 
-/// What a transfer is going to do, secret by secret and sorted by name.
+/// The planned actions of a transfer, secret by secret and sorted by name.
 #[derive(Debug)]
 pub struct TransferPlan {
     transfer: Transfer,
@@ -143,27 +143,27 @@ pub struct TransferPlan {
     planned: Vec<Planned>,
 }
 
-/// Whether a move is a renaming, which the vault does in one step.
+/// Whether a move is a rename, which the vault does in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Renames {
     No,
     /// To a name of another secret.
     Name,
-    /// To another spelling of the same name: a copy would be the secret itself, and is never made.
+    /// To another spelling of the same name: such a secret is never copied onto itself.
     Spelling,
 }
 
-/// What there is room for in the target.
+/// Facts that decide a secret's action.
 struct Room<'a> {
     source: &'a Arc<Prepared>,
     target: &'a Arc<Prepared>,
     rules: &'a Rules,
-    /// Other names of the transfer that would be the same secret there.
+    /// Other names of the transfer that are the same secret in the target.
     clash: Vec<SecretName>,
 }
 
 impl TransferPlan {
-    /// Returns what is to be copied or moved.
+    /// Returns the transfer of this plan.
     pub fn transfer(&self) -> &Transfer {
         &self.transfer
     }
@@ -178,8 +178,7 @@ impl TransferPlan {
         self.target.kind().capabilities.contains(&Capability::Metadata)
     }
 
-    /// Returns the error of a run that is not to leave anything out; `None` where nothing
-    /// is refused.
+    /// Returns the error of a run that must not skip any secret; `None` if no secret is rejected.
     pub fn refused(&self) -> Option<Error> {
         let refused = self.planned.iter().filter_map(|planned| match &planned.action {
             TransferAction::Refused(reasons) => Some(Refusal {
@@ -206,13 +205,13 @@ impl TransferPlan {
 }
 
 impl Host {
-    /// Says what a transfer is going to do. Reads both vaults and writes nothing.
+    /// Plans a transfer. Reads both vaults and writes nothing.
     ///
     /// # Errors
-    /// [`Error::NoMatch`] and [`HostError::NoSuchSecret`] when there is nothing to copy,
-    /// [`Error::Several`] and [`Error::OntoItself`] when it makes no sense, and whatever
-    /// keeps either vault from being used at all. What is wrong with one secret is an
-    /// [`TransferAction::Refused`] of the plan.
+    /// [`Error::NoMatch`] and [`HostError::NoSuchSecret`] if there is nothing to copy;
+    /// [`Error::Several`] and [`Error::OntoItself`] if the transfer makes no sense; any error that
+    /// makes a vault unusable. An error with one secret is a [`TransferAction::Refused`] of the
+    /// plan.
     ///
     /// # Examples
     /// ```no_run
@@ -303,7 +302,7 @@ impl Host {
         Ok(TransferPlan { transfer, source, target, renames, planned })
     }
 
-    /// Returns the secrets that are meant, sorted, each once.
+    /// Returns the secrets of the transfer, sorted, each once.
     fn matching(
         &self,
         transfer: &Transfer,
@@ -314,10 +313,10 @@ impl Host {
         let nothing =
             || HostError::from(Error::NoMatch { pattern: pattern.clone(), vault: from.clone() });
         if !has_wildcards(pattern) {
-            // The vault finds it by its own rule, and without listing all it has.
+            // The vault finds the name by its own rule, without listing all its secrets.
             let name = SecretName::parse(pattern).map_err(|_| nothing())?;
             let secret = self.read(source.into(), &name, ask)?;
-            // What finds it may be another spelling than the vault's.
+            // The name that finds the secret may differ from the vault's spelling.
             let name = self.spelling(source.into(), &name, ask)?.unwrap_or(name);
             return Ok(vec![Entry::new(name, Some(secret.value.kind()), secret.metadata)]);
         }
@@ -338,8 +337,7 @@ impl Host {
         Ok(found.into_values().collect())
     }
 
-    /// Decides what is going to happen to one secret; `None` where it is gone since it was
-    /// listed.
+    /// Returns the action for one secret; `None` if it was removed since it was listed.
     fn action(
         &self,
         transfer: &Transfer,
@@ -361,7 +359,7 @@ impl Host {
                 None
             }
         };
-        // The value is read only where it decides something: what a run reads is the truth.
+        // Read the value only if it decides something: the run reads the current value.
         let secret = match (entry.kind, &there) {
             (Some(_), None) => None,
             _ => match self.read(room.source.into(), &entry.name, ask) {
@@ -384,7 +382,7 @@ impl Host {
         {
             reasons.push(Reason::Metadata);
         }
-        // What is renamed keeps all that it has.
+        // A rename keeps all metadata.
         if transfer.carried == Carried::All
             && metadata.check_complete().is_err()
             && !renames(transfer, target)
@@ -407,8 +405,8 @@ impl Host {
         Ok(Some(if reasons.is_empty() { action } else { TransferAction::Refused(reasons) }))
     }
 
-    /// Returns for each name what it has in common with others that are one secret in a vault. Where
-    /// only the vault knows, it is asked how it spells each name that it has.
+    /// Returns for each name the common form of names that are one secret in a vault. If only the
+    /// vault knows, uses its spelling of each name that it has.
     fn keys(
         &self,
         vault: &Arc<Prepared>,
@@ -430,7 +428,7 @@ impl Host {
         Ok(keys)
     }
 
-    /// Returns whether two names are one secret of a vault, which has the first.
+    /// Returns whether two names are one secret of a vault, which has the first name.
     fn is_one(
         &self,
         vault: &Arc<Prepared>,
@@ -449,21 +447,21 @@ impl Host {
     }
 }
 
-/// Returns whether two vaults use the same storage: what a move puts there it would remove. Places
-/// that are written differently are found out in the run.
+/// Returns whether two vaults use the same storage: a move would remove the secret that it wrote.
+/// The run detects the same storage under different parameters.
 fn are_one_place(one: &Prepared, other: &Prepared) -> bool {
     let (first, second) = (one.entry(), other.entry());
-    // Without parameters they may as well keep nothing together, as in memory.
+    // Without parameters they may share no storage, as in memory.
     !first.parameters.is_empty()
         && first.parameters == second.parameters
         && first.plugin == second.plugin
         && one.kind().name == other.kind().name
 }
 
-/// Tells what a vault says of one secret from what keeps the vault from being used.
+/// Separates an error about one secret from an error that makes the vault unusable.
 ///
 /// # Errors
-/// The latter.
+/// The error that makes the vault unusable.
 fn of_one_secret(error: HostError) -> Result<HostError> {
     match &error {
         HostError::Refused { answer, .. } => match answer.kind() {
@@ -481,7 +479,7 @@ fn cannot_hold(target: &ParsedKind, kind: ValueKind) -> Option<Reason> {
     (!target.values.contains(&kind)).then_some(Reason::Kind(kind))
 }
 
-/// Whether the vault itself gives these secrets their new names.
+/// Returns whether the vault itself renames these secrets.
 fn renames(transfer: &Transfer, target: &ParsedKind) -> bool {
     transfer.source == TransferMode::Move
         && transfer.from == transfer.to

@@ -1,4 +1,4 @@
-//! Changing secrets: what a vault cannot hold is refused before anything is written.
+//! Changes to secrets: the host rejects values that a vault cannot hold before it writes.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::prompter::Prompter;
 use crate::registry::OpenRegistry;
 
 impl Host {
-    /// Writes a secret, and returns the vault it went to.
+    /// Writes a secret, and returns its vault.
     ///
     /// # Errors
-    /// [`Error::NoDefaultVault`], [`Error::SecretExists`], or what the vault answers. What
-    /// the vault cannot hold is refused before anything is written.
+    /// [`Error::NoDefaultVault`], [`Error::SecretExists`], or the vault's error. The host rejects a
+    /// value that the vault cannot hold before it writes.
     ///
     /// # Examples
     /// ```no_run
@@ -65,8 +65,8 @@ impl Host {
         Ok(vault)
     }
 
-    /// Refuses metadata under a key that the vault reports as read-only of this secret. What it reports
-    /// of no secret yet, the vault itself refuses or takes.
+    /// Rejects metadata under a key that the vault reports as read-only for this secret. The vault
+    /// itself accepts or rejects keys that it does not report yet.
     fn check_metadata_keys(
         &self,
         prepared: &Arc<Prepared>,
@@ -76,7 +76,7 @@ impl Host {
         let Some(given) = new.metadata.as_ref().filter(|metadata| !metadata.is_empty()) else {
             return Ok(());
         };
-        // Whatever is wrong with the secret or the vault, the write says.
+        // The write reports any fault of the secret or the vault.
         let Ok(found) = self.described(prepared.into(), &new.name, ask) else {
             return Ok(());
         };
@@ -84,7 +84,7 @@ impl Host {
             .map_err(|answer| Error::Refused { vault: prepared.name.clone(), answer })
     }
 
-    /// Writes a value in place of what there is by the mode, or of this version.
+    /// Writes a value by the mode; with `if_version`, only in place of this version.
     fn write(
         &self,
         prepared: &Arc<Prepared>,
@@ -103,10 +103,10 @@ impl Host {
         result.map_err(|error| named(error, &prepared.name, &new.name))
     }
 
-    /// Removes a secret, and returns the vault it was in.
+    /// Removes a secret, and returns its vault.
     ///
     /// # Errors
-    /// [`Error::NoDefaultVault`], [`Error::NoSuchSecret`], or what the vault answers.
+    /// [`Error::NoDefaultVault`], [`Error::NoSuchSecret`], or the vault's error.
     ///
     /// # Examples
     /// ```no_run
@@ -163,8 +163,8 @@ impl Host {
         self.prepare_in(&registry, &self.target_in(&registry, named)?)
     }
 
-    /// Changes one field of a secret's map, and keeps what other writers do to the others meanwhile. A
-    /// secret that is not there becomes a map of that field alone.
+    /// Changes one field of a secret's map, and keeps concurrent changes to other fields. A missing
+    /// secret becomes a map of that field alone.
     fn set_field(
         &self,
         prepared: &Arc<Prepared>,
@@ -204,7 +204,7 @@ impl Host {
             };
             let written = self.write(prepared, new, &value, (mode, version), ask);
             written.map_err(|error| match error {
-                // It came or went since it was read.
+                // The secret was created or removed since it was read.
                 Error::SecretExists { .. } | Error::NoSuchSecret { .. } => {
                     Error::Refused { vault: vault.clone(), answer: Answer::conflict() }
                 }
@@ -213,7 +213,7 @@ impl Host {
         })
     }
 
-    /// Says what a write would say to the name being there or not.
+    /// Checks that a write of this mode fits whether the name exists.
     fn check_mode(
         &self,
         prepared: &Arc<Prepared>,
@@ -237,7 +237,7 @@ impl Host {
     }
 }
 
-/// Refuses a write to a vault of this kind that cannot be written to, or keeps no metadata.
+/// Rejects a write to a vault of this kind that is not writable, or keeps no metadata.
 pub(super) fn can_write(
     vault: &VaultName,
     kind: &ParsedKind,
@@ -253,8 +253,8 @@ pub(super) fn can_write(
     Ok(())
 }
 
-/// Refuses a value that a vault of this kind cannot hold, or that exceeds a limit of every
-/// vault, and returns how many bytes its byte form has.
+/// Rejects a value that a vault of this kind cannot hold, or that exceeds a limit of every vault.
+/// Returns the length of its byte form.
 pub(super) fn can_hold(vault: &VaultName, kind: &ParsedKind, value: &Value) -> Result<usize> {
     if let Some(what) = unfit(&kind.values, value) {
         return Err(unsupported(vault, what));
@@ -268,7 +268,7 @@ pub fn unfit(kinds: &[ValueKind], value: &Value) -> Option<String> {
     if !kinds.contains(&kind) {
         return Some(format!("this vault cannot hold a value of kind {kind}"));
     }
-    // A plugin of before JSON knows it in no map either.
+    // A plugin that is older than JSON values does not know them in a map either.
     (!kinds.contains(&ValueKind::Json) && has_json(value))
         .then(|| "this vault cannot hold JSON, which a field of the map is".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Texts, bytes, their limit, and what is told besides.
+//! Text, bytes, the size limit and metadata.
 
 use std::fs::{self, File};
 use std::time::{Duration, UNIX_EPOCH};
@@ -39,7 +39,7 @@ fn utf8_bytes_stay_bytes_until_file_is_replaced() {
     set(&mut *vault, "key", Value::bytes(b"canary".to_vec())).unwrap();
     assert_eq!(fs::read(world.path("key")).unwrap(), b"canary");
     assert_eq!(get(&mut *vault, "key").unwrap(), Value::bytes(b"canary".to_vec()));
-    // A vault that only reads sees the mark as well.
+    // A read-only vault also reads the mark.
     assert_eq!(get(&mut *world.read_only(), "key").unwrap(), Value::bytes(b"canary".to_vec()));
 
     set(&mut *vault, "key", Value::text("canary")).unwrap();
@@ -81,7 +81,7 @@ fn file_over_size_limit_is_listed_and_rejected_by_path() {
         let words = format!("{shown} has more than the {MAX_VALUE_BYTES} bytes");
         refused(get(&mut *vault, name), ErrorKind::Unsupported, &words);
     }
-    // It is there all the same.
+    // The large secrets are listed nevertheless.
     assert_eq!(names(&mut *vault), ["fits", "huge", "over"]);
 }
 
@@ -124,7 +124,7 @@ fn missing_dir_is_unavailable_only_in_read_only_vault() {
     assert_eq!(world.logged(), ["there is no directory yet: the first secret makes it"]);
     assert!(!world.dir().exists());
 
-    // What is there is no directory.
+    // The path leads to a file.
     fs::write(world.dir(), "canary").unwrap();
     refused(get(&mut *vault, "token"), ErrorKind::Invalid, "is not a directory");
 }

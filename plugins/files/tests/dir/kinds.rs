@@ -1,5 +1,5 @@
-//! Bytes that are UTF-8 come back as bytes, by an index beside the files, and what other programs
-//! write is what its bytes are.
+//! UTF-8 bytes are read back as bytes, by an index beside the files. The kind of content from other
+//! programs depends on its bytes.
 
 use std::fs::{self, File, FileTimes};
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use keystead_plugin_api::{ErrorKind, SetManyRequest, Value, WriteMode};
 
 use crate::world::{World, get, names, refused, set, to_remove, to_set, to_test};
 
-/// The index.
+/// Name of the index file.
 const INDEX: &str = "..keystead-bytes";
 
 fn bytes() -> Value {
@@ -21,7 +21,7 @@ fn lines(world: &World) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Adds to the index what was not written by us, or not to its end.
+/// Appends to the index a line that another program wrote, or an incomplete one.
 fn append(world: &World, text: &str) {
     let mut file = File::options().append(true).open(world.path(INDEX)).unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -72,7 +72,7 @@ fn renamed_or_time_preserving_copy_stays_bytes() {
     fs::rename(world.path("key"), world.path("renamed")).unwrap();
     assert_eq!(get(&mut *world.read_only(), "renamed").unwrap(), bytes());
 
-    // A directory that is restored has other numbers, and the names and times that it had.
+    // A restored directory has other inode numbers, but the same names and times.
     let restored = World::new();
     set(&mut *world.read_write(), "key", bytes()).unwrap();
     for name in ["key", INDEX] {
@@ -96,7 +96,7 @@ fn file_changed_by_another_program_becomes_text() {
             fs::rename(world.path("new"), world.path("key")).unwrap();
         } else {
             fs::write(world.path("key"), "canarx").unwrap();
-            // As late as the clock of files tells apart.
+            // The next moment that the file clock distinguishes.
             let at = fs::metadata(world.path("key")).unwrap().modified().unwrap();
             let times = FileTimes::new().set_modified(at + std::time::Duration::from_millis(1));
             File::options().write(true).open(world.path("key")).unwrap().set_times(times).unwrap();
@@ -131,18 +131,18 @@ fn rapid_writes_of_equal_size_keep_their_kinds() {
 fn kind_survives_writer_killed_at_any_step() {
     let world = World::new();
     set(&mut *world.read_write(), "key", bytes()).unwrap();
-    // Killed behind the index, before the new file had its name.
+    // Killed after the index was written and before the file was renamed.
     append(&world, "bytes 1 6 1700000000 5 key\n");
     world.file("..keystead-new", "canarx");
     assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
-    // Within a line of the index.
+    // Killed within a line of the index.
     append(&world, "bytes 1 6 170000");
     assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
     set(&mut *world.read_write(), "other", bytes()).unwrap();
     for name in ["key", "other"] {
         assert_eq!(get(&mut *world.read_only(), name).unwrap(), bytes(), "{name}");
     }
-    // While the index was written anew.
+    // Killed while the index was rewritten.
     world.file("..keystead-bytes-new", "bytes 1");
     world.read_write().remove(&to_remove("other")).unwrap();
     assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
@@ -162,7 +162,7 @@ fn index_drops_removed_names_and_stays_small() {
     // A text has no line.
     set(&mut *vault, "other", Value::text("canary")).unwrap();
     assert!(!world.path(INDEX).exists());
-    // However often one is written, it does not grow without end.
+    // Repeated writes do not make the index grow without limit.
     for _ in 0..200 {
         set(&mut *vault, "key", bytes()).unwrap();
     }
@@ -180,7 +180,7 @@ fn index_writable_by_other_users_or_symlink_is_ignored() {
     set(&mut *vault, "key", bytes()).unwrap();
     assert_eq!(get(&mut *vault, "key").unwrap(), bytes());
     assert_eq!(lines(&world).len(), 1);
-    // Nor is a link followed.
+    // A link is not followed either.
     let elsewhere = world.above().join("elsewhere");
     fs::rename(world.path(INDEX), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, world.path(INDEX)).unwrap();
@@ -208,7 +208,7 @@ fn file_with_legacy_bytes_attribute_is_bytes() {
     world.file("key", "canary");
     let flags = rustix::fs::XattrFlags::empty();
     let marked = rustix::fs::setxattr(world.path("key"), "user.keystead.kind", b"bytes", flags);
-    // Where the file system has no attributes, no earlier build could write such a file.
+    // On a file system without attributes, no earlier build could write such a file.
     let expected = if marked.is_ok() { bytes() } else { Value::text("canary") };
     assert_eq!(get(&mut *world.read_only(), "key").unwrap(), expected);
     let mut vault = world.read_write();

@@ -1,5 +1,5 @@
-//! Volumes of Kubernetes: a link `..data` to a directory that holds the files, swapped as a whole
-//! while they are read.
+//! Volumes of Kubernetes: a link `..data` to a directory that holds the files, switched as a whole
+//! during reads.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,10 +11,10 @@ use crate::world::{
     World, ask, get, mode, names, refused, set, soon, to_describe, to_remove, to_test,
 };
 
-/// How often what was swapped meanwhile is read, at least.
+/// Minimum number of reads during switches.
 const READS: usize = 2_000;
 
-/// Writes a generation of a volume as the kubelet does, and removes the one before.
+/// Writes a generation of a volume as the kubelet does, and removes the previous one.
 fn publish(world: &World, generation: usize, files: &[(&str, &str)]) {
     let old = fs::read_link(world.path("..data")).ok();
     let new = format!("..2026_11_26_02_23_32.{generation:010}");
@@ -49,7 +49,7 @@ fn kubernetes_volume_lists_only_its_keys() {
     for name in ["..data", "..2026_11_26_02_23_32.0000000001", "..data/password"] {
         assert_eq!(get(&mut *vault, name).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
     }
-    // The next generation, without a handle being opened anew.
+    // Publishes the next generation; the handle stays open.
     publish(&world, 2, &[("password", "canary-2"), ("user", "bob")]);
     assert_eq!(get(&mut *vault, "password").unwrap(), Value::text("canary-2"));
     assert_eq!(names(&mut *vault), ["password", "user"]);
@@ -73,10 +73,10 @@ fn reads_during_volume_swaps_see_single_generation() {
     let world = World::new();
     let write = |generation: usize| {
         let content = format!("canary of {generation}");
-        // One of the keys comes and goes, so that a listing tells generations apart.
+        // One key alternates, so that listings differ between generations.
         let third = if generation.is_multiple_of(2) { "even" } else { "odd" };
         publish(&world, generation, &[("user", &content), ("password", &content), (third, "x")]);
-        // Stale links go last, as with the kubelet.
+        // Stale links are removed last, as by the kubelet.
         let stale = if generation.is_multiple_of(2) { "odd" } else { "even" };
         let _ = fs::remove_file(world.path(stale));
     };
@@ -90,12 +90,12 @@ fn reads_during_volume_swaps_see_single_generation() {
                 write(generation);
             }
         });
-        // Whatever fails here must not leave the writer running.
+        // A failure here must not leave the writer running.
         let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut vault = world.read_only();
             let mut seen = std::collections::BTreeSet::new();
             let mut reads = 0;
-            // As often as it takes to meet two generations, and then some.
+            // Reads until two generations were seen, and at least `READS` times.
             while reads < READS || seen.len() < 2 {
                 reads += 1;
                 let both = vault
@@ -141,7 +141,7 @@ fn listing_pages_come_from_single_generation() {
     let listed: Vec<_> = rest.entries.iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!((listed, rest.next_cursor), (vec!["b", "c"], None));
     assert_eq!(names(&mut *vault), ["a", "d"]);
-    // A cursor that this handle did not give is where it stands in the alphabet.
+    // A cursor from another handle marks its position in the alphabet.
     request.cursor = Some("b".to_owned());
     let listed = vault.list(&request).unwrap();
     assert_eq!(listed.entries[0].name.as_str(), "d");
@@ -168,7 +168,7 @@ fn data_link_to_anything_but_sibling_dir_is_rejected() {
             words,
         );
     }
-    // One that leads nowhere is taken for a swap that is under way, until the deadline.
+    // A link without a target counts as a switch in progress until the deadline.
     fs::remove_file(world.path("..data")).unwrap();
     symlink("..gone", world.path("..data")).unwrap();
     let mut late = ask("password");

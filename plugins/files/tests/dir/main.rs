@@ -1,4 +1,4 @@
-//! Directories as others leave them, and what a vault makes of them.
+//! Directories that other programs wrote, read through a vault.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod content;

@@ -1,5 +1,5 @@
-//! Who may have written what is read. Owners are tested beside the rule itself: only root could
-//! make files of another user here.
+//! Checks of file modes. The unit tests of the rule cover owners: only root could create files of
+//! another user here.
 
 use keystead_plugin_api::{ErrorKind, Value};
 
@@ -22,14 +22,14 @@ fn file_writable_by_other_users_is_rejected() {
         );
         for mut vault in [world.read_only(), world.read_write()] {
             refused(get(&mut *vault, "token"), ErrorKind::PermissionDenied, &words);
-            // It is not hidden, and a test says so.
+            // The secret is listed, and a test reports it.
             assert_eq!(names(&mut *vault), ["token"]);
             world.logged();
             refused(vault.test(&to_test()), ErrorKind::PermissionDenied, "one secret in");
             assert_eq!(world.logged(), [words.as_str()]);
         }
     }
-    // Whoever replaces it makes it right.
+    // A replacement has the correct mode.
     set(&mut *world.read_write(), "token", Value::text("canary")).unwrap();
     get(&mut *world.read_only(), "token").unwrap();
 }
@@ -51,7 +51,7 @@ fn dir_writable_by_other_users_is_rejected_unless_sticky() {
             &words,
         );
     }
-    // As Kubernetes mounts its volumes: others may add files there, but not replace one.
+    // The mode of a Kubernetes volume: other users may add files but not replace any.
     mode(&world.dir(), 0o1777);
     get(&mut *world.read_only(), "token").unwrap();
     let mut own = world.read_write();

@@ -1,5 +1,5 @@
-//! What is in a directory and is no file: links, pipes, sockets, directories; and names that would
-//! lead elsewhere. None of it is waited for, followed or written through.
+//! Links, pipes, sockets and directories in a vault's directory, and names that would lead
+//! elsewhere. The vault does not wait for them, follow them or write through them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -49,7 +49,7 @@ fn pipes_and_sockets_are_rejected_without_blocking() {
     let world = World::new();
     rustix::fs::mknodat(CWD, world.path("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
         .unwrap();
-    // The path of a socket has room for 107 bytes.
+    // The path of a socket is limited to 107 bytes.
     let short = tempfile::tempdir().unwrap();
     let _socket = UnixListener::bind(short.path().join("s")).unwrap();
     fs::rename(short.path().join("s"), world.path("socket"))
@@ -99,15 +99,15 @@ fn pipe_swapped_in_during_reads_never_blocks() {
             }
         });
         let (tell, told) = mpsc::sync_channel(16);
-        // Not of the scope: one that waits is not waited for.
+        // A thread outside the scope: the test does not wait for a blocked reader.
         std::thread::spawn(move || {
-            // Until nobody listens.
+            // Ends when the receiver is dropped.
             while tell.send(get(&mut *vault, "token").map_err(|error| error.kind())).is_ok() {}
         });
         let mut seen = (0, 0);
-        // As often as it takes to meet both, and then some.
+        // Until both results were seen, and at least 20,000 times.
         while seen.0 + seen.1 < 20_000 || seen.0 == 0 || seen.1 == 0 {
-            // One that waits for a pipe waits for ever.
+            // A reader that waits for a pipe never ends.
             match told.recv_timeout(Duration::from_secs(30)) {
                 Ok(Ok(value)) => {
                     assert_eq!(value, Value::text("canary"));

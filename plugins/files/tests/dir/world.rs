@@ -1,4 +1,4 @@
-//! A directory of its own for each test, and vaults over it.
+//! A separate directory for each test, and vaults over it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use keystead_plugin_api::{
 };
 use keystead_plugin_files::Files;
 
-/// A directory with 0700, in one that is removed at the end.
+/// A directory with mode 0700, in a temporary one that is removed at the end.
 pub(crate) struct World {
     root: tempfile::TempDir,
     log: Arc<Mutex<Vec<String>>>,
@@ -36,7 +36,7 @@ impl World {
         world
     }
 
-    /// Returns the directory above the vault's.
+    /// Returns the parent of the vault's directory.
     pub(crate) fn above(&self) -> &Path {
         self.root.path()
     }
@@ -77,7 +77,7 @@ impl World {
         Files::open(request, Context::new(Box::new(Recorder(self.log.clone())))).unwrap()
     }
 
-    /// Returns what was logged since it was asked last.
+    /// Returns the log lines since the last call.
     pub(crate) fn logged(&self) -> Vec<String> {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
@@ -129,7 +129,7 @@ pub(crate) fn names(vault: &mut dyn Vault) -> Vec<String> {
     entries(vault).into_iter().map(|entry| entry.name.to_string()).collect()
 }
 
-/// Asserts a kind of error and what its message holds, and that it holds no secret.
+/// Asserts an error's kind and part of its message, and that the message holds no secret.
 #[track_caller]
 pub(crate) fn refused<T>(answer: Result<T>, kind: ErrorKind, words: &str) -> Error {
     let error = answer.err().expect("an error");

@@ -1,4 +1,4 @@
-//! Writing: whole or not at all, one writer at a time, and nothing left behind.
+//! Writing: complete or not at all, one writer at a time, without leftovers.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -10,7 +10,7 @@ use rustix::fs::FlockOperation;
 
 use crate::world::{World, get, mode, names, refused, set, to_remove, to_set, to_test};
 
-/// The file that a write goes through.
+/// Temporary file of a write.
 const TEMPORARY: &str = "..keystead-new";
 
 fn bits(world: &World, name: &str) -> u32 {
@@ -72,7 +72,7 @@ fn set_waits_for_dir_lock_until_deadline() {
     late.deadline = Deadline::after(Duration::from_millis(20));
     assert_eq!(vault.set(late).unwrap_err().kind(), ErrorKind::TimedOut);
     assert_eq!(fs::read(world.path("token")).unwrap(), b"canary-old");
-    // Reading waits for nobody.
+    // Reading needs no lock.
     assert_eq!(get(&mut *vault, "token").unwrap(), Value::text("canary-old"));
     drop(other);
     set(&mut *vault, "token", Value::text("canary-new")).unwrap();

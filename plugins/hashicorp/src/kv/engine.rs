@@ -1,4 +1,4 @@
-//! Which version of the KV engine a mount is.
+//! The KV engine version of a mount.
 
 use keystead_plugin_api::{Deadline, Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -9,16 +9,16 @@ use crate::server::{Ask, Server};
 /// A version of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
-    /// One value a name, and nothing beside it.
+    /// One value a name, without versions or metadata.
     One,
     /// Versions and metadata.
     Two,
 }
 
-/// What is mounted somewhere.
+/// A mounted engine.
 #[derive(Deserialize)]
 pub(crate) struct Mount {
-    /// The engine's kind: `kv`, `database`, `pki`.
+    /// The engine's type: `kv`, `database`, `pki`.
     #[serde(rename = "type", default)]
     pub(crate) kind: String,
     #[serde(default)]
@@ -32,11 +32,11 @@ struct Options {
 }
 
 impl Engine {
-    /// Asks the server.
+    /// Returns the engine's version, as the server reports it.
     ///
     /// # Errors
-    /// `Invalid` where there is no such mount, or it is of another kind; `Denied` where the
-    /// token may not know.
+    /// `Invalid` if there is no such mount or it has another type; `PermissionDenied` if the token
+    /// has no access.
     pub(super) fn ask(server: &mut Server, mount: &str, deadline: Deadline) -> Result<Self> {
         let found = Mount::ask(server, mount, deadline)?;
         match (&*found.kind, found.options.and_then(|options| options.version).as_deref()) {
@@ -51,10 +51,10 @@ impl Engine {
 }
 
 impl Mount {
-    /// Asks the server what is mounted there.
+    /// Returns the mounted engine, as the server reports it.
     ///
     /// # Errors
-    /// `Invalid` where nothing is; `Denied` where the token may not know.
+    /// `Invalid` if there is no mount; `PermissionDenied` if the token has no access.
     pub(crate) fn ask(server: &mut Server, mount: &str, deadline: Deadline) -> Result<Self> {
         let path = format!("sys/internal/ui/mounts/{mount}");
         let ask = Ask::get(&path);
@@ -71,8 +71,8 @@ impl Mount {
         found.ok_or_else(|| no_answer(server.address()))
     }
 
-    /// Returns why a mount is not seen: it is not there, or the token has no right in it. To
-    /// most tokens the server does not tell which.
+    /// Returns the error for an invisible mount: it does not exist, or the token has no access. The
+    /// server does not reveal to most tokens which of the two is true.
     fn unseen(server: &mut Server, mount: &str, deadline: Deadline) -> Result<Error> {
         let path = format!("{mount}/config");
         let ask = Ask::get(&path);

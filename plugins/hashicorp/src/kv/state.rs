@@ -1,4 +1,4 @@
-//! What KV version 2 says of a secret besides its value.
+//! State of a secret in KV version 2, without its value.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use crate::metadata::{self, Custom};
 
-/// A secret's versions and custom metadata. A folder in a listing has none of both.
+/// A secret's versions and custom metadata. A folder in a listing has neither.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
-    /// The newest version; 0 where there is metadata alone.
+    /// The newest version; 0 if the secret has only metadata.
     pub(crate) current_version: u64,
-    /// How often the metadata was written, where the server counts that: OpenBao does since 2.4.
+    /// Version of the metadata; `None` if the server does not count it. OpenBao does since 2.4.
     pub(crate) current_metadata_version: Option<u64>,
     created_time: String,
     custom_metadata: Option<Custom>,
@@ -31,12 +31,12 @@ pub(crate) struct One {
 }
 
 impl One {
-    /// Puts when it was written beside a secret's metadata.
+    /// Adds the time of the write to a secret's metadata.
     pub(crate) fn put_time(&self, metadata: &mut Metadata) {
         metadata::put_time(metadata, keys::UPDATED, &self.created_time);
     }
 
-    /// Says whether it can be read. A version can have a future deletion time.
+    /// Returns whether the version can be read. Its deletion time can be in the future.
     pub(crate) fn is_alive(&self) -> bool {
         let deleted = self.deletion_time.parse::<Timestamp>();
         !self.destroyed && deleted.map_or(true, |at| at > Timestamp::now())
@@ -44,7 +44,7 @@ impl One {
 }
 
 impl State {
-    /// Says whether the newest version can be read.
+    /// Returns whether the newest version can be read.
     pub(crate) fn is_alive(&self) -> bool {
         self.versions.get(&self.current_version.to_string()).is_some_and(One::is_alive)
     }
@@ -63,17 +63,17 @@ impl State {
         self.custom_metadata.clone().unwrap_or_default()
     }
 
-    /// Says whether the newest version is deleted and can be brought back.
+    /// Returns whether the newest version is deleted and can be restored.
     pub(crate) fn is_recoverable(&self) -> bool {
         self.one(self.current_version).is_some_and(|one| !one.is_alive() && !one.destroyed)
     }
 
-    /// Returns one version.
+    /// Returns one version; `None` if there is no such version.
     pub(crate) fn one(&self, version: u64) -> Option<&One> {
         self.versions.get(&version.to_string())
     }
 
-    /// Returns the version of value and metadata together, as far as the server counts them.
+    /// Returns the combined version of value and metadata, as far as the server counts them.
     pub(crate) fn version(&self) -> String {
         match self.current_metadata_version {
             Some(metadata) => format!("{}.{metadata}", self.current_version),
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// Says whether the server counts the versions of metadata.
+    /// Returns whether the server counts metadata versions.
     pub(crate) fn counts_metadata(&self) -> bool {
         self.current_metadata_version.is_some()
     }
@@ -102,7 +102,7 @@ impl State {
         versions.into_iter().map(version).collect()
     }
 
-    /// Returns the entry of a listing.
+    /// Returns the list entry.
     pub(crate) fn entry(&self, name: SecretName) -> Result<Entry> {
         let custom = self.custom();
         let kind = metadata::kind(&custom, self.current_version);

@@ -1,5 +1,5 @@
-//! KV version 2: each write is a version, check-and-set keeps two writers apart, and custom
-//! metadata stands beside.
+//! KV version 2: each write creates a version, check-and-set separates concurrent writers, and each
+//! secret has custom metadata.
 
 use keystead_plugin_api::{
     Deadline, Error, ErrorDetail, ErrorKind, MetadataWritten, PurgeRequest, Purged, RemoveRequest,
@@ -15,7 +15,7 @@ use crate::metadata::{self, Custom};
 use crate::server::{Ask, Server};
 use crate::{field, json};
 
-/// How often a write is tried again that others got in before.
+/// Number of attempts for a write that other writers overtake.
 const RACES: usize = 8;
 
 /// A mount of version 2.
@@ -23,7 +23,7 @@ pub(crate) struct Two<'a> {
     pub(super) mount: &'a str,
 }
 
-/// What is read: the fields, and the version that they are.
+/// A read secret: its fields and their version.
 #[derive(Deserialize)]
 struct Read<'a> {
     #[serde(borrow)]
@@ -40,13 +40,13 @@ struct Head {
     one: One,
 }
 
-/// What a write answers.
+/// Reply to a write.
 #[derive(Deserialize)]
 struct New {
     version: u64,
 }
 
-/// What is known of a secret before it is written.
+/// State of a secret before a write.
 enum Before {
     Known(Option<State>),
     /// The token may not read metadata.
@@ -84,7 +84,7 @@ impl Two<'_> {
         Ok(secret.of_version(read.metadata.version.to_string()))
     }
 
-    /// Returns what the server knows of a secret, or nothing where there is none.
+    /// Returns the server's state of a secret; `None` if there is no such secret.
     pub(crate) fn state(
         &self,
         server: &mut Server,
@@ -114,7 +114,7 @@ impl Two<'_> {
                 Err(error) if is_denied(&error) && given.is_none() => Before::Hidden,
                 Err(error) => return Err(error),
             };
-            // Only OpenBao counts metadata's versions, and it is the one that has floats.
+            // Of both servers, only OpenBao counts metadata versions and stores numbers as floats.
             if !matches!(&before, Before::Known(Some(state)) if !state.counts_metadata()) {
                 field::check_numbers(&request.value)?;
             }
@@ -137,7 +137,7 @@ impl Two<'_> {
                 if matches!(before, Before::Hidden) && request.mode == WriteMode::CreateOnly {
                     return Err(Error::already_exists());
                 }
-                // Another writer was there in between: what is true now is looked at anew.
+                // Another writer was faster: read the state again.
                 continue;
             };
             if let Before::Known(state) = &before {
@@ -148,7 +148,7 @@ impl Two<'_> {
         Err(others_write(path))
     }
 
-    /// Returns what to check a write against where metadata cannot be read.
+    /// Returns the version for check-and-set if the metadata is not readable; `None` for no check.
     fn hidden(
         &self,
         server: &mut Server,
@@ -163,7 +163,7 @@ impl Two<'_> {
         }
     }
 
-    /// Writes a version and returns its number, or nothing where another came in between.
+    /// Writes a version and returns its number; `None` if another writer was faster.
     fn write(
         &self,
         server: &mut Server,
@@ -192,7 +192,7 @@ impl Two<'_> {
             };
         }
         let error = server.refused(&ask, &reply);
-        // Known words of the server: they repeat nothing of what was sent.
+        // A known text of the server, which repeats no part of the request.
         if reply.status == 400 && error.message().contains("check-and-set parameter did not match")
         {
             return Ok(None);
@@ -200,8 +200,8 @@ impl Two<'_> {
         Err(error)
     }
 
-    /// Writes what stands beside a value that was just written. Where another writer's metadata
-    /// came in between, it is looked at anew.
+    /// Writes the metadata for a value that was just written. Reads the state again if another
+    /// writer changed the metadata meanwhile.
     fn after(
         &self,
         server: &mut Server,
@@ -214,12 +214,12 @@ impl Two<'_> {
             for _ in 0..RACES {
                 let before = newer.as_ref().map_or(before, Option::as_ref);
                 let had = before.map(State::custom).unwrap_or_default();
-                // What is written over a deleted secret is a new one.
+                // A write over a deleted secret creates a new secret.
                 let is_old = before.is_some_and(State::is_alive);
                 let kept = || if is_old { had.clone() } else { Custom::new() };
                 let mut custom = given.clone().unwrap_or_else(kept);
                 metadata::put_kind(&mut custom, version, request.value.kind());
-                // A new secret's metadata is at 0 on the servers that count.
+                // The metadata version of a new secret is 0 on servers that count it.
                 let cas = before.and_then(|state| state.current_metadata_version);
                 if custom == had || self.put_custom(server, path, &custom, cas, request.deadline)? {
                     return Ok(());
@@ -229,7 +229,7 @@ impl Two<'_> {
             Err(others_write(path))
         })();
         match written {
-            // The kind is a service to listings: without the right to keep it they do without.
+            // The kind only improves listings, so a missing permission to write it is not an error.
             Err(error) if is_denied(&error) && !is_given => Ok(()),
             Err(error) => {
                 let words = format!(
@@ -242,7 +242,7 @@ impl Two<'_> {
         }
     }
 
-    /// Writes custom metadata; false where another writer's came in between.
+    /// Writes custom metadata; `false` if another writer changed it meanwhile.
     fn put_custom(
         &self,
         server: &mut Server,
@@ -301,7 +301,7 @@ impl Two<'_> {
                 return Ok(MetadataWritten::new().of_version(state.version()));
             }
             if self.put_custom(server, path, &custom, cas, deadline)? {
-                // The server counts on by one, and says no more than that it was done.
+                // The server increments the version by one, and does not report it.
                 let version = cas.map(|cas| format!("{}.{}", state.current_version, cas + 1));
                 let mut written = MetadataWritten::new();
                 written.version = version;
@@ -314,7 +314,7 @@ impl Two<'_> {
         Err(others_write(path))
     }
 
-    /// Deletes the newest version: it can be undeleted.
+    /// Deletes the newest version, which can be undeleted.
     pub(super) fn remove(
         &self,
         server: &mut Server,
@@ -334,8 +334,8 @@ impl Two<'_> {
         server.succeed(&Ask::delete(&path), deadline).map(drop)
     }
 
-    /// Deletes the version that is expected to be the newest. A version that comes in between stays,
-    /// and the deleted one is brought back then.
+    /// Deletes the version that is expected to be the newest. If another writer adds a version
+    /// meanwhile, that version stays and the deleted one is restored.
     fn remove_version(
         &self,
         server: &mut Server,
@@ -354,7 +354,7 @@ impl Two<'_> {
         Ok(())
     }
 
-    /// Brings back the newest version, or another one that is deleted.
+    /// Restores the newest version, or another deleted one.
     pub(super) fn restore(
         &self,
         server: &mut Server,
@@ -381,7 +381,7 @@ impl Two<'_> {
         Ok(Restored::new().of_version(state.current_version.to_string()))
     }
 
-    /// Removes a secret, or one of its versions, for good.
+    /// Removes a secret, or one of its versions, permanently.
     pub(super) fn purge(
         &self,
         server: &mut Server,
@@ -403,7 +403,7 @@ impl Two<'_> {
         Ok(Purged::new())
     }
 
-    /// Does something to versions: `delete`, `undelete` or `destroy`.
+    /// Changes the state of versions with `delete`, `undelete` or `destroy`.
     pub(crate) fn change(
         &self,
         server: &mut Server,
@@ -434,7 +434,7 @@ fn not_a_version(text: &str) -> Error {
     Error::invalid(format!("`{}` is no version's number", text.escape_debug()))
 }
 
-/// A version that a caller expects: the value's, and the metadata's where it knows that.
+/// An expected version: that of the value, and that of the metadata if the caller gave it.
 struct Expected {
     version: u64,
     metadata: Option<u64>,
@@ -451,7 +451,7 @@ impl Expected {
         Ok(Self { version: number(version)?, metadata })
     }
 
-    /// Checks that a secret still has this version.
+    /// Checks that a secret still has the expected version.
     fn check(&self, state: Option<&State>) -> Result<()> {
         let state = state.ok_or_else(Error::not_found)?;
         let is_metadata = match self.metadata {
@@ -477,7 +477,7 @@ fn is_denied(error: &Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied
 }
 
-/// Returns that there is no secret, and why where the server says so.
+/// Returns the error for a missing secret, with the reason if the server gives one.
 fn missing(answer: &Answer<'_>, version: Option<u64>) -> Error {
     let read = answer.data.and_then(|data| serde_json::from_str::<Read<'_>>(data.get()).ok());
     let deleted = read.filter(|read| !read.metadata.one.is_alive());

@@ -1,5 +1,5 @@
-//! A listing: the folders of a vault one after the other, in the order of the bytes of their
-//! names, a page at a time.
+//! Listing: visits the folders of a vault one after another, in byte order of their names, page by
+//! page.
 
 use std::collections::BTreeMap;
 
@@ -13,46 +13,46 @@ use super::two::Two;
 use crate::answer::no_answer;
 use crate::server::{Ask, Server};
 
-/// How deep folders may lie in each other: a name of 1,024 bytes has no more parts than half.
+/// Deepest nesting of folders: a name of 1,024 bytes has at most half as many parts.
 const DEEPEST: usize = 512;
 
-/// Where what is listed is.
+/// Location of the listed secrets.
 pub(super) struct Place<'a> {
     pub(super) mount: &'a str,
     pub(super) prefix: &'a str,
     pub(super) engine: Engine,
-    /// Whether the server lists names with their metadata, once that is known.
+    /// Whether the server lists names with their metadata; `None` if not known yet.
     pub(super) detailed: &'a mut Option<bool>,
 }
 
-/// How far a listing has come.
+/// Progress of a listing.
 pub(crate) struct Walk {
-    /// The folders that are not done, innermost last.
+    /// Unfinished folders, innermost last.
     folders: Vec<Folder>,
-    /// The folder to begin with, until it is begun.
+    /// Folder to start with; `None` once started.
     begin: Option<String>,
-    /// The name that the listing goes on behind.
+    /// Name after which the listing continues.
     after: Option<String>,
 }
 
-/// A folder: its name in the vault, and what is left of its keys, first at the end.
+/// A folder: its name in the vault, and its remaining keys, next one last.
 struct Folder {
     name: String,
     keys: Vec<Key>,
 }
 
-/// What the server knows of a name.
+/// Known state of a name.
 pub(super) enum Known {
-    /// No more than the name: version 1, or no right to look.
+    /// Only the name: version 1, or a token without access to the metadata.
     Nothing,
-    /// Its versions, alive or not.
+    /// The secret's versions, deleted or not.
     State(State),
 }
 
-/// A name, and what is known of it.
+/// A name and its known state.
 pub(super) type Found = (SecretName, Known);
 
-/// A key, with what the server tells of it.
+/// A key, with its state if the server lists it.
 type Key = (String, Option<State>);
 
 #[derive(Deserialize)]
@@ -63,9 +63,9 @@ struct Listed<'a> {
 }
 
 impl Walk {
-    /// Returns a walk through all that may match a filter, behind this name.
+    /// Returns a walk over all names that may match a filter, starting after this name.
     pub(super) fn new(filter: Option<&str>, after: Option<&str>) -> Self {
-        // What stands before the first wildcard, as far as that is a folder.
+        // The text before the first wildcard, up to its last slash.
         let fixed = filter.unwrap_or("*").split(['*', '?']).next().unwrap_or_default();
         let folder = fixed.rfind('/').map_or("", |at| &fixed[..=at]);
         let folder = match crate::settings::is_path(folder.trim_end_matches('/')) {
@@ -79,8 +79,8 @@ impl Walk {
         }
     }
 
-    /// Returns the next page of what is wanted. Names that are not wanted fill no page: of a vault in
-    /// which much was removed, most would be empty.
+    /// Returns the next page of wanted names. Other names do not count for the page size: otherwise
+    /// a vault with many removed secrets would have mostly empty pages.
     pub(super) fn page(
         &mut self,
         server: &mut Server,
@@ -88,7 +88,7 @@ impl Walk {
         (limit, wants): (usize, fn(&Known) -> bool),
         deadline: Deadline,
     ) -> Result<(Vec<Found>, Option<String>)> {
-        // Half of the time is for this page: the next one has a deadline of its own.
+        // This page uses half of the time: the next one has its own deadline.
         let half = Deadline::after(deadline.remaining() / 2);
         if let Some(folder) = self.begin.take() {
             self.enter(server, &mut place, folder, deadline)?;
@@ -108,7 +108,7 @@ impl Walk {
                 self.enter(server, &mut place, full, deadline)?;
                 continue;
             }
-            // Longer than a name may be, or with a character that it may not have.
+            // Skips names that are too long or contain a forbidden character.
             let Ok(name) = SecretName::parse(&full) else { continue };
             let known = known(server, &place, &name, state, deadline)?;
             if wants(&known) {
@@ -122,7 +122,7 @@ impl Walk {
         Ok((found, None))
     }
 
-    /// Lists a folder, and takes what is behind the name that the listing goes on behind.
+    /// Lists a folder, and keeps the keys after the name where the listing continues.
     fn enter(
         &mut self,
         server: &mut Server,
@@ -144,7 +144,7 @@ impl Walk {
     }
 }
 
-/// Returns the keys of a folder, with what the server tells of them.
+/// Returns the keys of a folder, with their states if the server lists them.
 fn listed(
     server: &mut Server,
     place: &mut Place<'_>,
@@ -158,7 +158,7 @@ fn listed(
     }
     let plain = format!("{mount}/metadata/{prefix}{folder}");
     if *place.detailed != Some(false) {
-        // OpenBao's; HashiCorp Vault has nothing there, and a policy may not allow it.
+        // Only OpenBao has this path, and a policy may deny access.
         let path = format!("{mount}/detailed-metadata/{prefix}{folder}");
         match keys(server, &path, deadline) {
             Ok(Some(keys)) => {
@@ -174,13 +174,13 @@ fn listed(
     Ok(keys(server, &plain, deadline)?.unwrap_or_default())
 }
 
-/// Says whether an error has nothing to do with what was asked.
+/// Returns whether an error is independent of the request.
 fn is_passing(error: &Error) -> bool {
     use keystead_plugin_api::ErrorKind::{Locked, TimedOut};
     matches!(error.kind(), Locked | TimedOut)
 }
 
-/// Returns the keys at a path, or nothing where the server says that there are none.
+/// Returns the keys at a path; `None` if the server finds none.
 fn keys(server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Vec<Key>>> {
     let ask = Ask::list(path);
     let reply = server.ask(&ask, deadline)?;
@@ -195,7 +195,7 @@ fn keys(server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Ve
     Ok(Some(keys.into_iter().map(with_state).collect()))
 }
 
-/// Returns what the server knows of a name.
+/// Returns the known state of a name.
 fn known(
     server: &mut Server,
     place: &Place<'_>,
@@ -211,9 +211,9 @@ fn known(
     }
     let path = format!("{}{name}", place.prefix);
     match (Two { mount: place.mount }).state(server, &path, deadline) {
-        // A name without a state was erased a moment ago.
+        // A name without a state was just erased.
         Ok(state) => Ok(Known::State(state.unwrap_or_default())),
-        // Who may list but not look is told the name.
+        // A token that may list but not read metadata sees only the name.
         Err(error) if error.kind() == keystead_plugin_api::ErrorKind::PermissionDenied => {
             Ok(Known::Nothing)
         }

@@ -1,4 +1,4 @@
-//! What needs the server: each module starts from an empty directory or mount of its own.
+//! Tests that need the server: each module uses an empty directory or mount of its own.
 
 mod conformance;
 mod dynamic;

@@ -10,7 +10,7 @@ use keystead_plugin_api::{
 };
 use keystead_plugin_hashicorp::{Hashicorp, MANIFEST};
 
-/// What the values of these tests have in them.
+/// Text in each value of these tests.
 pub(crate) const CANARY: &str = "canary-5d1f";
 
 pub(crate) fn soon() -> Deadline {
@@ -21,7 +21,7 @@ pub(crate) fn name(text: &str) -> SecretName {
     SecretName::parse(text).unwrap()
 }
 
-/// Returns parameters: numbers and secrets are what the manifest says they are.
+/// Returns parameters: the manifest decides which are numbers and which are secrets.
 pub(crate) fn parameters(kind: &str, pairs: &[(&str, &str)]) -> Parameters {
     let kind = MANIFEST.kinds.iter().find(|one| one.name == kind).unwrap();
     let mut parameters = Parameters::new();
@@ -49,8 +49,8 @@ pub(crate) fn parameters(kind: &str, pairs: &[(&str, &str)]) -> Parameters {
 /// One open vault.
 pub(crate) struct Opened(pub(crate) Box<dyn Vault>, Host);
 
-/// The host of a vault: the session that it was handed last, and how often one was handed over or
-/// forgotten.
+/// The host of a vault: the last session that the vault kept, and a record of each `keep` and
+/// `forget`.
 #[derive(Clone, Default)]
 pub(crate) struct Host(Arc<Mutex<(Option<Session>, Vec<&'static str>)>>);
 
@@ -132,7 +132,7 @@ impl Opened {
         }
     }
 
-    /// Does an action with texts as parameters, and returns what it says.
+    /// Runs an action with text parameters, and returns its output.
     pub(crate) fn act(&mut self, action: &str, pairs: &[(&str, &str)]) -> Result<String> {
         let mut parameters = Parameters::new();
         for (name, text) in pairs {
@@ -157,18 +157,18 @@ impl Opened {
         Ok(self.session())
     }
 
-    /// Takes the session that the vault handed over last.
+    /// Takes the session that the vault last gave to the host.
     pub(crate) fn session(&self) -> Option<Session> {
         self.1.0.lock().unwrap().0.take()
     }
 
-    /// Takes what the vault said of sessions: `keep` and `forget`.
+    /// Takes the record of sessions: `keep` and `forget`.
     pub(crate) fn said(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.1.0.lock().unwrap().1)
     }
 }
 
-/// Returns an error as kind and words; no secret is among them.
+/// Returns an error's kind and text, after a check that it contains no secret.
 #[track_caller]
 pub(crate) fn told<T>(answer: Result<T>) -> String {
     match answer {

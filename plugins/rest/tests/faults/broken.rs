@@ -1,4 +1,4 @@
-//! Servers that are not there, do not answer, or answer what is no answer.
+//! Servers that are missing, do not answer, or send malformed replies.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -29,9 +29,9 @@ fn closed_port_is_unavailable() {
 
 #[test]
 fn unknown_host_is_unavailable() {
-    // A name that can be none, whatever a resolver is asked.
+    // A reserved name that no resolver knows.
     let words = told(get(&client("http://keystead.invalid")));
-    // Where nobody answers for names at all it takes as long as connecting may.
+    // Without a resolver that answers, the lookup lasts until the connection timeout.
     let unknown = "unavailable: http://keystead.invalid is unknown: its host has no address";
     let silent = "unavailable: http://keystead.invalid takes no connection";
     assert!(words == unknown || words == silent, "{words}");
@@ -53,7 +53,7 @@ fn silent_server_times_out_at_deadline() {
 
 #[test]
 fn slow_byte_stream_times_out() {
-    // Each byte in time, all of them never: in its headers, and in its body.
+    // Each byte arrives in time, but never all of them: in the headers, and in the body.
     for start in ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"]
     {
         let server = Server::raw(move |mut stream, _| {
@@ -105,7 +105,7 @@ fn body_over_limit_is_rejected() {
         format!("unavailable: {} answers with more than {MOST} bytes", server.url())
     };
     let long = || "x".repeat(MOST + 1);
-    // One that says so, one that does not, and one that says less than there is room for.
+    // A server that announces the length, one that does not, and one with an absurd length.
     let told_before = Server::answering(move |_| response("200 OK", "", &long()));
     assert_eq!(told(get(&client(&told_before.url()))), words(&told_before));
     let endless = Server::raw(|mut stream, _| {

@@ -1,5 +1,5 @@
-//! A client against servers that are broken in one way each: no answer of theirs takes longer
-//! than the deadline, is believed too far, or shows a secret.
+//! A client against servers with one fault each: none of them delays a call beyond the deadline, is
+//! trusted too far, or reveals a secret.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod broken;

@@ -1,4 +1,4 @@
-//! Servers that send elsewhere.
+//! Servers that redirect.
 
 use keystead_rest::Method;
 

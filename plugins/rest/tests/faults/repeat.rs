@@ -1,4 +1,4 @@
-//! When a request is sent again, and when it is not. And proxies.
+//! Rules for repeating a request, and proxies.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -54,14 +54,14 @@ fn retry_after_is_obeyed_if_within_deadline() {
     assert_eq!(get(&client(&server.url())).unwrap().status, 200);
     assert!(begun.elapsed() >= Duration::from_secs(1));
 
-    // What does not fit is told instead, at once.
+    // A pause beyond the deadline is returned at once with the reply.
     let server = Server::answering(|_| response("429 Too Many", "Retry-After: 3000\r\n", ""));
     let reply = get(&client(&server.url())).unwrap();
     assert_eq!((reply.status, reply.wait), (429, Some(Duration::from_secs(3000))));
     assert_eq!(server.connections(), 1);
 }
 
-/// Returns a proxy that connects to this server whatever it is asked for.
+/// Returns a proxy that connects to this server for any requested host.
 fn proxy(server: &Server) -> Server {
     let to = server.address;
     let heads: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::default();

@@ -1,4 +1,4 @@
-//! A server that does what a test wants it to, and counts how often it is asked.
+//! A test server with scripted behaviour, which counts its connections.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use keystead_plugin_api::{Deadline, Error, SecretBytes, SecretText};
 use keystead_rest::{Address, Authorities, Client, Method, Reply, Request, Settings};
 
-/// What every request carries and no error shows.
+/// Secret in every request, which no error shows.
 pub(crate) const CANARY: &str = "canary-81c4";
 
 /// A listener with a thread for each connection; the threads end with the process.
@@ -20,7 +20,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Hands each connection and its number, from 1, to this.
+    /// Passes each connection and its number, from 1, to `handle`.
     pub(crate) fn raw(
         handle: impl Fn(TcpStream, usize) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -32,7 +32,7 @@ impl Server {
             for stream in listener.incoming().map_while(Result::ok) {
                 let number = count.fetch_add(1, Ordering::SeqCst) + 1;
                 let handle = Arc::clone(&handle);
-                // A client that goes away in the middle is no failure of the server's.
+                // A client that disconnects early is not a failure of the server.
                 std::thread::spawn(move || drop(handle(stream, number)));
             }
         });
@@ -62,7 +62,7 @@ impl Server {
     }
 }
 
-/// Reads a request, its body as well, and returns its head.
+/// Reads a request with its body, and returns its head.
 pub(crate) fn request(stream: impl Read) -> std::io::Result<String> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
@@ -80,7 +80,7 @@ pub(crate) fn request(stream: impl Read) -> std::io::Result<String> {
     Ok(head)
 }
 
-/// Returns a response that says how long it is, and that it is the connection's last.
+/// Returns a response that gives its length and closes the connection.
 pub(crate) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
@@ -89,7 +89,7 @@ pub(crate) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// How many bytes of a reply these clients take.
+/// The most bytes of a reply for these clients.
 pub(crate) const MOST: usize = 64 * 1024;
 
 pub(crate) fn settings(url: &str) -> Settings {
@@ -107,7 +107,7 @@ pub(crate) fn client(url: &str) -> Client {
     Client::new(settings(url)).unwrap()
 }
 
-/// Asks for something with a secret header, and sees that no error has it.
+/// Sends a request with a secret header, and checks that no error shows it.
 pub(crate) fn ask(client: &Client, method: Method, within: Duration) -> Result<Reply, Error> {
     let token = SecretText::new(CANARY);
     let mut asked = Request::new(method, "/v1/thing?list=true", Deadline::after(within))
@@ -127,13 +127,13 @@ pub(crate) fn get(client: &Client) -> Result<Reply, Error> {
     ask(client, Method::Get, AMPLE)
 }
 
-/// More than anything here takes.
+/// Longer than any test takes.
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
 
-/// So little that a server which never answers is given up soon.
+/// Short timeout for a server that never answers.
 pub(crate) const SOON: Duration = Duration::from_millis(300);
 
-/// Returns the words of an error and its kind.
+/// Returns an error's kind and text.
 #[track_caller]
 pub(crate) fn told(answer: Result<Reply, Error>) -> String {
     match answer {

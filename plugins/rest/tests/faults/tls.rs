@@ -1,4 +1,4 @@
-//! Certificates that are not to be believed, and those of ours.
+//! Untrusted server certificates, and client certificates.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::server::{AMPLE, SOON, Server, ask, get, request, response, settings, told};
 
-/// An authority.
+/// A certificate authority.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -40,7 +40,7 @@ impl Authority {
     }
 }
 
-/// Returns a server with a certificate of this authority, which may want one of its clients.
+/// Returns a server with a certificate of this authority, which may require a client certificate.
 fn server(authority: &Authority, name: &str, until: i32, wants: Option<&Authority>) -> Server {
     let (certificate, key) = authority.sign(name, until);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -83,7 +83,7 @@ impl Files {
     }
 }
 
-/// Returns what a client says that believes this file.
+/// Returns the reply or the error for a client that trusts this file.
 fn asked(server: &Server, authorities: Authorities, identity: Option<Identity>) -> String {
     let url = format!("https://localhost:{}", server.address.port());
     let mut settings = settings(&url);
@@ -103,7 +103,7 @@ fn untrusted_server_certificate_is_rejected_with_reason() {
     let believed = || Authorities::File(path.clone());
     let ask = |server: &Server| asked(server, believed(), None);
     assert_eq!(ask(&server(&ours, "localhost", 2200, None)), "over TLS");
-    // One of another name, and one that only has the name of ours.
+    // An authority with another name, and one that only has the same name.
     for other in [&other, &Authority::new("ours")] {
         assert_eq!(
             ask(&server(other, "localhost", 2200, None)),
@@ -137,7 +137,7 @@ fn untrusted_server_certificate_is_rejected_with_reason() {
 fn endless_tls_handshake_times_out_at_deadline() {
     let files = Files::new();
     let path = files.write("ca.pem", &Authority::new("ours").pem);
-    // One that says nothing, and one that says each byte in time and all of them never.
+    // A silent server, and one that sends each byte in time but never all of them.
     for drips in [false, true] {
         let server = Server::raw(move |mut stream, _| {
             if !drips {

@@ -1,4 +1,4 @@
-//! The other processes of these tests: this test binary, in a role that a variable names.
+//! Other processes of these tests: this test binary, in a role that a variable names.
 
 use std::fmt;
 use std::io::Write as _;
@@ -7,27 +7,27 @@ use std::process::{Command, Stdio};
 
 use crate::vault::Home;
 
-/// Which role a process has.
+/// Variable for the role of a process.
 const ROLE: &str = "KEYSTEAD_TEST_ROLE";
 
-/// The directory it works in.
+/// Variable for the directory that a process uses.
 const DIR: &str = "KEYSTEAD_TEST_FOLDER";
 
-/// Returns this test binary in a role, to be run in a vault's directory.
+/// Returns a command for this test binary in a role, with a vault's home.
 pub(crate) fn in_role(role: &str, home: &Home) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments()).env_clear().envs(environment(role, home)).stdin(Stdio::null());
     command
 }
 
-/// Returns the arguments that make this test binary stand in.
+/// Returns the arguments that make this test binary take its role.
 pub(crate) fn arguments() -> [&'static str; 4] {
     let name = concat!(module_path!(), "::stands_in_when_it_is_started_by_another_test");
     let name = name.split_once("::").unwrap().1;
     [name, "--exact", "--nocapture", "--test-threads=1"]
 }
 
-/// Returns the variables of a role.
+/// Returns the environment variables of a role.
 pub(crate) fn environment(role: &str, home: &Home) -> [(&'static str, String); 2] {
     [(ROLE, role.to_owned()), (DIR, home.path().to_str().unwrap().to_owned())]
 }
@@ -51,16 +51,16 @@ fn stands_in_when_it_is_started_by_another_test() {
     }
 }
 
-/// Tells the test a line, in one piece: not by `println!`, which the harness could capture.
+/// Sends a line to the test, in one piece: not by `println!`, which the harness could capture.
 pub(crate) fn say(line: impl fmt::Display) {
     std::io::stdout().write_all(format!("\n{line}\n").as_bytes()).unwrap();
 }
 
-/// Numbers that look random and are the same for the same seed.
+/// Pseudo-random numbers, the same for the same seed.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Returns one with a seed of its own, or with that of `KEYSTEAD_TEST_SEED`.
+    /// Returns a generator with a new seed, or with that of `KEYSTEAD_TEST_SEED`.
     pub(crate) fn new(what: &str) -> Self {
         use std::hash::{BuildHasher, Hasher};
         let given = std::env::var("KEYSTEAD_TEST_SEED").ok();
@@ -76,7 +76,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Returns a number below this one.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,4 +1,4 @@
-//! Wrong password, damage, a newer format, not a vault: four errors, and each says which it is.
+//! Wrong password, damage, a newer format, not a vault: four different errors.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::vault::{self, Home, amply, chmod, get, list, remove, set, verify};
 
-/// Returns an error's kind and its message, without the directory that is another each time.
+/// Returns an error's kind and message, without the temporary directory.
 #[track_caller]
 pub(crate) fn told<T>(home: &Home, result: Result<T>) -> String {
     match result {
@@ -26,7 +26,7 @@ fn tell(home: &Home, error: &Error) -> String {
     format!("{}: {message}", error.kind())
 }
 
-/// Asserts that a vault says this of each call, and changes nothing.
+/// Asserts that each call returns this error and changes nothing.
 #[track_caller]
 pub(crate) fn all_say(home: &Home, expected: &str) {
     let before = fs::read(home.file()).ok();
@@ -74,7 +74,7 @@ fn wrong_password_damage_and_foreign_file_are_distinct_errors() {
     assert_eq!(get(&mut *vault, "a").unwrap().value, Value::text("canary"));
     drop(vault);
 
-    // Damage is damage before anybody is asked for a password.
+    // Damage is reported before any password prompt.
     let whole = fs::read(home.file()).unwrap();
     let body = whole.windows(14).position(|window| window == b"keystead-store").unwrap();
     let mut damaged = whole.clone();
@@ -141,7 +141,7 @@ fn path_that_is_no_file_is_rejected_without_blocking() {
     all_open(&other, "invalid: the key file ~/keys/key is not a file");
 }
 
-/// As [`all_say`]; reading the file itself would wait.
+/// As [`all_say`], but without reading the file, which would block.
 #[track_caller]
 fn all_say_of_no_file(home: &Home, expected: &str) {
     assert_eq!(told(home, get(&mut *home.open(), "a")), expected);
@@ -150,7 +150,7 @@ fn all_say_of_no_file(home: &Home, expected: &str) {
     assert_eq!(told(home, home.open().test(&TestRequest::new(amply()))), expected);
 }
 
-/// Asserts that all that has to open secrets says this.
+/// Asserts that every call that opens secrets returns this error.
 #[track_caller]
 fn all_open(home: &Home, expected: &str) {
     assert_eq!(told(home, get(&mut *home.open(), "a")), expected);
@@ -174,7 +174,7 @@ fn newer_format_is_reported_with_any_tables() {
     all_say(&home, NEWER);
     change("PRAGMA user_version = 2; DROP TABLE value; DROP TABLE secret; DROP TABLE header");
     all_say(&home, NEWER);
-    // Its tables are ours, and what is in them is of this version.
+    // An extra table in a file of the current version is damage.
     change("PRAGMA user_version = 1; CREATE TABLE history (id INTEGER PRIMARY KEY, body BLOB)");
     all_say(&home, "corrupt: ~/vault/store.db is damaged: its tables are not ours");
 }
@@ -186,7 +186,7 @@ fn truncated_file_never_hides_secrets() {
     let whole = fs::read(home.file()).unwrap();
     for len in (0..whole.len()).step_by(512).chain([1, 50, 99, 101, whole.len() - 1]) {
         home.put(&whole[..len]);
-        // Of the last page only what is in no use may be missing.
+        // Only unused parts of the last page may be missing.
         right_or_damaged(&home, &format!("{len} bytes"), |name| {
             vault::dozen()[name].value.duplicate()
         });
@@ -199,7 +199,7 @@ fn truncated_file_never_hides_secrets() {
 }
 
 /// Asserts that each of the dozen secrets has this value or is damaged, and that no list is
-/// shorter.
+/// incomplete.
 #[track_caller]
 fn right_or_damaged(home: &Home, what: &str, value: impl Fn(&str) -> Value) {
     let damaged = |error: Error| {
@@ -281,7 +281,7 @@ fn missing_vault_with_key_file_is_error_until_written() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(error.message().contains(missing), "{error}");
     }
-    // A key file may be there before its vault.
+    // A key file may exist before its vault.
     set(&mut *vault, "b", Value::text("canary")).unwrap();
     assert_eq!(list(&mut *vault, 9).unwrap().len(), 1);
 }

@@ -1,5 +1,5 @@
-//! A system that refuses a call in the middle of a write, once or from then on: the error says
-//! so, and the secret is the old one or the new one.
+//! System calls that fail in the middle of a write, once or from then on. The error reports it, and
+//! each secret is the old one or the new one.
 
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::child::{arguments, environment, say};
 use crate::error::told;
 use crate::vault::{self, Home, bytes, get, list, set, verify};
 
-/// What is written in the middle of it: a value of some pages.
+/// Old value of a secret, some pages long.
 fn old(number: usize) -> Value {
     bytes(number, 6_000)
 }
@@ -22,7 +22,7 @@ fn new(number: usize) -> Value {
 
 const SECRETS: usize = 4;
 
-/// Replaces one secret after the other, and says how each ended.
+/// Replaces the secrets one after another, and reports the result of each.
 pub(crate) fn write(home: &Home) {
     let mut vault = home.open();
     for number in 0..SECRETS {
@@ -42,7 +42,7 @@ fn with_old() -> Home {
     home
 }
 
-/// Runs the writer where the system refuses some calls, and returns whether any was refused.
+/// Runs the writer while the system refuses some calls, and returns whether it refused any.
 fn refusing(home: &Home, rule: &str) -> bool {
     let strace = std::env::var_os("KEYSTEAD_TEST_STRACE")
         .expect("`KEYSTEAD_TEST_STRACE` is the path of strace");
@@ -120,12 +120,12 @@ fn close_all() -> usize {
     numbers.into_iter().filter(|number| *number > 2 && nix::unistd::close(*number).is_ok()).count()
 }
 
-/// Uses a vault whose file somebody else in this process closes.
+/// Uses a vault whose file other code in this process closes.
 pub(crate) fn closed(home: &Home) {
     let mut vault = home.open();
     let value = |text: &str| Value::text(format!("canary {text}"));
     set(&mut *vault, "a", value("a")).unwrap();
-    // Its number is nobody's now.
+    // The file's descriptor is unused now.
     assert!(close_all() > 0, "nothing was open");
     assert_eq!(get(&mut *vault, "a").unwrap().value, value("a"));
     close_all();
@@ -133,7 +133,7 @@ pub(crate) fn closed(home: &Home) {
     close_all();
     vault::remove(&mut *vault, "b").unwrap();
     assert_eq!(list(&mut *vault, 5).unwrap().len(), 1);
-    // Its number is another file's: neither written to nor closed.
+    // The descriptor belongs to another file, which is neither written to nor closed.
     for (turn, text) in ["", "x", "some text\n"].into_iter().enumerate() {
         for content in [text.as_bytes().to_vec(), std::fs::read(home.file()).unwrap()] {
             close_all();
@@ -151,7 +151,7 @@ pub(crate) fn closed(home: &Home) {
                 assert_eq!(number, std::fs::metadata(path).unwrap().ino(), "it was closed");
                 assert_eq!(std::fs::read(path).unwrap(), content, "it was written to");
             }
-            // The others are closed by whoever opened them.
+            // Only their opener closes the other files.
             drop(others);
         }
     }

@@ -1,4 +1,4 @@
-//! Each byte of a vault's file flipped: never a wrong value, never "not found" for what is there.
+//! Flips each byte of a vault's file: no value is wrong, and no existing secret is "not found".
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,20 +10,20 @@ use keystead_plugin_api::{ErrorKind, Secret, Value, Vault};
 
 use crate::vault::{self, Home, bytes, get, list, verify};
 
-/// Names that are not there.
+/// Names without a secret.
 const ABSENT: [&str; 3] = ["removed", "d", "Text "];
 
-/// How many bytes a page has.
+/// Page size in bytes.
 const PAGE: usize = 4_096;
 
-/// A vault whose file is to be flipped.
+/// A vault whose file will be flipped.
 pub(crate) struct Sound {
     pub(crate) home: Home,
     pub(crate) file: Vec<u8>,
     pub(crate) secrets: BTreeMap<String, Secret>,
 }
 
-/// Returns the vault with a dozen secrets, a value of many pages, and room that was given up.
+/// Returns a vault with a dozen secrets, a value of many pages, and free pages.
 pub(crate) fn small() -> Sound {
     let home = Home::new();
     let mut vault = home.open();
@@ -47,7 +47,7 @@ pub(crate) fn tree() -> Sound {
     Sound::new(home, secrets)
 }
 
-/// Returns a vault that is too large to be checked as a whole at each write.
+/// Returns a vault that is too large for a full check at each write.
 pub(crate) fn large() -> Sound {
     let home = Home::new();
     let mut secrets: BTreeMap<String, Secret> = (0..60)
@@ -67,10 +67,10 @@ impl Sound {
         sound
     }
 
-    /// Returns which of these names give their secret.
+    /// Returns which of these names have a readable secret.
     ///
     /// # Errors
-    /// What a vault says that it must not, whatever is damaged.
+    /// A result that no damage may cause.
     pub(crate) fn readable<'a>(
         &self,
         vault: &mut dyn Vault,
@@ -88,7 +88,7 @@ impl Sound {
         Ok(readable)
     }
 
-    /// Returns what a vault says that it must not, whatever is damaged.
+    /// Returns all results that no damage may cause.
     fn faults(&self, vault: &mut dyn Vault, names: &[&str]) -> Vec<String> {
         let mut faults = Vec::new();
         let whole = match self.readable(vault, names) {
@@ -104,7 +104,7 @@ impl Sound {
                 other => faults.push(format!("`{name}` is not there, and: {other:?}")),
             }
         }
-        // More than one page of it.
+        // More than one page.
         match list(vault, self.secrets.len() * 2 / 5) {
             Ok(listed) => {
                 let same = listed.len() == self.secrets.len()
@@ -127,7 +127,7 @@ impl Sound {
         faults
     }
 
-    /// Flips these bits, one after the other, and asserts that `judge` finds no fault.
+    /// Flips these bits one after another, and asserts that `judge` finds no fault.
     pub(crate) fn flipped(
         &self,
         flips: &[(usize, u8)],
@@ -140,7 +140,7 @@ impl Sound {
             loop {
                 let turn = next.fetch_add(1, Ordering::Relaxed);
                 let Some(&(at, mask)) = flips.get(turn) else { return faults };
-                // Nothing but the vault may have the file open while it is.
+                // Only the vault may have the file open during a call.
                 let put = |byte: u8| {
                     let file = File::options().write(true).open(home.file()).unwrap();
                     file.write_all_at(&[byte], at as u64).unwrap();
@@ -160,7 +160,7 @@ impl Sound {
         assert!(faults.is_empty(), "{} faults of {} flips: {shown:#?}", faults.len(), flips.len());
     }
 
-    /// Returns what each page is for.
+    /// Returns the use of each page.
     fn pages(&self) -> impl Iterator<Item = (usize, Use)> {
         self.file.chunks(PAGE).enumerate().map(|(number, page)| {
             let what = match page[0] {
@@ -174,20 +174,20 @@ impl Sound {
     }
 }
 
-/// What a page is for.
+/// Use of a page.
 #[derive(Clone, Copy, PartialEq)]
 enum Use {
-    /// The file's header and schema, and which page belongs to which.
+    /// The file's header and schema, and the map of pages.
     Map,
-    /// Leads to other pages of its table.
+    /// A page that links to other pages of its table.
     Branch,
-    /// Has rows.
+    /// A page with rows.
     Leaf,
-    /// Part of one long value, or free.
+    /// A part of one long value, or a free page.
     Value,
 }
 
-/// Returns flips of what each page of rows says of itself.
+/// Returns flips of the headers of all pages with rows or links.
 pub(crate) fn of_page_headers(sound: &Sound) -> Vec<(usize, u8)> {
     let pages = sound.pages().filter(|(_, what)| matches!(what, Use::Branch | Use::Leaf));
     pages
@@ -196,13 +196,13 @@ pub(crate) fn of_page_headers(sound: &Sound) -> Vec<(usize, u8)> {
         .collect()
 }
 
-/// Returns one bit of a byte, another one for each.
+/// Returns one bit of a byte, which differs between bytes.
 fn one_bit(at: usize) -> u8 {
     1 << (at.wrapping_mul(2_654_435_761) >> 7 & 7)
 }
 
-/// Returns two flips of each byte that leads somewhere or is somebody's, and one of each that
-/// is far inside of a long value or in no use.
+/// Returns two flips of each byte with structure or content, and one of each byte that is deep in a
+/// long value or unused.
 pub(crate) fn each_byte(sound: &Sound) -> [Vec<(usize, u8)>; 2] {
     let (mut live, mut quiet) = (Vec::new(), Vec::new());
     for (start, what) in sound.pages() {
@@ -237,7 +237,7 @@ fn flipped_byte_in_long_value_gives_no_wrong_secret() {
     small.flipped(&quiet, |home, turn| small.faults(&mut *home.open(), &some_of(&names, turn, 4)));
 }
 
-/// Returns some of these names, others at each turn: what looks at all are the list and the check.
+/// Returns some of these names, others at each turn: the list and the check cover all.
 fn some_of<'a>(names: &[&'a str], turn: usize, count: usize) -> Vec<&'a str> {
     (0..count).map(|n| names[(turn * count + n) % names.len()]).collect()
 }

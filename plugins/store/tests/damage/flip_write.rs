@@ -1,11 +1,11 @@
-//! Writes to a vault whose file has a flipped byte: refused, or done without making it worse.
+//! Writes to a vault with a flipped byte: rejected, or done without further damage.
 
 use keystead_plugin_api::{ErrorKind, Result, Secret, Value, Vault};
 
 use crate::flip::{self, Sound};
 use crate::vault::{self, Home, bytes, get};
 
-/// A change, and what it is about.
+/// A change for a test.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     New,
@@ -20,7 +20,7 @@ impl Change {
     const ALL: [Self; 6] =
         [Self::New, Self::Replace, Self::Remove, Self::Metadata, Self::NewAndLong, Self::Several];
 
-    /// Returns the names it is about, of those that are there or new ones.
+    /// Returns the names that it changes, from the existing ones or new ones.
     fn names<'a>(self, there: &'a [&'a str], turn: usize) -> Vec<&'a str> {
         match self {
             Self::New | Self::NewAndLong => vec!["new"],
@@ -29,7 +29,7 @@ impl Change {
         }
     }
 
-    /// Returns the secret that it is to be afterwards.
+    /// Returns the secret after the change; `None` for a removal.
     fn secret(self, old: Option<&Secret>) -> Option<Secret> {
         let old_metadata = old.map(|old| old.metadata.clone()).unwrap_or_default();
         match self {
@@ -58,7 +58,7 @@ impl Change {
     }
 }
 
-/// Changes a damaged vault, and returns what is worse afterwards.
+/// Changes a damaged vault, and returns any further damage.
 fn faults(sound: &Sound, home: &Home, turn: usize) -> Vec<String> {
     let all: Vec<&str> = sound.secrets.keys().map(String::as_str).collect();
     let change = Change::ALL[turn % Change::ALL.len()];
@@ -82,7 +82,7 @@ fn faults(sound: &Sound, home: &Home, turn: usize) -> Vec<String> {
     match done {
         Ok(()) => {
             for name in names {
-                // What was damaged before may be damaged still, or was mended without its metadata.
+                // A damaged secret may still be damaged, or be fixed without its metadata.
                 let sound_before = !all.contains(&name) || before.contains(&name);
                 match (get(&mut *vault, name), &new) {
                     (Ok(found), Some(new)) if found == *new => {}
@@ -107,19 +107,19 @@ fn faults(sound: &Sound, home: &Home, turn: usize) -> Vec<String> {
 fn write_to_damaged_file_keeps_readable_secrets() {
     let small = flip::small();
     let [live, quiet] = flip::each_byte(&small);
-    // Each byte once, by turns the whole of it and one bit; and some of what is in no use.
+    // Each byte once, alternating between all bits and one bit; and some unused bytes.
     let flips: Vec<(usize, u8)> = live
         .chunks(2)
         .map(|both| both[both[0].0 % 2])
         .chain(quiet.into_iter().step_by(11))
         .collect();
-    // Each kind of change meets every part of every page, and not every byte of it.
+    // Each change type meets each part of each page, but not each byte.
     small.flipped(&flips, |home, turn| faults(&small, home, turn));
 }
 
 #[test]
 fn write_to_large_damaged_file_hides_no_secret() {
-    // It may damage what is beside it, and then says so (docs/reference/limitations.md).
+    // A write may damage adjacent content, and then reports it (docs/reference/limitations.md).
     let large = flip::large();
     let names: Vec<&str> = large.secrets.keys().map(String::as_str).collect();
     large.flipped(&flip::of_page_headers(&large), |home, turn| {

@@ -1,5 +1,5 @@
-//! Files that somebody else made: each part of SQLite's format that could run something, lead
-//! elsewhere or take for ever. Every call gives an error that says so, and changes nothing.
+//! Files that another user made, with each part of SQLite's format that could run code, lead
+//! elsewhere or take forever. Every call returns a fitting error and changes nothing.
 
 use std::os::unix::fs::symlink;
 use std::sync::mpsc;
@@ -15,10 +15,10 @@ use rusqlite::Connection;
 
 use crate::vault::{self, Home, amply, chmod, get, list, set, verify};
 
-/// The schema's own table may be written.
+/// Makes the schema's own table writable.
 const SCHEMA: &str = "PRAGMA writable_schema=ON;";
 
-/// What somebody can put into the schema of a file that was sound.
+/// Schema changes that another user can make to an undamaged file.
 fn schemas() -> Vec<(&'static str, String)> {
     let value = "CREATE TABLE value (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)";
     let row = |kind: &str, name: &str, root: &str, sql: &str| {
@@ -127,7 +127,7 @@ fn schemas() -> Vec<(&'static str, String)> {
     all
 }
 
-/// A vault with a few secrets, and its bytes.
+/// Returns a vault with a few secrets, and its bytes.
 fn sound() -> (Home, Vec<u8>) {
     let home = Home::new();
     vault::fill(&mut *home.open(), &vault::dozen());
@@ -135,7 +135,7 @@ fn sound() -> (Home, Vec<u8>) {
     (home, file)
 }
 
-/// Returns a copy of a vault that was changed by SQLite's own means.
+/// Returns a copy of a vault that was changed with SQLite itself.
 fn tampered(home: &Home, what: &str, sql: &str) -> Home {
     let copy = home.copied();
     let file = Connection::open(copy.file()).unwrap();
@@ -144,7 +144,7 @@ fn tampered(home: &Home, what: &str, sql: &str) -> Home {
     copy
 }
 
-/// Returns what each kind of call says of a file. None may take for ever.
+/// Returns the result of each kind of call. No call may take forever.
 pub(crate) fn said(home: &Home) -> Vec<(&'static str, Result<(), ErrorKind>)> {
     let path = home.path().to_owned();
     let (done, result) = mpsc::channel();
@@ -194,7 +194,7 @@ fn columns_with_wrong_type_or_length_are_damage() {
     ] {
         all_damaged(&tampered(&home, what, sql), what);
     }
-    // Each of these is about secrets: what is asked of them is damaged, and nothing is absent.
+    // Each change damages secrets: their reads report damage, and none is absent.
     for (what, sql) in [
         ("links of text", "UPDATE secret SET link = 'text'"),
         ("links that are numbers", "UPDATE secret SET link = 1"),
@@ -241,25 +241,25 @@ fn write_ahead_log_is_rejected_and_not_created() {
     all_damaged(&copy, "a file that says it has a log");
     assert_eq!(std::fs::read_dir(copy.dir()).unwrap().count(), 1, "a log was made");
 
-    // Of a file that does not say so, and of one that says nothing.
+    // A log beside a file whose header has none, with content and empty.
     for log in [&b"anything"[..], b""] {
         let copy = home.copied();
         std::fs::write(copy.dir().join("store.db-wal"), log).unwrap();
         all_damaged(&copy, "a log beside it");
         assert_eq!(std::fs::read(copy.dir().join("store.db-wal")).unwrap(), log);
     }
-    // One that comes to be there while the vault is open.
+    // A log that appears while the vault is open.
     let mut vault = home.open();
     assert!(get(&mut *vault, "text").is_ok());
     std::fs::write(home.dir().join("store.db-wal"), b"").unwrap();
     assert_eq!(get(&mut *vault, "text").unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// What a journal of SQLite begins with.
+/// Start of a SQLite journal.
 const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
-/// Returns a journal that SQLite takes for one of a write that was broken off: it puts these
-/// pages back, and cuts the file to so many.
+/// Returns a journal that SQLite accepts as that of an interrupted write: a rollback restores these
+/// pages and truncates the file to `size` pages.
 fn journal(pages: &[(u32, &[u8])], size: u32, page_size: u32) -> Vec<u8> {
     let numbers = [pages.len() as u32, 7, size, 512, page_size];
     let mut journal = MAGIC.to_vec();
@@ -274,7 +274,7 @@ fn journal(pages: &[(u32, &[u8])], size: u32, page_size: u32) -> Vec<u8> {
     journal
 }
 
-/// Puts a journal beside a vault's file.
+/// Writes a journal beside a vault's file.
 fn put_journal(home: &Home, bytes: &[u8]) {
     let path = home.dir().join("store.db-journal");
     std::fs::write(&path, bytes).unwrap();
@@ -285,7 +285,7 @@ fn pages(file: &[u8]) -> Vec<(u32, &[u8])> {
     (1..).zip(file.chunks(4_096)).collect()
 }
 
-/// Else all that follows would only show that SQLite ignores what it is given.
+/// Without this, the other tests could pass because SQLite ignores the journal.
 #[test]
 fn journal_of_this_vault_rolls_back_interrupted_write() {
     let (home, before) = sound();
@@ -304,7 +304,7 @@ fn journal_with_super_journal_is_damage_and_deletes_nothing() {
     let mut bytes = journal(&pages(&before), (before.len() / 4_096) as u32, 4_096);
     let name = victim.to_str().unwrap().as_bytes();
     let sum: u32 = name.iter().map(|byte| u32::from(*byte)).sum();
-    // Behind the page that no file has: where its locks are.
+    // After the page number that no file uses: that of SQLite's locks.
     bytes.extend((0x4000_0000_u32 / 4_096 + 1).to_be_bytes());
     bytes.extend(name);
     bytes.extend((name.len() as u32).to_be_bytes());
@@ -313,7 +313,7 @@ fn journal_with_super_journal_is_damage_and_deletes_nothing() {
     put_journal(&home, &bytes);
     all_damaged(&home, "a super-journal");
     assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
-    // With the vault open already, as well.
+    // The same while the vault is open.
     std::fs::remove_file(home.dir().join("store.db-journal")).unwrap();
     let mut vault = home.open();
     assert!(get(&mut *vault, "text").is_ok());
@@ -368,13 +368,13 @@ fn forged_or_writable_journal_is_not_replayed() {
         all_damaged(&home, what);
         assert!(std::fs::read(home.file()).unwrap() == before, "{what}");
     }
-    // Open for others, as a copy may be: who made it is not known.
+    // Accessible to other users, as a copy may be: its author is unknown.
     put_journal(&home, &journal(&pages(&before), (before.len() / 4_096) as u32, 4_096));
     chmod(&home.dir().join("store.db-journal"), 0o666);
     assert_eq!(get(&mut *home.open(), "text").unwrap_err().kind(), ErrorKind::PermissionDenied);
 }
 
-/// SQLite cannot tell whose it is. What it makes of the file is damage, and nothing is absent.
+/// SQLite cannot detect the journal's origin. The result is damage, and no secret is absent.
 #[test]
 fn journal_of_other_vault_hides_no_secret() {
     let (other, theirs) = sound();
@@ -388,14 +388,14 @@ fn journal_of_other_vault_hides_no_secret() {
             put_journal(&home, &journal(some, size, 4_096));
             for (call, result) in said(&home) {
                 assert_ne!(result, Err(ErrorKind::NotFound), "{call}: {} of {size}", some.len());
-                // All of it is another vault, which our key does not open.
+                // With all pages the file is another vault, which our key does not open.
                 assert!(some.len() < theirs.len() || result.is_err(), "{call}");
             }
         }
     }
 }
 
-/// Puts this cost into the header of a vault that one password opens, as its writer could.
+/// Writes this cost into the header of a vault with one password, as its writer could.
 fn with_cost(home: &Home, memory_kib: u32, passes: u32) {
     const MEMORY_AT: usize = 40 + 4 + 1 + 16;
     let file = Connection::open(home.file()).unwrap();
@@ -415,7 +415,7 @@ fn unlock(vault: &mut dyn Vault, id: &str, deadline: Deadline) -> Result<(), Err
     vault.unlock(&UnlockRequest::new(id, answers, deadline)).map(drop)
 }
 
-/// Two gigabytes and 32 passes held a call for 107 seconds.
+/// Two gigabytes and 32 passes blocked a call for 107 seconds.
 #[test]
 fn excessive_kdf_cost_is_rejected_and_allowed_cost_times_out() {
     let home = Home::new();

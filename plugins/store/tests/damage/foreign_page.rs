@@ -1,5 +1,5 @@
-//! Pages that somebody else made: lists that lead back to themselves, trees whose branches meet
-//! again, numbers beyond the file. A call ends by its deadline, and nothing is absent.
+//! Pages that another user made: cyclic lists, trees with shared branches, numbers beyond the file.
+//! A call ends by its deadline, and no secret is absent.
 
 use std::fs::File;
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use crate::vault::{Home, get};
 
 const PAGE: usize = 4_096;
 
-/// A file's bytes, as pages that count from one.
+/// A file's bytes as pages, numbered from one.
 #[derive(Clone)]
 struct Pages(Vec<u8>);
 
@@ -36,14 +36,14 @@ impl Pages {
         self.page(page)[at..at + 4].copy_from_slice(&number.to_be_bytes());
     }
 
-    /// Returns a copy in which a number is another one.
+    /// Returns a copy with one number changed.
     fn with(&self, page: u32, at: usize, number: u32) -> Self {
         let mut copy = self.clone();
         copy.put(page, at, number);
         copy
     }
 
-    /// Returns what the second page says of each page that is some value's: the kinds 3 and 4.
+    /// Returns the pages that the second page marks as parts of a value: the kinds 3 and 4.
     fn overflow(&mut self) -> Vec<u32> {
         let count = self.count();
         (3..=count)
@@ -57,7 +57,7 @@ impl Pages {
         (3..=count).filter(|number| self.page(*number)[0] == 5).collect()
     }
 
-    /// Appends a branch all of whose children are one page, and returns its number.
+    /// Appends a branch page whose children are all the same page, and returns its number.
     fn branch(&mut self, child: u32) -> u32 {
         self.0.extend([0; PAGE]);
         let number = self.count();
@@ -66,7 +66,7 @@ impl Pages {
         number
     }
 
-    /// Makes a page such a branch.
+    /// Turns a page into such a branch.
     fn fill(&mut self, number: u32, child: u32) {
         const CELLS: usize = 100;
         let page = self.page(number);
@@ -85,7 +85,7 @@ impl Pages {
     }
 }
 
-/// Asserts that a vault with this file says nothing wrong, and says it.
+/// Asserts that each call on a vault with this file is correct or reports damage.
 #[track_caller]
 fn right_or_refused(sound: &Sound, file: &Pages, what: &str) {
     let copy = sound.home.copied();
@@ -96,7 +96,7 @@ fn right_or_refused(sound: &Sound, file: &Pages, what: &str) {
 #[track_caller]
 fn refused(sound: &Sound, copy: &Home, what: &str) {
     let mut vault = copy.open();
-    // A score of them, which lie on all pages.
+    // About 20 secrets, spread over all pages.
     for (name, secret) in sound.secrets.iter().step_by(1 + sound.secrets.len() / 20) {
         match get(&mut *vault, name) {
             Ok(found) => assert!(found == *secret, "{what}: `{name}` has a wrong value"),
@@ -109,7 +109,7 @@ fn refused(sound: &Sound, copy: &Home, what: &str) {
     drop(vault);
     let mut changed = false;
     for (call, result) in said(copy) {
-        // `text` is none of every vault's secrets, and was removed or set where a write went well.
+        // Not every vault has a secret `text`, and a successful write may have removed it.
         let absent = !sound.secrets.contains_key("text") || changed;
         assert!(absent || result != Err(ErrorKind::NotFound), "{what}: {call}");
         changed |= result.is_ok() && matches!(call, "set" | "remove");
@@ -124,8 +124,8 @@ fn wrong_numbers_in_file_header_give_no_wrong_secret() {
     for number in
         [0, 1, 2, 5, count - 1, count + 1, count + 1_000, 0x7fff_ffff, u32::MAX - 1, u32::MAX]
     {
-        // The number of pages, the first free page, how many are free, the largest root, the
-        // page cache, the encoding.
+        // Number of pages, first free page, number of free pages, largest root, page cache,
+        // encoding.
         for at in [28, 32, 36, 52, 48, 56] {
             right_or_refused(&sound, &file.with(1, at, number), &format!("{number} at {at}"));
         }
@@ -146,7 +146,7 @@ fn wrong_numbers_in_file_header_give_no_wrong_secret() {
     }
 }
 
-/// A terabyte that is not there.
+/// A sparse file of one terabyte.
 #[test]
 fn sparse_terabyte_file_gives_no_wrong_secret() {
     let sound = small();
@@ -171,7 +171,7 @@ fn cyclic_or_invalid_page_lists_hide_no_secret() {
             right_or_refused(&sound, &file.with(page, 0, next), &format!("{page} leads to {next}"));
         }
     }
-    // The free pages: a list of lists.
+    // The free pages form a list of lists.
     let trunk = file.u32(1, 32);
     assert!(trunk > 0 && file.u32(trunk, 4) > 0, "nothing is free");
     for number in [trunk, 1, 2, 3, 4, 5, chain[0], count, count + 1, u32::MAX] {
@@ -202,7 +202,7 @@ fn cyclic_or_invalid_page_trees_hide_no_secret() {
         }
     }
     for page in [1, 3, 4, 5, count] {
-        // The kind of a page, its free blocks, cells, their beginning, and the first one's place.
+        // Kind of the page, free blocks, cells, start of the cells, and offset of the first cell.
         let base = if page == 1 { 100 } else { 0 };
         for at in [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 13] {
             for value in [0, 2, 13, 0xff] {
@@ -228,8 +228,8 @@ fn page_copied_over_another_hides_no_secret() {
     }
 }
 
-/// A hundred branches that all lead to one page, and that eight times: a walk through all of it
-/// would take longer than anybody lives.
+/// A hundred branches that all lead to one page, nested eight levels deep: a full walk takes longer
+/// than a lifetime.
 #[test]
 fn action_on_endless_page_tree_ends_by_deadline() {
     let sound = tree();

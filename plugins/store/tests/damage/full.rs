@@ -1,5 +1,5 @@
-//! A full disk, a limit, a disk that may only be read, a system that refuses: the error says so,
-//! and what was acknowledged is there.
+//! A full disk, a file size limit, a read-only disk, a failing system call: the error reports it,
+//! and no acknowledged secret is lost.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,16 +13,16 @@ use crate::child::{arguments, environment, say};
 use crate::error::told;
 use crate::vault::{self, Home, bytes, chmod, get, list, set, verify};
 
-/// A user without rights, whom a test as root becomes.
+/// A user without privileges, for tests that run as root.
 const NOBODY: u32 = 65_534;
 
-/// How much of a disk is one piece.
+/// Unit of free space on a disk.
 const PAGE: u64 = 4_096;
 
-/// What is known to be in a vault.
+/// Secrets that the vault must contain.
 type Known = BTreeMap<String, Value>;
 
-/// Asserts that a vault has all of it and nothing else.
+/// Asserts that a vault contains exactly these secrets.
 #[track_caller]
 fn has_all(vault: &mut dyn Vault, known: &Known, what: &str) {
     for (name, value) in known {
@@ -34,7 +34,7 @@ fn has_all(vault: &mut dyn Vault, known: &Known, what: &str) {
     verify(vault).unwrap_or_else(|error| panic!("{what}: {error}"));
 }
 
-/// Something that grows a vault, and what is known after it.
+/// Makes a vault grow, and updates the known secrets.
 fn grow(vault: &mut dyn Vault, known: &mut Known, how: usize) -> Result<()> {
     match how {
         0 => {
@@ -58,7 +58,7 @@ fn grow(vault: &mut dyn Vault, known: &mut Known, how: usize) -> Result<()> {
     Ok(())
 }
 
-/// Makes a vault that has something to lose.
+/// Creates a vault with some secrets.
 fn filled(home: &Home) -> Known {
     let known: Known =
         vault::dozen().into_iter().map(|(name, secret)| (name, secret.value)).collect();
@@ -67,7 +67,7 @@ fn filled(home: &Home) -> Known {
     known
 }
 
-/// Leaves so many pages of a disk free.
+/// Leaves this number of pages free on a disk.
 fn leave(ballast: &Path, pages: u64) {
     let mut file = File::create(ballast).unwrap();
     let page = [b'x'; PAGE as usize];
@@ -84,7 +84,7 @@ fn is_full(error: &Error, what: &str) {
     assert!(said.starts_with("cannot write /") && says, "{what}: {error}");
 }
 
-/// Works on a small disk that the directory is: with any number of pages left.
+/// Writes to a vault on a small disk with different numbers of free pages.
 pub(crate) fn on_a_small_disk(disk: &Home) {
     let ballast = disk.path().join("ballast");
     let mut refused = [0; 4];
@@ -101,7 +101,7 @@ pub(crate) fn on_a_small_disk(disk: &Home) {
                 is_full(error, &what);
                 *refused += 1;
             }
-            // As it is, for the one that was refused, and for the next one.
+            // The failed vault handle and a new one both see the expected secrets.
             has_all(&mut *vault, &known, &what);
             has_all(&mut *home.open(), &known, &what);
             fs::remove_file(&ballast).unwrap();
@@ -112,7 +112,7 @@ pub(crate) fn on_a_small_disk(disk: &Home) {
             fs::remove_dir_all(home.path()).unwrap();
         }
     }
-    // Each was refused at some sizes and done at others.
+    // Each write failed with some sizes and succeeded with others.
     assert!(refused.iter().all(|count| (1..60).contains(count)), "{refused:?}");
     let mut refused = 0;
     for pages in 0..40 {
@@ -139,8 +139,8 @@ pub(crate) fn on_a_small_disk(disk: &Home) {
     say("done");
 }
 
-/// Runs a script in a namespace of its own, where disks can be mounted without rights; `"$@"` is
-/// this test binary in a role.
+/// Runs a script in a separate namespace, which allows mounting without privileges. `"$@"` is this
+/// test binary in a role.
 fn in_namespace(script: &str, role: &str, home: &Home) -> Output {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-ec", script, "sh"]);
@@ -168,14 +168,14 @@ fn full_disk_during_write_loses_no_secret() {
     is_done(&in_namespace(&format!("{mount}; \"$@\""), "small-disk", &home));
 }
 
-/// Grows a vault under a limit on the size of files, which the test has set.
+/// Makes a vault grow under a file size limit, which the test has set.
 pub(crate) fn under_a_limit(home: &Home, how: usize) {
     let mut vault = home.open();
     match grow(&mut *vault, &mut Known::new(), how) {
         Ok(()) => say("ack"),
         Err(error) => say(told::<()>(home, Err(error))),
     }
-    // Reading needs no room, unless what was begun cannot even be undone under the limit.
+    // Reading needs no space, unless an interrupted write cannot be undone under the limit.
     if let Err(error) = verify(&mut *vault) {
         let said = told::<()>(home, Err(error));
         assert!(said.starts_with("unavailable: cannot write ~/vault/store.db: "), "{said}");
@@ -193,7 +193,7 @@ fn file_size_limit_during_write_loses_no_secret() {
         for limit in (1..pages + 16).step_by(3) {
             let home = sound.copied();
             let mut shell = Command::new("/bin/sh");
-            // In blocks of 512 bytes; the signal is ignored, so that the write is refused.
+            // In blocks of 512 bytes; the signal is ignored, so that the write fails.
             let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", limit * 8 + 1);
             shell.args(["-ec", &script, "sh"]);
             let output = in_role_through(shell, &format!("limited {how}"), &home);
@@ -217,7 +217,7 @@ fn file_size_limit_during_write_loses_no_secret() {
     assert!(refused > 5, "{refused}");
 }
 
-/// Reads a vault that may not be written, and tells what a write is answered.
+/// Reads a read-only vault, and reports the error of each write.
 pub(crate) fn reading(home: &Home) {
     let mut vault = home.open();
     assert_eq!(get(&mut *vault, "text").unwrap().value, Value::text("canary"));
@@ -240,7 +240,7 @@ fn each_write_says(output: &Output, expected: &str) {
     assert_eq!(lines, [expected; 5], "{said}");
 }
 
-/// Makes the test binary one that anybody may run, and the home an ordinary user's.
+/// Returns a command that runs as an ordinary user, and makes that user the owner of the home.
 fn as_ordinary(home: &Home) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new("env");
@@ -257,7 +257,7 @@ fn as_ordinary(home: &Home) -> Command {
     command
 }
 
-/// Returns a file's bytes, whoever may read it.
+/// Returns the bytes of a vault's file.
 fn content(home: &Home) -> Vec<u8> {
     fs::read(home.file()).unwrap()
 }
@@ -275,7 +275,7 @@ fn read_only_dir_or_file_is_readable_and_rejects_writes() {
     ] {
         let home = Home::new();
         filled(&home);
-        // As a backup has it: no journal of another time.
+        // Like a backup: without an earlier journal.
         let _ = fs::remove_file(home.dir().join("store.db-journal"));
         chmod(&home.file(), file);
         chmod(&home.dir(), dir);
@@ -316,7 +316,7 @@ fn interrupted_write_in_read_only_dir_gives_no_wrong_secret() {
     assert!(errors.clone().all(|line| line.starts_with("unavailable: cannot write")), "{said}");
 }
 
-/// Returns a copy of a vault in the middle of a write: its file is half changed already.
+/// Returns a copy of a vault in the middle of a write: its file is partly changed.
 fn broken_off(home: &Home) -> Home {
     let mut raw = rusqlite::Connection::open(home.file()).unwrap();
     raw.pragma_update(None, "cache_size", 1).unwrap();
@@ -331,7 +331,7 @@ fn broken_off(home: &Home) -> Home {
     copy
 }
 
-/// Reads a vault whose last write was broken off, where that cannot be undone.
+/// Reads a vault after an interrupted write that cannot be undone.
 pub(crate) fn reading_broken_off(home: &Home) {
     let mut vault = home.open();
     for name in ["text", "a", "long"] {

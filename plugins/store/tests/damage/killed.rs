@@ -1,5 +1,5 @@
-//! Processes that are killed while they write: what they had acknowledged is there, whole, and
-//! what they were at is done or not done.
+//! Processes that are killed during writes: acknowledged writes are complete, and interrupted ones
+//! are done or not done.
 
 pub(crate) mod script;
 
@@ -13,13 +13,13 @@ use crate::child::{Random, in_role, say};
 use crate::vault::{self, Home, get, list, verify};
 use script::{Names, Step, Written};
 
-/// How many write at the same time.
+/// Number of concurrent writers.
 const PROCESSES: usize = 8;
 
-/// How many are killed.
+/// Number of kills.
 const KILLS: usize = 300;
 
-/// Writes until it is killed: tells each step before and after.
+/// Writes until killed: reports each step before and after.
 pub(crate) fn write(home: &Home, seed: u64) {
     let mut random = Random::of(seed);
     let process = seed as usize % PROCESSES;
@@ -35,7 +35,7 @@ pub(crate) fn write(home: &Home, seed: u64) {
         }
     }
     say(format_args!("seen {process} {seed}"));
-    // As long as the test lives: it ends this one.
+    // Endless: the test kills this process.
     for turn in 0.. {
         let step = Step::random(process, (seed as usize) << 16 | turn, &mut random);
         say(format_args!("try {process} {step}"));
@@ -52,22 +52,22 @@ pub(crate) fn write(home: &Home, seed: u64) {
     }
 }
 
-/// What may be there of one process's own names: one of these states, as a whole.
+/// Possible contents of one process's own names: one of these states, as a whole.
 #[derive(Default)]
 struct Writer {
     child: Option<Child>,
     states: Vec<Names>,
-    /// What it is at.
+    /// The current step; `None` if it is finished.
     at: Option<Step>,
-    /// What it saw when it began.
+    /// Names that the process found at its start.
     saw: Names,
     steps: usize,
 }
 
-/// What was written to the names that all write.
+/// Writes to the names that all processes use.
 #[derive(Default)]
 struct Shared {
-    /// Which line said that a write began, and which that it was done; in its order.
+    /// Lines that reported the start and the end of each write, in order.
     writes: BTreeMap<String, Vec<(usize, Option<usize>, Written)>>,
 }
 
@@ -84,10 +84,10 @@ impl Writer {
         child.wait().unwrap();
     }
 
-    /// Takes one of its lines.
+    /// Handles one line of the process.
     fn hear(&mut self, process: usize, verb: &str, rest: &str) {
         match verb {
-            // Of a new process: what the one before was at is done or not.
+            // A new process: the interrupted step of the previous one is done or not done.
             "begin" => {
                 self.states = self.possible();
                 self.at = None;
@@ -111,7 +111,7 @@ impl Writer {
             "ack" => {
                 let step = self.at.take().unwrap();
                 let ok = rest == "ok";
-                // A state in which it could not have ended so was not there.
+                // Removes states in which the step cannot have this result.
                 let states = std::mem::take(&mut self.states).into_iter();
                 self.states = states.filter_map(|state| step.after(state, ok)).collect();
                 assert!(!self.states.is_empty(), "{process}: `{step}` was answered `{rest}`");
@@ -120,7 +120,7 @@ impl Writer {
         }
     }
 
-    /// Returns what may be there now.
+    /// Returns the possible current states.
     fn possible(&self) -> Vec<Names> {
         let mut states = self.states.clone();
         if states.is_empty() {
@@ -146,7 +146,7 @@ impl Shared {
         writes.iter_mut().rev().find(|write| write.2 == written).unwrap().1 = Some(line);
     }
 
-    /// Says whether this may be the last write of a name: none began after it was done.
+    /// Returns whether this may be a name's last write: no other one began after its end.
     fn may_be_last(&self, name: &str, found: Option<&Written>) -> bool {
         let Some(writes) = self.writes.get(name) else { return found.is_none() };
         let began_last = writes.iter().filter(|write| write.1.is_some()).map(|write| write.0).max();
@@ -160,16 +160,16 @@ impl Shared {
     }
 }
 
-/// Writers of one vault, and what they told.
+/// Writers of one vault, and their reports.
 struct Scene {
     home: Home,
     writers: Vec<Writer>,
     shared: Shared,
     to: PipeWriter,
     lines: Lines<BufReader<PipeReader>>,
-    /// How many lines were heard: all through one pipe, so that their order is that of the writes.
+    /// Number of lines so far: all use one pipe, so that their order is that of the writes.
     line: usize,
-    /// The number of the next process.
+    /// Number of the next process.
     number: usize,
 }
 
@@ -194,7 +194,7 @@ impl Scene {
         self.number += 1;
     }
 
-    /// Takes the next line: a whole one, however its writer ended.
+    /// Handles the next line, which is complete even if its writer was killed.
     fn hear(&mut self) {
         let text = self.lines.next().unwrap().unwrap();
         self.take(&text);
@@ -202,7 +202,7 @@ impl Scene {
 
     fn take(&mut self, text: &str) {
         let mut words = text.splitn(3, ' ');
-        // What the harness says is between them.
+        // Ignores lines of the harness.
         let Some(verb) = words.next().filter(|verb| VERBS.contains(verb)) else { return };
         let process: usize = words.next().unwrap().parse().unwrap();
         let rest = words.next().unwrap();
@@ -216,8 +216,8 @@ impl Scene {
         writer.hear(process, verb, rest);
     }
 
-    /// Kills all that still write, and compares what is there with what they told. Returns how
-    /// many secrets there are, and how many writes there were.
+    /// Kills all writers, and compares the vault with their reports. Returns the number of secrets
+    /// and of writes.
     fn end(mut self) -> (usize, usize) {
         self.writers.iter_mut().for_each(Writer::kill);
         drop(std::mem::replace(&mut self.to, std::io::pipe().unwrap().1));
@@ -249,10 +249,10 @@ impl Scene {
         if self.home.file().exists() {
             verify(&mut *vault).unwrap();
         }
-        // And it is as good as new.
+        // The vault still accepts writes.
         vault::set(&mut *vault, "later", Value::text("canary")).unwrap();
         verify(&mut *vault).unwrap();
-        // One that nothing was to be undone from stays until then.
+        // An unused journal may remain until then.
         let journal = std::fs::metadata(self.home.dir().join("store.db-journal"));
         assert_eq!(journal.map_or(0, |journal| journal.len()), 0, "a journal is left");
         (all, self.writers.iter().map(|writer| writer.steps).sum())
@@ -269,7 +269,7 @@ fn killed_writers_lose_no_acknowledged_write() {
         for _ in 0..1 + random.below(160) {
             scene.hear();
         }
-        // One that has not begun yet is killed like any other.
+        // A process may also be killed before it begins.
         let process = random.below(PROCESSES);
         scene.writers[process].kill();
         scene.begin(process);

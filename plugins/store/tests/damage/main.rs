@@ -1,5 +1,5 @@
-//! Nothing lost: what becomes of a vault whose process is killed, whose power fails, whose disk
-//! is full, and whose file is damaged. Each test says what was acknowledged and looks for it.
+//! Tests for lost secrets: killed processes, power failures, full disks and damaged files. Each
+//! test records the acknowledged writes and checks that they are there.
 #![allow(clippy::print_stdout, reason = "a seed, for whoever repeats what failed")]
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 

@@ -1,4 +1,4 @@
-//! Eight processes at once: each set and each new vault is one that all of them see.
+//! Eight concurrent processes: all of them see each secret and each new vault.
 
 use std::process::Stdio;
 
@@ -9,14 +9,14 @@ use crate::vault::{Home, get, list, set, verify};
 
 const PROCESSES: usize = 8;
 
-/// How many names each process sets.
+/// Number of names of each process.
 const NAMES: usize = 100;
 
-/// Sets names of its own, and one that all set, in a vault that may still have to be made.
+/// Sets its own names, and a shared one, in a vault that may not exist yet.
 pub(crate) fn write(home: &Home, process: &str) {
     let (process, names) = process.split_once(' ').unwrap();
     for number in 0..names.parse().unwrap() {
-        // Half of them as commands do: opened for one call.
+        // Opens the vault for each call, as commands do.
         let mut vault = home.open();
         let value = || Value::text(format!("canary {process} {number}"));
         set(&mut *vault, &format!("{process}/{number}"), value()).unwrap();
@@ -27,7 +27,7 @@ pub(crate) fn write(home: &Home, process: &str) {
     say("done");
 }
 
-/// Runs eight of them at the same time.
+/// Runs eight writers at the same time.
 fn eight(home: &Home, names: usize) {
     let start = |process: usize| {
         let mut command = in_role(&format!("many {process} {names}"), home);
@@ -43,7 +43,7 @@ fn eight(home: &Home, names: usize) {
 
 #[test]
 fn concurrent_processes_creating_vault_lose_no_secret() {
-    // Neither the vault nor its directory nor its key file is there.
+    // The vault, its directory and its key file do not exist yet.
     let home = Home::new();
     eight(&home, NAMES);
     let mut vault = home.open();
@@ -53,7 +53,7 @@ fn concurrent_processes_creating_vault_lose_no_secret() {
             assert_eq!(found.value, Value::text(format!("canary {process} {number}")));
         }
     }
-    // The last one of somebody.
+    // The last write of any process.
     let last = get(&mut *vault, "shared").unwrap().value;
     let lasts = |process| Value::text(format!("canary {process} {}", NAMES - 2));
     assert!((0..PROCESSES).any(|process| last == lasts(process)));

@@ -1,4 +1,4 @@
-//! One file, whatever leads to it and whoever may use it: shared, replaced, removed, restored.
+//! One file under several paths and users: shared, replaced, removed, restored.
 
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};
@@ -8,7 +8,7 @@ use keystead_plugin_api::{ErrorKind, ParameterValue, Parameters, Value};
 use crate::error::{NOT_ITS_KEY, all_say, told, with_a};
 use crate::vault::{self, Home, act, chmod, get, list, open, set, verify};
 
-/// Somebody else, whoever runs the test.
+/// Another user than the one who runs the test.
 const STRANGER: u32 = 12_345;
 
 fn text(text: &str) -> Value {
@@ -27,7 +27,7 @@ fn two_registrations_in_process_share_same_file() {
         assert_eq!(get(&mut *two, &format!("one {round}")).unwrap().value, text("canary"));
         set(&mut *two, "a", text(&format!("canary {round}"))).unwrap();
         assert_eq!(get(&mut *one, "a").unwrap().value, text(&format!("canary {round}")));
-        // One that is closed takes no lock of the other's away.
+        // Closing one handle does not drop the other's lock.
         drop(std::mem::replace(&mut two, open(&link, Some(&home.key()))));
     }
     assert_eq!(list(&mut *two, 7).unwrap().len(), 21);
@@ -112,7 +112,7 @@ fn hard_linked_file_is_rejected() {
     all_say(&home, "permission denied: ~/vault/store.db has another name (a hard link)");
     fs::remove_file(&other).unwrap();
     assert_eq!(get(&mut *home.open(), "a").unwrap().value, text("canary"));
-    // And where it was given one while it is open.
+    // The same for a hard link made while the vault is open.
     let mut vault = home.open();
     get(&mut *vault, "a").unwrap();
     fs::hard_link(home.file(), &other).unwrap();
@@ -159,7 +159,7 @@ fn open_vault_reads_restored_backup() {
     parameters.insert("to", ParameterValue::Text(backup.to_str().unwrap().to_owned()));
     act(&mut *vault, "backup", parameters).unwrap();
     let put_back: [&dyn Fn(); 2] = [
-        // Under the file's name, as most programs write.
+        // By a rename, as most programs write.
         &|| {
             fs::copy(&backup, home.path().join("new")).unwrap();
             fs::rename(home.path().join("new"), home.file()).unwrap();

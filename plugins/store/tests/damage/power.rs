@@ -1,5 +1,5 @@
-//! The power fails: of what was not made to last any part is on the disk, in any order. What was
-//! acknowledged before is there.
+//! Power failures: unsynced writes may be on the disk in any part and order. Writes acknowledged
+//! before are there.
 
 mod disk;
 mod trace;
@@ -16,10 +16,10 @@ use crate::vault::{self, Home, get, list, verify};
 use disk::Disk;
 use trace::Event;
 
-/// How many steps a process does.
+/// Number of steps of a process.
 const STEPS: usize = 60;
 
-/// Writes from a seed on: first of all it makes the vault, where there is none.
+/// Runs random steps from a seed; the first one creates a missing vault.
 pub(crate) fn write(home: &Home, seed: u64) {
     let mut random = Random::of(seed);
     let number = |turn: usize| seed as usize * 1_000 + turn;
@@ -28,13 +28,13 @@ pub(crate) fn write(home: &Home, seed: u64) {
             20 => {
                 Step::many(number(turn), (0..200).map(|number| format!("many/{number}")).collect())
             }
-            // It is alone: there is nobody to share a name with.
+            // A single process shares no name.
             _ => std::iter::repeat_with(|| Step::random(0, number(turn), &mut random))
                 .find(|step| step.shared().is_none())
                 .unwrap(),
         };
         say(format_args!("try {step}"));
-        // As commands do: opened for one call. Each third has another call's file still open.
+        // A new handle for each step, as in commands; each third has its file open already.
         let mut vault = home.open();
         if turn % 3 == 0 {
             let _ = get(&mut *vault, "own/0/0");
@@ -47,7 +47,7 @@ pub(crate) fn write(home: &Home, seed: u64) {
     }
 }
 
-/// Runs a writer in a directory, and returns what it did to it.
+/// Runs a writer in a directory, and returns its file operations.
 fn recorded(home: &Home, seed: usize) -> Vec<Event> {
     let strace = std::env::var_os("KEYSTEAD_TEST_STRACE")
         .expect("`KEYSTEAD_TEST_STRACE` is the path of strace");
@@ -66,7 +66,7 @@ fn recorded(home: &Home, seed: usize) -> Vec<Event> {
     trace::read(&std::fs::read_to_string(trace.path()).unwrap(), home.path())
 }
 
-/// What was acknowledged so far, and what the writer is at.
+/// Acknowledged writes so far, and the writer's current step.
 struct Told {
     states: Vec<Names>,
     at: Option<Step>,
@@ -94,7 +94,7 @@ impl Told {
         }
     }
 
-    /// Returns what may be there if it all ended now.
+    /// Returns the possible states if the power fails now.
     fn possible(&self) -> Vec<Names> {
         let done = self.at.iter().flat_map(|step| {
             self.states.iter().filter_map(|state| step.after(state.clone(), true))
@@ -102,7 +102,7 @@ impl Told {
         self.states.iter().cloned().chain(done).collect()
     }
 
-    /// Compares what is there with what may be, and returns it.
+    /// Compares the vault with the possible states, and returns its state.
     fn check(&self, home: &Home, what: &str) -> Names {
         let mut vault = home.open();
         let mut found = Names::new();
@@ -119,7 +119,7 @@ impl Told {
         if home.file().exists() {
             verify(&mut *vault).unwrap_or_else(|error| panic!("{what}: {error}"));
         }
-        // And it goes on.
+        // The vault still accepts writes.
         let later = vault::set(&mut *vault, "later", Value::text("canary"));
         later.unwrap_or_else(|error| panic!("{what}: {error}"));
         verify(&mut *vault).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -128,7 +128,7 @@ impl Told {
     }
 }
 
-/// Lets the power fail at many points of what a writer did, and returns how often.
+/// Simulates power failures at many points of a writer's operations, and returns their number.
 fn fails_everywhere(
     start: &Disk,
     events: &[Event],
@@ -145,7 +145,7 @@ fn fails_everywhere(
             told.hear(line);
         }
         disk.happens(event);
-        // As many on average, at any point as likely.
+        // This number on average, with equal probability at each point.
         let mut due = images / changes + usize::from(random.below(changes) < images % changes);
         while due > 0 {
             let image = Home::new();
@@ -186,7 +186,7 @@ fn vault_in_new_dir_survives_power_failure_needs_strace() {
     let mut random = Random::new("power and a new directory");
     let home = Home::new();
     let mut disk = Disk::of(home.path());
-    // By a process that was killed before it made the directories last.
+    // Left by a process that was killed before it synced the directories.
     let keys = home.key().parent().unwrap().to_owned();
     for dir in [home.dir(), keys] {
         if !dir.exists() {
@@ -211,7 +211,7 @@ fn write_survives_power_failure_in_recovery_needs_strace() {
     let events = recorded(&home, random.below(1 << 20));
     let journal = |home: &Home| {
         std::fs::read(home.dir().join("store.db-journal")).is_ok_and(|journal| {
-            // One that is played back, and not one that was never begun.
+            // A journal that will be rolled back, not an unused one.
             journal.first().is_some_and(|byte| *byte != 0)
         })
     };
@@ -234,7 +234,7 @@ fn write_survives_power_failure_in_recovery_needs_strace() {
         let first = Disk::of(image.path());
         let again = recorded(&image, random.below(1 << 20));
         let told = Told::of(told.possible());
-        // Most of all where it is mended, at the beginning.
+        // Mainly during the rollback, at the beginning.
         let begin = &again[..again.len() / 8];
         made += fails_everywhere(&first, begin, image.path(), told, 60, &mut random);
     }

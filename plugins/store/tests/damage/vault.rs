@@ -1,4 +1,4 @@
-//! A vault of these tests: a directory of its own, and calls without ceremony.
+//! A vault for these tests: a separate directory, and short helper calls.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -19,15 +19,15 @@ pub(crate) fn amply() -> Deadline {
     Deadline::after(AMPLY)
 }
 
-/// A directory with a vault's directory and a key file, both still to be made.
+/// A directory for a vault's directory and a key file, neither of which exists yet.
 pub(crate) struct Home {
     path: PathBuf,
-    /// Removed with it, where it is this process's own.
+    /// Removed on drop; `None` for the home of another process.
     _own: Option<tempfile::TempDir>,
 }
 
 impl Home {
-    /// Returns one in memory, where there is a file system for that: `fsync` costs nothing.
+    /// Returns a home in memory if there is such a file system: `fsync` costs nothing there.
     pub(crate) fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) };
@@ -35,7 +35,7 @@ impl Home {
         Self { path: own.path().to_owned(), _own: Some(own) }
     }
 
-    /// Returns that of another process.
+    /// Returns the home of another process.
     pub(crate) fn at(path: PathBuf) -> Self {
         Self { path, _own: None }
     }
@@ -63,7 +63,7 @@ impl Home {
         open(&self.dir(), Some(&self.key()))
     }
 
-    /// Makes another home with a copy of this one's key and file.
+    /// Returns another home with a copy of this one's key and file.
     pub(crate) fn copied(&self) -> Self {
         let copy = Self::new();
         std::fs::create_dir(copy.key().parent().unwrap()).unwrap();
@@ -72,7 +72,7 @@ impl Home {
         copy
     }
 
-    /// Puts these bytes where the vault's file is.
+    /// Writes these bytes to the vault's file.
     pub(crate) fn put(&self, bytes: &[u8]) {
         if !self.dir().exists() {
             std::fs::create_dir(self.dir()).unwrap();
@@ -87,7 +87,7 @@ pub(crate) fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Opens a vault: nothing is read yet.
+/// Opens a vault without reading it.
 pub(crate) fn open(dir: &Path, key: Option<&Path>) -> Box<dyn Vault> {
     let text = |path: &Path| ParameterValue::Text(path.to_str().unwrap().to_owned());
     let mut parameters = Parameters::new();
@@ -114,7 +114,7 @@ pub(crate) fn set(vault: &mut dyn Vault, name: &str, value: Value) -> Result<()>
 
 pub(crate) fn get(vault: &mut dyn Vault, name: &str) -> Result<Secret> {
     let mut secret = vault.get(&named(name))?;
-    // What was put in has none.
+    // The test's own secrets have no version.
     secret.version = None;
     Ok(secret)
 }
@@ -129,7 +129,7 @@ pub(crate) fn set_metadata(vault: &mut dyn Vault, name: &str, metadata: Metadata
     vault.set_metadata(SetMetadataRequest::new(name, metadata, amply())).map(drop)
 }
 
-/// Sets all of these at once; the first that fails is the error.
+/// Sets all of these at once; returns the first error.
 pub(crate) fn set_many(
     vault: &mut dyn Vault,
     requests: impl Iterator<Item = SetRequest>,
@@ -138,7 +138,7 @@ pub(crate) fn set_many(
     vault.set_many(request)?.results.into_iter().try_for_each(|result| result.map(drop))
 }
 
-/// Lists everything, so many secrets at a time.
+/// Lists everything, `limit` secrets at a time.
 pub(crate) fn list(vault: &mut dyn Vault, limit: usize) -> Result<BTreeMap<String, Entry>> {
     let mut request = ListRequest::new(amply());
     request.limit = limit;
@@ -168,7 +168,7 @@ pub(crate) fn verify(vault: &mut dyn Vault) -> Result<String> {
     act(vault, "verify", Parameters::new()).map(|outcome| outcome.message)
 }
 
-/// Returns metadata that only this secret has.
+/// Returns metadata with this text.
 pub(crate) fn metadata(text: &str) -> Metadata {
     let mut metadata = Metadata::new();
     metadata.insert("note", MetadataValue::Text(text.to_owned())).unwrap();
@@ -176,7 +176,7 @@ pub(crate) fn metadata(text: &str) -> Metadata {
     metadata
 }
 
-/// Returns bytes that no other number gives.
+/// Returns bytes that are unique to this number.
 pub(crate) fn bytes(number: usize, len: usize) -> Value {
     let mut state = number as u64 + 1;
     let mut next = || {
@@ -213,7 +213,7 @@ pub(crate) fn dozen() -> BTreeMap<String, Secret> {
         .collect()
 }
 
-/// Sets these secrets, all at once.
+/// Sets all of these secrets at once.
 pub(crate) fn fill(vault: &mut dyn Vault, secrets: &BTreeMap<String, Secret>) {
     let requests = secrets.iter().map(|(name, secret)| {
         let mut request = setting(name, secret.value.duplicate());

@@ -1,20 +1,20 @@
-//! What is in the golden files of the first version, and what opens them: the one list that the
-//! generator writes and the test expects.
+//! Content and keys of the golden files of the first version. The generator and the test share this
+//! list.
 
 use keystead_plugin_api::{Map, Metadata, MetadataValue, Value};
 
-/// The password, as one keyboard types it: the é is one character.
+/// Password as one keyboard types it: the é is one character.
 pub(crate) const PASSWORD: &str = "caf\u{e9} canary-5d1f \u{1f511}";
 
-/// The password as another one types it: e and an accent.
+/// Password as another keyboard types it: e and an accent.
 #[allow(dead_code, reason = "the generator types it in one way only")]
 pub(crate) const PASSWORD_ELSEWHERE: &str = "cafe\u{301} canary-5d1f \u{1f511}";
 
 /// One secret.
 pub(crate) struct Golden {
-    /// Its name as it was typed.
+    /// Name as typed.
     pub(crate) name: &'static str,
-    /// Another name for it.
+    /// Another spelling of the name.
     #[allow(dead_code, reason = "the generator types it in one way only")]
     pub(crate) also: &'static str,
     pub(crate) value: Value,
@@ -67,16 +67,16 @@ pub(crate) fn secrets() -> Vec<Golden> {
         plain("map", "MAP", Value::Map(map)),
         // More than one page of the file.
         plain("long", "LONG", Value::text("canary-5d1f long ".repeat(600))),
-        // The sharp s is no ss, and folds with its capital.
+        // The sharp s equals its capital, but not `ss`.
         plain("stra\u{df}e", "STRA\u{1e9e}E", Value::text("canary-5d1f sharp s")),
         plain("strasse", "STRASSE", Value::text("canary-5d1f two s")),
-        // The Turkish capital is neither i, and is composed.
+        // The Turkish capital equals its decomposed form, but neither i.
         plain("\u{130}stanbul", "I\u{307}STANBUL", Value::text("canary-5d1f dotted")),
         plain("istanbul", "ISTANBUL", Value::text("canary-5d1f i")),
-        // The long s and the Kelvin sign are letters.
+        // The long s equals `s`, and the Kelvin sign equals `k`.
         plain("\u{17f}ecret", "SECRET", Value::text("canary-5d1f long s")),
         plain("\u{212a}elvin", "kelvin", Value::text("canary-5d1f kelvin")),
-        // Composed or not, in any order of marks that looks the same.
+        // Composed and decomposed forms are equal, with marks in any order that looks the same.
         plain("cafe\u{301}", "CAF\u{c9}", Value::text("canary-5d1f combining")),
         plain("q\u{307}\u{323}", "Q\u{323}\u{307}", Value::text("canary-5d1f marks")),
         plain(
@@ -84,7 +84,7 @@ pub(crate) fn secrets() -> Vec<Golden> {
             "\u{3c3}\u{3af}\u{3c3}\u{3c5}\u{3c6}\u{3bf}\u{3c2}",
             Value::text("canary-5d1f sigma"),
         ),
-        // A ligature is itself.
+        // A ligature equals only itself.
         plain("\u{fb01}le", "\u{fb01}LE", Value::text("canary-5d1f ligature")),
     ]
 }

@@ -1,6 +1,6 @@
-//! Answers the third call for a secret, and asks to wait a little at each before. For `long` it asks to
-//! wait for an hour, for `again` it never answers. Of several secrets it answers `slow` the second
-//! time, and all others once: a second request is refused.
+//! Answers the third call for a secret, and requests a short delay in each call before. For `long`
+//! it requests an hour, for `again` it never answers. In a batch it answers `slow` the second time,
+//! and other secrets once: a second request fails.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use sound::Odd;
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Which of the names were there.
+/// Names that a batch has already requested.
 static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn one_of_several(name: &SecretName) -> Result<()> {

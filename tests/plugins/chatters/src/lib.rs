@@ -1,4 +1,4 @@
-//! Writes to standard output and standard error, and logs what a terminal would obey.
+//! Writes to standard output and standard error, and logs control sequences for terminals.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

@@ -1,4 +1,4 @@
-//! Ends the process in its constructor, which runs while it is loaded.
+//! Ends the process in its constructor, which runs during loading.
 
 use sound::Odd;
 

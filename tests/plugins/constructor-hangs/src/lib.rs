@@ -1,4 +1,4 @@
-//! Never comes back from its constructor, which runs while it is loaded.
+//! Never returns from its constructor, which runs during loading.
 
 use sound::Odd;
 

@@ -1,4 +1,4 @@
-//! Leaves a mark on the disk, or in the log where it cannot, when it is loaded, and is sound.
+//! Writes a mark to a file and standard error in its constructor; otherwise a correct plugin.
 
 use sound::Odd;
 
@@ -7,7 +7,7 @@ use sound::Odd;
 static CONSTRUCTOR: extern "C" fn() = constructor;
 
 extern "C" fn constructor() {
-    // Where it is not said when it is built, nothing is marked.
+    // A build without this variable writes no mark.
     if let Some(path) = option_env!("KEYSTEAD_TEST_MARK") {
         let _ = std::fs::write(path, "run");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), b"constructed\n");

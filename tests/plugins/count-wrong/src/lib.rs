@@ -1,4 +1,4 @@
-//! Answers for fewer secrets than it was asked for.
+//! Returns fewer results than a batch has requests.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

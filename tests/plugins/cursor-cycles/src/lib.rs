@@ -1,4 +1,4 @@
-//! Gives out cursors that go round in a circle.
+//! Returns cursors in a cycle.
 #![forbid(unsafe_code)]
 
 use sound::api::Page;

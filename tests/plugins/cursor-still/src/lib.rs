@@ -1,4 +1,4 @@
-//! Gives out the same cursor for ever.
+//! Always returns the same cursor.
 #![forbid(unsafe_code)]
 
 use sound::api::Page;

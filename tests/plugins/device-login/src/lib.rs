@@ -1,5 +1,5 @@
-//! A vault behind an OpenID provider on this machine: a person logs in with a code in a browser
-//! (RFC 8628), and the login is renewed by its refresh token. The one secret is who logged in.
+//! A vault behind an OpenID provider on this machine. A user logs in with a code in a browser (RFC
+//! 8628), and a refresh token renews the login. The one secret is the user's id.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
@@ -27,7 +27,7 @@ struct DeviceLogin {
     login: Option<Login>,
 }
 
-/// A code that a person has been shown.
+/// A code that a user has been shown.
 struct Pending {
     device_code: String,
     challenge: Challenge,
@@ -50,7 +50,7 @@ impl Plugin for DeviceLogin {
 }
 
 impl DeviceLogin {
-    /// Posts a form, and returns status and body.
+    /// Sends a request with a form, and returns status and body.
     fn ask(&self, method: &str, path: &str, body: &str, token: &str) -> Result<(u16, String)> {
         let fault = |error: std::io::Error| Error::unavailable(format!("the provider: {error}"));
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).map_err(fault)?;
@@ -73,7 +73,7 @@ impl DeviceLogin {
         Ok((status, body.to_owned()))
     }
 
-    /// Begins a login, and returns what the person is to do.
+    /// Begins a login, and returns the instructions for the user.
     fn begin(&mut self) -> Result<Challenge> {
         if let Some(pending) = &self.pending {
             return Ok(pending.challenge.clone());
@@ -96,7 +96,7 @@ impl DeviceLogin {
         Ok(shown)
     }
 
-    /// Asks once whether the person is done.
+    /// Asks the provider once whether the login is complete.
     fn poll(&mut self) -> Result<Unlocked> {
         let Some(mut pending) = self.pending.take() else {
             return Err(Error::invalid("this vault did not give that challenge"));
@@ -138,7 +138,7 @@ impl DeviceLogin {
         Ok(())
     }
 
-    /// Returns a token that is still good, renewed where it is not.
+    /// Returns a valid token, renewed if necessary.
     fn token(&mut self) -> Result<String> {
         let Some(login) = &self.login else {
             let challenge = self.begin()?;
@@ -193,7 +193,7 @@ impl Vault for DeviceLogin {
     }
 }
 
-/// Returns what stands behind a name in a JSON object without blanks.
+/// Returns the text after a name in a JSON object without blanks.
 fn after<'b>(body: &'b str, name: &str) -> Option<&'b str> {
     let key = format!("\"{name}\":");
     body.find(&key).map(|at| &body[at + key.len()..])

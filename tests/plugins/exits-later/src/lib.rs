@@ -1,4 +1,4 @@
-//! Answers, and ends the process a little later, between two calls.
+//! Answers, and ends the process shortly afterwards, between two calls.
 #![forbid(unsafe_code)]
 
 use sound::{sleep_ms, Odd};

@@ -1,4 +1,4 @@
-//! Ends the process in `get`, without a fuss.
+//! Ends the process in `get`, without a signal.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

@@ -1,4 +1,4 @@
-//! Has no room for a third secret.
+//! Fails to write the third secret.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::{Kind, NameRule};

@@ -1,4 +1,4 @@
-//! In order: names that differ by case are one secret, as its manifest says.
+//! A correct plugin: names that differ by case are one secret, as the manifest declares.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::{Kind, NameRule};

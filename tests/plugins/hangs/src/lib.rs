@@ -1,4 +1,4 @@
-//! Never comes back from `get`.
+//! Never returns from `get`.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

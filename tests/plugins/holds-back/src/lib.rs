@@ -1,4 +1,4 @@
-//! Does not give out what is called `bad`, and takes nothing that starts with `#`.
+//! Fails to return the secret `bad`, and rejects names that start with `#`.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::{Kind, NameRule};

@@ -1,4 +1,4 @@
-//! Does nothing wrong.
+//! A correct plugin.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

@@ -1,4 +1,4 @@
-//! Keeps another value than it was given, and says that all is well.
+//! Stores another value than requested, and reports success.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::{Kind, NameRule};

@@ -1,5 +1,5 @@
-//! A book: a ledger with a clerk, who may want to know who is there, notes visits at the
-//! bell, has remarks, and may have a stamp: read-only metadata with the vault's name.
+//! A book: a ledger with a clerk, who may prompt for a name and a PIN, notes visits in the bell's
+//! file, and logs remarks. The book may add a stamp: read-only metadata with the vault's name.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -77,7 +77,7 @@ impl Book {
         Ok(())
     }
 
-    /// Leaves a line at the bell, where there is one.
+    /// Appends a line to the bell's file, if there is one.
     fn ring(&self, line: &str) -> Result<()> {
         let Some(bell) = &self.bell else { return Ok(()) };
         let opened = OpenOptions::new().append(true).create(true).open(bell);

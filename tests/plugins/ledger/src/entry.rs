@@ -1,6 +1,6 @@
-//! One entry as bytes: a mark, the length of what follows, its checksum, and then texts each
-//! with its length: what is done, name, kind, value, and metadata by key. Numbers are
-//! little-endian. The checksum is for accidents, not for attackers.
+//! One entry as bytes: a mark, the length of the rest, its checksum, and texts with their lengths.
+//! The texts are name, kind, value, and metadata by key. Numbers are little-endian. The checksum
+//! detects accidents, not attacks.
 
 use keystead_plugin_api::{Error, Metadata, MetadataValue, Result, SecretBytes, SecretName, Value};
 
@@ -9,7 +9,7 @@ const MARK: &[u8; 4] = b"LGR1";
 /// Mark, length, checksum.
 const HEAD_BYTES: usize = 4 + 4 + 8;
 
-/// What an entry says.
+/// Content of an entry.
 pub(crate) enum Line {
     Set(SecretName, Value, Metadata),
     Remove(SecretName),
@@ -61,8 +61,8 @@ pub(crate) fn write(line: &Line) -> Result<SecretBytes> {
     Ok(SecretBytes::new(bytes))
 }
 
-/// Returns the entry at this place and where the next one begins; nothing where it is not
-/// there whole.
+/// Returns the entry at this offset and the offset of the next one. Returns `None` if the entry is
+/// incomplete.
 pub(crate) fn read(bytes: &[u8], at: usize) -> Result<Option<(Line, usize)>, &'static str> {
     let bytes = bytes.get(at..).unwrap_or_default();
     if !MARK.starts_with(&bytes[..bytes.len().min(MARK.len())]) {
@@ -111,7 +111,7 @@ fn push(to: &mut Vec<u8>, bytes: &[u8]) {
     to.extend_from_slice(bytes);
 }
 
-/// Everything here is below 16 MiB: the contract's limits are.
+/// All lengths are below 16 MiB, by the contract's limits.
 fn push_len(to: &mut Vec<u8>, len: usize) {
     to.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
 }
@@ -123,7 +123,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// What is left of an entry.
+/// The rest of an entry.
 struct Body<'a>(&'a [u8]);
 
 impl<'a> Body<'a> {

@@ -1,6 +1,6 @@
-//! The ledger's file: each write and each removal is one entry at its end, under a lock of
-//! the system. What counts is a name's last entry. An entry that broke off, since its writer
-//! was killed, counts for nothing; the next writer cuts it off.
+//! The ledger's file. Each write or removal appends one entry, under a lock of the system. A name's
+//! last entry counts. A killed writer can leave an incomplete entry, which does not count; the next
+//! writer truncates it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -16,17 +16,17 @@ use keystead_plugin_api::{
 
 use crate::entry::{self, Line};
 
-/// The most bytes a ledger may have: it is held in memory.
+/// Largest size of a ledger in bytes: the whole ledger is held in memory.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Whether names that differ by case are two.
+/// Whether names that differ by case are two secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Case {
     Matters,
     Ignored,
 }
 
-/// The file and what has been read of it.
+/// The file and the secrets read from it.
 pub(crate) struct LedgerFile {
     path: PathBuf,
     case: Case,
@@ -35,7 +35,7 @@ pub(crate) struct LedgerFile {
 }
 
 impl LedgerFile {
-    /// Returns the ledger in this file. Nothing is opened.
+    /// Returns the ledger in this file, without opening the file.
     pub(crate) fn new(path: PathBuf, case: Case) -> Self {
         Self { path, case, read: 0, secrets: BTreeMap::new() }
     }
@@ -47,7 +47,7 @@ impl LedgerFile {
         }
     }
 
-    /// Says whether the ledger can be read.
+    /// Checks that the ledger can be read.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.refresh()
     }
@@ -100,7 +100,7 @@ impl LedgerFile {
         self.append(&mut file, Line::Remove(request.name.clone())).map(|()| Removed::new())
     }
 
-    /// Opens the file for this writer alone, and reads what others wrote.
+    /// Opens the file under an exclusive lock, and reads new entries.
     fn locked(&mut self, deadline: Deadline) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -137,7 +137,7 @@ impl LedgerFile {
         Ok(())
     }
 
-    /// Reads what was written since; a file that is not there is an empty ledger.
+    /// Reads new entries; a missing file is an empty ledger.
     fn refresh(&mut self) -> Result<()> {
         match File::open(&self.path) {
             Ok(file) => self.read_on(&file),
@@ -157,7 +157,7 @@ impl LedgerFile {
             return Err(Error::invalid(format!("{path} is no file, or too large for a ledger")));
         }
         if len < self.read {
-            // Somebody put another file in its place.
+            // Another process has replaced the file.
             (self.read, self.secrets) = (0, BTreeMap::new());
         }
         if len == self.read {

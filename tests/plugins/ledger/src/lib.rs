@@ -1,6 +1,6 @@
-//! Secrets as entries of a ledger, IN CLEAR TEXT: a file that is only ever appended to, in
-//! two kinds of vault. A `book` has a clerk who may ask who is there; a `slip` keeps texts
-//! and bytes and nothing beside them. For tests: not for secrets that matter.
+//! Secrets as entries of a ledger, IN CLEAR TEXT: an append-only file, in two kinds of vault. A
+//! `book` has a clerk who may prompt for a name and a PIN. A `slip` stores only texts and bytes.
+//! For tests only: not for real secrets.
 #![forbid(unsafe_code)]
 
 mod book;

@@ -1,4 +1,4 @@
-//! A slip: a ledger with nobody behind it, which keeps no metadata.
+//! A slip: a ledger without a clerk, prompts or metadata.
 
 use std::path::PathBuf;
 

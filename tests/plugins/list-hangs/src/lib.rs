@@ -1,4 +1,4 @@
-//! Never comes back from `list`.
+//! Never returns from `list`.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

@@ -1,4 +1,4 @@
-//! Takes every answer, and is locked as before.
+//! Accepts every answer, and stays locked.
 #![forbid(unsafe_code)]
 
 use sound::api::{Challenge, Error, Prompt};

@@ -1,5 +1,5 @@
-//! Says that several handles can be open at once. One handle is locked for the secret `locked` until
-//! it is unlocked, and returned no session; `slow` takes its time; `crash` ends the process.
+//! Declares that several handles can be open at once. Each handle is locked for the secret `locked`
+//! until unlocked, and returns no session. `slow` takes its time; `crash` ends the process.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::{Capability, Kind, Manifest};

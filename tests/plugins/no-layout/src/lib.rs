@@ -1,4 +1,4 @@
-//! Switches the check of its layout off, as abi_stable lets a plugin do.
+//! Disables the check of its layout, as abi_stable lets a plugin do.
 
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleError};
 use abi_stable::std_types::RErr;

@@ -1,4 +1,4 @@
-//! Made with the abi_stable before ours.
+//! Built with an older version of abi_stable than the host's.
 
 use abi_stable::export_root_module;
 use abi_stable::library::RootModule;

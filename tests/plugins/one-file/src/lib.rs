@@ -1,5 +1,5 @@
-//! Keeps its texts in one file, in clear, which the host reads and replaces for it: a line a secret,
-//! name and text in hexadecimal digits.
+//! Stores its texts in one file, in clear text, which the host reads and replaces for it. A line is
+//! a secret: name and text in hexadecimal digits.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ export_plugin! {
         .permissions(&[PermissionRequest::required("replace:{file}")])]),
 }
 
-/// How often a change is made anew that another process was faster than.
+/// Number of retries of a change that conflicts with another process.
 const TRIES: u32 = 100;
 
 struct OneFile {
@@ -40,7 +40,7 @@ impl Plugin for OneFile {
 }
 
 impl OneFile {
-    /// Returns what is in the file now, and which version of it that is.
+    /// Returns the current content of the file, and its version.
     fn read(&self, deadline: Deadline) -> Result<(Texts, Option<String>)> {
         let read = self.context.read_file(ReadFileRequest::new(&self.path, deadline))?;
         let Some(file) = read.file else { return Ok((Texts::new(), None)) };
@@ -54,7 +54,7 @@ impl OneFile {
         Ok((texts, Some(file.version)))
     }
 
-    /// Changes what is in the file; again where it was changed meanwhile.
+    /// Changes the content of the file; retries after a conflict.
     fn change(
         &self,
         deadline: Deadline,
@@ -92,7 +92,7 @@ impl Vault for OneFile {
         let entry = |name: &String| {
             Ok(Entry::new(SecretName::parse(name)?, Some(ValueKind::Text), Metadata::new()))
         };
-        // A page goes on behind the last name of the one before.
+        // A page starts after the last name of the previous one.
         let after = |name: &&String| request.cursor.as_ref().map_or(true, |last| *name > last);
         let names: Vec<&String> = texts.keys().filter(after).collect();
         let limit = request.limit.min(names.len());

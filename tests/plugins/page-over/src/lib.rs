@@ -1,4 +1,4 @@
-//! Gives out pages of one entry more than there may be.
+//! Returns pages with one entry more than the limit.
 #![forbid(unsafe_code)]
 
 use sound::api::{Page, MAX_PAGE_ENTRIES};

@@ -1,4 +1,4 @@
-//! Panics in `get`; everything else is in order.
+//! Panics in `get`; all other calls are correct.
 #![forbid(unsafe_code)]
 
 use sound::Odd;

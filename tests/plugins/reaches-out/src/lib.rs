@@ -1,5 +1,5 @@
-//! Opens the file and connects to the port that the secret's name says: `read:PATH`, `write:PATH` and
-//! `connect:PORT` by what the contract has for that, `plain:PATH` as any program does.
+//! Opens the file or connects to the port in the secret's name. `read:PATH`, `write:PATH` and
+//! `connect:PORT` use the contract's functions, `plain:PATH` opens the file directly.
 #![forbid(unsafe_code)]
 
 use std::fs::OpenOptions;

@@ -1,4 +1,4 @@
-//! Has the variables of its process for secrets; it asks for `PATH`.
+//! Has the environment variables of its process as secrets, and requests `PATH`.
 #![forbid(unsafe_code)]
 
 use sound::api::{Error, Secret, Value};

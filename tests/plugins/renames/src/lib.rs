@@ -1,5 +1,5 @@
-//! Has one secret, which is given other names and never written or removed: who moves it asks for
-//! that, or nothing moves. `stuck` is a name that it does not take.
+//! Has one secret, which can be renamed but not written or removed: a move must use `rename`. It
+//! rejects the name `stuck`.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::Capability;

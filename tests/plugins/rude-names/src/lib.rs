@@ -1,5 +1,5 @@
-//! Lists names that no host lets through. Sound as it stands: built with a copy of
-//! plugin-api whose own check of names is taken out.
+//! Lists names that every host rejects. The plugin is correct as such: its copy of plugin-api lacks
+//! the check of names.
 
 use sound::api::{Entry, Metadata, Page, SecretName};
 use sound::Odd;

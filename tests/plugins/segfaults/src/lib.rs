@@ -1,4 +1,4 @@
-//! Writes where nothing is, in `get`.
+//! Writes to an unmapped address in `get`.
 
 use sound::Odd;
 

@@ -1,6 +1,6 @@
-//! The host's own loader in a program as small as can be: built with and without the
-//! feature `next`, it is tomorrow's host and today's. Loads the plugin it is given, of the C ABI where
-//! that is said, makes every call that differs, and prints a line about each.
+//! The host's own loader in a minimal program: tomorrow's host with the feature `next`, today's
+//! without. Loads a plugin of the Rust ABI or, on request, of the C ABI. Makes every call that
+//! differs, and prints a line about each.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ mod plugin {
     mod c_abi;
     pub(crate) mod loader;
 
-    /// What the loader is given: here, whatever the test says.
+    /// The loader's view of trust: here the test decides.
     pub(crate) mod trust {
         use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ mod plugin {
         }
     }
 
-    /// What the loader asks of inspection: which ABI it found.
+    /// The loader's view of inspection: the ABI of the file.
     pub(crate) mod inspect {
         #[derive(Clone, Copy)]
         pub(crate) enum Abi {
@@ -99,18 +99,18 @@ fn set(of: &str, value: Value) -> SetRequest {
     SetRequest::new(name(of), value, soon())
 }
 
-/// Prints what came of one thing: all of it, all but something, or nothing.
+/// Prints the result of one item: complete, partial, or refused.
 fn told(what: &str, result: Result<Option<&str>>) {
     match result {
         Ok(None) => println!("{what}: works"),
         Ok(Some(missing)) => println!("{what}: without {missing}"),
-        // The plugin has no such secret: it is older than what this is about.
+        // The plugin has no such secret: it is older than this item.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => println!("{what}: refused, {}: {error}", error.kind()),
     }
 }
 
-/// Prints what is understood of an error.
+/// Prints how much of an error the host understands.
 fn told_error<T>(what: &str, result: Result<T>, as_meant: bool, missing: &str) {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -206,7 +206,7 @@ fn lease(secret: &Secret) -> Option<&'static str> {
     secret.lease_millis.is_none().then_some("a lease")
 }
 
-/// What the vault answers instead of a secret.
+/// Calls secrets for which the vault returns an error or a challenge.
 fn locked(vault: &mut dyn Vault) {
     let throttled = vault.get(&get("throttled"));
     let known = throttled.as_ref().is_err_and(|error| error.kind() != ErrorKind::Internal);
@@ -248,7 +248,7 @@ fn writes(vault: &mut dyn Vault) {
     told("read back", vault.get(&get("two")).map(|_| None));
 }
 
-/// What only tomorrow's host can ask for.
+/// Requests that only tomorrow's host can make.
 #[cfg(feature = "next")]
 mod next {
     use super::*;

@@ -1,6 +1,6 @@
-//! A plugin whose author used all that its version of plugin-api has: built with and
-//! without the feature `next`, it is the newer and the older one of a pair. It is also built
-//! elsewhere, by older compilers (`tests/boundary/out_of_tree.rs`).
+//! A plugin that uses every item of its version of plugin-api: with the feature `next` the newer
+//! plugin of a pair, without the older. Older compilers build it as well, elsewhere
+//! (`tests/boundary/out_of_tree.rs`).
 #![forbid(unsafe_code)]
 
 mod vault;
@@ -16,11 +16,11 @@ impl Plugin for Skew {
     }
 }
 
-/// The one kind of today's plugin.
+/// The only kind of today's plugin.
 #[cfg(not(feature = "next"))]
 const KINDS: &[Kind] = &[Kind::new("vault", "a vault for tests").can(&[Capability::Write])];
 
-/// The kinds of the newer one, each with something that is new.
+/// The kinds of the newer plugin, each with a new item.
 #[cfg(feature = "next")]
 const KINDS: &[Kind] =
     {

@@ -1,4 +1,4 @@
-//! A vault that keeps what it is given, and uses whatever is new where there is anything.
+//! A vault that stores secrets in memory, and uses the new items of its version.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ impl Skewed {
         self.secrets.insert(name(key), (value, Metadata::new()));
     }
 
-    /// What a newer vault answers under some names.
+    /// Returns a newer vault's special answers for some names.
     #[cfg(feature = "next")]
     fn new_answer(&self, name: &str) -> Result<Option<Secret>> {
         let locked = |challenge: Challenge| Err(Error::locked(challenge));

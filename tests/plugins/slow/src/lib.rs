@@ -1,4 +1,4 @@
-//! Takes as long for each call as its parameter says, in milliseconds.
+//! Takes as long for each call as its parameter sets, in milliseconds.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! A vault that really keeps what it is given as long as it is open, but for what is put in
-//! the place of its parts.
+//! A vault that stores its secrets as long as it is open. Tests can replace parts of its behaviour.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use keystead_plugin_api::{
     ValueKind, Vault, Written,
 };
 
-/// A vault in order, with metadata and every kind of value.
+/// A correct vault, with metadata and every kind of value.
 pub struct Keeper {
     secrets: BTreeMap<String, (SecretName, Secret)>,
     sets: usize,
@@ -34,12 +33,12 @@ impl Default for Keeper {
 }
 
 impl Keeper {
-    /// Returns the manifest that goes with it.
+    /// Returns the manifest for this vault.
     pub const fn manifest(id: &'static str, kinds: &'static [Kind]) -> Manifest {
         crate::manifest(id).kinds(kinds)
     }
 
-    /// Returns its kind of vault.
+    /// Returns this vault's kind.
     pub const fn kind(names: NameRule) -> Kind {
         crate::kind()
             .can(&[Capability::Write, Capability::Metadata])
@@ -47,31 +46,31 @@ impl Keeper {
             .names(names)
     }
 
-    /// Takes names for one whose keys are the same.
+    /// Treats names with equal keys as one secret.
     pub fn key(mut self, key: fn(&str) -> String) -> Self {
         self.key = key;
         self
     }
 
-    /// Says that these names are one secret.
+    /// Sets the name rule that the vault reports.
     pub fn names(mut self, names: NameEquality) -> Self {
         self.names = names;
         self
     }
 
-    /// Does this before a secret is given out.
+    /// Calls this before the vault returns a secret.
     pub fn before_get(mut self, run: fn(&str) -> Result<()>) -> Self {
         self.before_get = run;
         self
     }
 
-    /// Does this before a secret is kept; the number counts from 1.
+    /// Calls this before the vault stores a secret; the number of the write counts from 1.
     pub fn before_set(mut self, run: fn(usize, &mut SetRequest) -> Result<()>) -> Self {
         self.before_set = run;
         self
     }
 
-    /// Returns the vault as `open` must.
+    /// Returns the vault in the type that `open` returns.
     pub fn boxed(self) -> Box<dyn Vault> {
         Box::new(self)
     }
@@ -91,7 +90,7 @@ impl Vault for Keeper {
 
     fn list(&mut self, _: &ListRequest) -> Result<Page> {
         let entry = |(name, secret): &(SecretName, Secret)| {
-            // Some vaults cannot tell a kind without opening the value.
+            // Some vaults cannot determine a kind without opening the value.
             Entry::new(name.clone(), None, secret.metadata.clone())
         };
         Ok(Page::new(self.secrets.values().map(entry).collect(), None))

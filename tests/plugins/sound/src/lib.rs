@@ -1,5 +1,5 @@
-//! What the misbehaving plugins have in common: a vault that is in order but for what is
-//! put in its place, and a manifest.
+//! Common parts of the misbehaving plugins: a correct vault whose parts tests can replace, and a
+//! manifest.
 #![forbid(unsafe_code)]
 
 mod keeper;
@@ -19,7 +19,7 @@ use api::{
     SetRequest, UnlockRequest, Value, ValueKind, Vault,
 };
 
-/// Makes this crate the plugin of that id; its vaults are what the function opens.
+/// Makes this crate the plugin of that id; the function opens its vaults.
 #[macro_export]
 macro_rules! plugin {
     ($id:literal, $open:expr) => {
@@ -46,7 +46,7 @@ macro_rules! plugin {
     };
 }
 
-/// Writes the manifest into the file and nothing else: for crates with an ABI entry of their own.
+/// Writes only the manifest into the file: for crates with their own ABI entry.
 #[macro_export]
 macro_rules! manifest_note {
     ($id:literal) => {
@@ -61,7 +61,7 @@ macro_rules! manifest_note {
     };
 }
 
-/// Returns a manifest in order.
+/// Returns a correct manifest.
 pub const fn manifest(id: &'static str) -> Manifest {
     const KINDS: &[Kind] = &[kind().can(&[Capability::Write, Capability::Unlock])];
     Manifest::new(id, "0.1.0")
@@ -71,12 +71,12 @@ pub const fn manifest(id: &'static str) -> Manifest {
         .kinds(KINDS)
 }
 
-/// Returns a kind of vault in order, which is only read.
+/// Returns a correct, read-only vault kind.
 pub const fn kind() -> Kind {
     Kind::new("vault", "a vault for tests").values(&[ValueKind::Text, ValueKind::Bytes])
 }
 
-/// Returns the one secret of every vault that is in order.
+/// Returns the one secret of every correct vault.
 pub fn secret() -> Secret {
     Secret::new(Value::text("sound"))
 }
@@ -87,7 +87,7 @@ pub fn entry(number: usize) -> Entry {
     Entry::new(name, None, Metadata::new())
 }
 
-/// Does nothing for so long.
+/// Sleeps for this time.
 pub fn sleep_ms(millis: u64) {
     std::thread::sleep(Duration::from_millis(millis));
 }
@@ -98,7 +98,7 @@ type SetSeveral = fn(Vec<SetRequest>) -> Result<Vec<Result<()>>>;
 
 type Call<Request, Answer> = fn(&Context, &Request) -> Result<Answer>;
 
-/// A vault that is in order, but for what is put in its place.
+/// A correct vault, except for replaced parts.
 pub struct Odd {
     context: Arc<Context>,
     get: Call<GetRequest, Secret>,
@@ -108,12 +108,12 @@ pub struct Odd {
 }
 
 impl Odd {
-    /// Returns a vault that is in order.
+    /// Returns a correct vault.
     pub fn new(context: Context) -> Self {
         Self::sharing(Arc::new(context))
     }
 
-    /// Returns a vault that is in order, with a context that others have as well.
+    /// Returns a correct vault with a shared context.
     pub fn sharing(context: Arc<Context>) -> Self {
         Self {
             context,
@@ -130,31 +130,31 @@ impl Odd {
         }
     }
 
-    /// Does this instead of getting.
+    /// Calls this instead of `get`.
     pub fn get(mut self, get: Call<GetRequest, Secret>) -> Self {
         self.get = get;
         self
     }
 
-    /// Does this instead of listing.
+    /// Calls this instead of `list`.
     pub fn list(mut self, list: Call<ListRequest, Page>) -> Self {
         self.list = list;
         self
     }
 
-    /// Does this instead of getting several.
+    /// Calls this instead of `get_many`.
     pub fn get_many(mut self, get: Several) -> Self {
         self.get_many = Some(get);
         self
     }
 
-    /// Does this instead of writing several.
+    /// Calls this instead of `set_many`.
     pub fn set_many(mut self, set: SetSeveral) -> Self {
         self.set_many = set;
         self
     }
 
-    /// Returns the vault as `open` must.
+    /// Returns the vault in the type that `open` returns.
     pub fn boxed(self) -> Box<dyn Vault> {
         Box::new(self)
     }

@@ -1,4 +1,4 @@
-//! Ends its process at the twentieth secret that it is to write.
+//! Ends its process at the write of the twentieth secret.
 #![forbid(unsafe_code)]
 
 use sound::api::{

@@ -1,4 +1,4 @@
-//! Writes where nothing is, on a thread of its own while `get` waits for that.
+//! Writes to an unmapped address, on a separate thread while `get` waits for that thread.
 
 use sound::Odd;
 

@@ -1,5 +1,4 @@
-//! Asks twice to be unlocked, cannot be written to, and says goodbye when its registration
-//! ends.
+//! Needs two unlock steps, cannot be written to, and logs `goodbye` when its registration ends.
 #![forbid(unsafe_code)]
 
 use sound::api::manifest::Capability;
@@ -14,10 +13,10 @@ export_plugin! {
         .kinds(&[sound::kind().can(&[Capability::Unlock, Capability::Unregister])]),
 }
 
-/// How many steps are done.
+/// Number of completed steps, and the context.
 struct TwoSteps(usize, Context);
 
-/// Each step with its right answer.
+/// Each step with its correct answer.
 const STEPS: [(&str, &str); 2] = [("password", "canary-one"), ("code", "canary-two")];
 
 impl TwoSteps {

@@ -1,4 +1,4 @@
-//! Asks for a user and a password together, then for a code.
+//! Prompts for a user and a password together, then for a code.
 #![forbid(unsafe_code)]
 
 use sound::api::{
@@ -6,10 +6,10 @@ use sound::api::{
     UnlockRequest, Unlocked, Vault, Written,
 };
 
-/// How many steps are done.
+/// Number of completed steps.
 struct Steps(usize);
 
-/// The prompts of each step and their right answers.
+/// The prompts of each step and their correct answers.
 const STEPS: [&[(&str, &str, &str)]; 2] = [
     &[("user", "Your name", "bob"), ("password", "Password", "canary-password")],
     &[("code", "The code on your device", "canary-code")],

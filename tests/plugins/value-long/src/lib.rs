@@ -1,4 +1,4 @@
-//! Gives out a value that is one byte too long.
+//! Returns a value that is one byte too long.
 #![forbid(unsafe_code)]
 
 use sound::api::{Secret, Value, MAX_VALUE_BYTES};

@@ -1,6 +1,6 @@
-//! Lists nothing until as many vaults as were agreed on have been asked, each of which leaves
-//! a file of its name in a directory that they share: whoever asks one after the other waits for
-//! ever.
+//! Each vault leaves a file of its name in a shared directory. A listing returns only after the
+//! given number of vaults has done so. A host that calls the vaults in sequence reaches the
+//! deadline.
 #![forbid(unsafe_code)]
 
 use std::fs;

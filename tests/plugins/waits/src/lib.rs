@@ -1,5 +1,5 @@
-//! Waits in the way that its parameter says: see `Waits::challenge` and `open`. It logs what it is
-//! given.
+//! Waits in the way of its parameter: see `Waits::challenge` and `open`. Logs the
+//! number of answers.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ export_plugin! {
 struct Waits {
     how: String,
     context: Context,
-    /// How often it was called to unlock.
+    /// Number of `unlock` calls.
     calls: usize,
     open: bool,
 }
@@ -32,7 +32,7 @@ struct Waits {
 impl Plugin for Waits {
     fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
         let how = request.parameters.text("how").unwrap_or_default().to_owned();
-        // Each process counts the next call: the first two are too soon.
+        // Each process counts itself: the first two are throttled.
         if let ("busy", Some(file)) = (&*how, request.parameters.text("file")) {
             let fault = |error: std::io::Error| Error::invalid(error.to_string());
             let count = std::fs::read(file).map_err(fault)?.len();
@@ -60,11 +60,11 @@ impl Waits {
         match &*self.how {
             // Prompts once, and then waits twice.
             "code" => waits("code").poll(second, hour),
-            // Would prompt for ever.
+            // Prompts again after each answer.
             "anew" => waits(&format!("code {}", self.calls)).poll(second, hour),
             // Ends before the first interval is over.
             "short" => Challenge::new("short", Vec::new()).poll(hour, second),
-            // Says no end.
+            // Sets no end.
             "endless" => Challenge::new("endless", Vec::new()).poll(second, Duration::ZERO),
             _ => Challenge::new("throttled", prompts()),
         }

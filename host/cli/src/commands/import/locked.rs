@@ -1,4 +1,4 @@
-//! The password of what is imported: from the command line's references, or from whoever sits at the
+//! The password of an import: from an unlock reference on the command line, or typed at the
 //! terminal.
 
 use keystead_exchange::{Error, ImportFormat, ImportOptions, open};
@@ -9,16 +9,16 @@ use super::origin::Origin;
 use crate::failure::Failure;
 use crate::terminal::InputError;
 
-/// What `--unlock` calls the password.
+/// Name of the password's field in `--unlock`.
 const PASSWORD: &str = "password";
 
-/// How often it may be typed wrongly: as often as a vault's.
+/// Number of wrong passwords that the user may type: the same as for a vault.
 const MAX_WRONG_ANSWERS: usize = 3;
 
-/// Returns the password of an export, where it has one.
+/// Returns the password of an export, where it has a password.
 ///
 /// # Errors
-/// That nobody can be asked, or that the password is wrong.
+/// Prompting is not possible, or the password is wrong.
 pub(super) fn export(
     origin: &mut Origin,
     form: ImportFormat,
@@ -28,14 +28,14 @@ pub(super) fn export(
         return Ok(None);
     }
     if origin.is_read_once() {
-        // To try a password it would have to be read.
+        // Trying a password reads the input, which can be read only once.
         return Ok(given(scene)?.map(|(password, _)| password));
     }
     let mut attempt = |password: Option<SecretText>| -> Result<Option<SecretText>, Failure> {
         let reading = ImportOptions { password, ..ImportOptions::default() };
         match open(form, origin.source()?, &reading) {
             Err(error @ (Error::NoPassword | Error::WrongPassword { .. })) => Err(error.into()),
-            // Whatever else is wrong with it is told when it is read.
+            // Reading the rows reports all other errors.
             _ => Ok(reading.password),
         }
     };
@@ -48,10 +48,10 @@ pub(super) fn export(
     }
 }
 
-/// Returns the password that opens something.
+/// Returns the password that `attempt` accepts.
 ///
 /// # Errors
-/// That nobody can be asked, that the password is wrong, or what else is the matter with it.
+/// Prompting is not possible, the password is wrong, or `attempt` fails for another reason.
 pub(super) fn password(
     scene: &CommandContext<'_>,
     question: &str,
@@ -80,7 +80,7 @@ pub(super) fn password(
     }
 }
 
-/// The code of a wrong password.
+/// Error code of a wrong password.
 const WRONG: &str = "E13.wrong-password";
 
 /// Returns the password that the command line refers to, and the reference.

@@ -1,5 +1,4 @@
-//! Where the rows of an import come from: opened once, and read from the start as often as
-//! it can be.
+//! Source of the rows of an import: opened once, and read from the start as often as possible.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -12,18 +11,18 @@ use super::super::get::listed;
 use crate::failure::Failure;
 use crate::value::input::{Patient, Unbuffered};
 
-/// Where the rows come from.
+/// Source of the rows.
 pub(super) enum Origin {
-    /// A file: it is opened once, so that its name cannot come to mean another one.
+    /// A file, opened once, so that its name cannot lead to another file later.
     File(File),
     Dir(PathBuf),
-    /// What can be read once.
+    /// A stream, which can be read only once.
     Stream(Option<Box<dyn Read>>),
 }
 
 impl Origin {
-    /// Opens what is imported; `-` is the standard input.
-    /// A pipe or device is waited for this long.
+    /// Opens the source of an import; `-` is the standard input. `limit` is the timeout for a pipe
+    /// or device.
     pub(super) fn open(path: &Path, limit: Duration) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Ok(Self::Stream(Some(Box::new(Unbuffered::standard()))));
@@ -46,12 +45,12 @@ impl Origin {
         matches!(self, Self::Stream(_))
     }
 
-    /// Returns what form it has, by its name or its start.
+    /// Returns the format, by the name or the first bytes.
     pub(super) fn form(&mut self, path: &Path) -> Result<ImportFormat, Failure> {
         let head = match self {
             Self::Dir(_) => None,
             Self::File(file) => Some(head(file)?),
-            // What is looked at is gone.
+            // Inspecting a stream consumes its bytes.
             Self::Stream(_) => Some(Vec::new().into()),
         };
         ImportFormat::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {

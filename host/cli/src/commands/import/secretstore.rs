@@ -1,4 +1,4 @@
-//! Whose SecretStore is imported, and its password.
+//! Owner of an imported SecretStore, and its password.
 
 use std::path::Path;
 
@@ -9,11 +9,10 @@ use super::locked;
 use crate::environment;
 use crate::failure::Failure;
 
-/// Returns whose store it is, with the password that opens it where it has one.
+/// Returns the owner of the store, with its password where the store has a password.
 ///
 /// # Errors
-/// That it is not this account's store, that nobody can be asked, or that the password is
-/// wrong.
+/// The store belongs to another account, prompting is not possible, or the password is wrong.
 pub(super) fn owner(
     dir: &Path,
     user: Option<String>,

@@ -1,4 +1,4 @@
-//! What became of the rows of an import, counted; what is not fine is told at once.
+//! Counts the rows of an import by result, and reports problems at once.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::failure::in_one_line;
 use crate::progress::Progress;
 use crate::ui::Ui;
 
-/// How many rows are told one by one; the others are counted.
+/// Number of rows that are reported individually; further rows are only counted.
 const MOST_TOLD: usize = 20;
 
-/// What became of all rows, or would.
+/// Number of rows by result, of an import or its dry run.
 #[derive(Default, Serialize)]
 pub(super) struct Tally {
     pub(super) new: u64,
@@ -23,7 +23,7 @@ pub(super) struct Tally {
     broken: u64,
     unfit: u64,
     failed: u64,
-    /// Of what is new or replaced.
+    /// Number of new or replaced secrets by value kind.
     kinds: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) left_out: Vec<String>,
@@ -34,7 +34,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts a row, and tells of it where it is not fine.
+    /// Counts a row, and reports a problem with it.
     pub(super) fn take(&mut self, row: Imported, ui: &Ui, progress: &Progress) {
         let why = match row.became {
             ImportOutcome::New | ImportOutcome::Replaced => {
@@ -91,12 +91,12 @@ impl Tally {
         progress.aside(|| ui.warn(&format!("{at}: {why}")));
     }
 
-    /// Returns whether all rows are as it was wished, and nothing is left out.
+    /// Returns whether no row failed or differs, and the import dropped no part of the file.
     pub(super) fn is_whole(&self) -> bool {
         self.different + self.broken + self.unfit + self.failed == 0 && self.left_out.is_empty()
     }
 
-    /// Returns all that there is, with each number and its word.
+    /// Returns all counts as text, each number with its word.
     pub(super) fn in_words(&self, would: bool) -> String {
         let kinds: Vec<String> =
             self.kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();

@@ -1,6 +1,6 @@
-//! `keystead import --from vaultinfo`: the vaults that SecretManagement knows, as commands that
-//! register them here. Nothing is changed; what is printed is a script to read, and then to
-//! run.
+//! `keystead import --from vaultinfo`: prints commands that register the vaults of
+//! SecretManagement. The command changes nothing; its output is a script for the user to read, and
+//! then to run.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ use super::origin::Origin;
 use crate::failure::{Exit, Failure};
 use crate::text;
 
-/// Where SecretManagement keeps its directories, below the home.
+/// Directory of SecretManagement's directories, below the home directory.
 const SHARED: &str = ".secretmanagement";
 
-/// Returns whether this is the file, or a directory that it is in.
+/// Returns whether the path is the registry file, or a directory that contains the file.
 pub(super) fn is_registry(path: &Path) -> bool {
     file(path).is_some() || path.file_name().is_some_and(|name| name == FILE)
 }
 
-/// Returns the file in a directory.
+/// Returns the registry file in a directory.
 fn file(dir: &Path) -> Option<PathBuf> {
     let places = [dir.join(FILE), dir.join(DIR).join(FILE)];
     places.into_iter().find(|place| place.is_file())
@@ -88,26 +88,26 @@ pub(super) fn run(
     Ok(if broken.is_empty() { Exit::Done } else { Exit::Partly })
 }
 
-/// Returns the directory of SecretStore: beside that of the registry, or where it is by default.
+/// Returns the directory of SecretStore: beside the registry's directory, or the default directory.
 fn store(registry: &Path, scene: &CommandContext<'_>) -> PathBuf {
     let registry = std::path::absolute(registry).ok();
     let beside = registry.as_deref().and_then(|file| file.parent()?.parent());
     let beside = beside.map(|shared| shared.join(STORE_DIR)).filter(|dir| dir.is_dir());
     let usual = || Some(scene.home()?.join(SHARED).join(STORE_DIR));
     let found = beside.or_else(usual);
-    // What a terminal would not show cannot be pasted either.
+    // The user cannot paste a path that a terminal does not show.
     let is_plain = |path: &PathBuf| path.to_str().is_some_and(|path| text::visible(path) == path);
     found.filter(is_plain).unwrap_or_else(|| Path::new("FOLDER").join(STORE_DIR))
 }
 
-/// Writes a script: what cannot be run here is a comment in it.
+/// Prints a script, in which commands that cannot run here are comments.
 fn tell(proposals: &[Proposal<'_>], scene: &CommandContext<'_>) -> Result<(), Failure> {
     let mut lines = scene.ui.lines();
     for (index, one) in proposals.iter().enumerate() {
         if index > 0 {
             lines.line("")?;
         }
-        // A name may hold anything: as a comment it is one line.
+        // A name may contain any character: escaped in a comment, it stays on a single line.
         let name = text::visible(&one.registered.name);
         let default = if one.registered.is_default { ", the default vault" } else { "" };
         let module = text::visible(&one.registered.module);
@@ -126,7 +126,7 @@ fn tell(proposals: &[Proposal<'_>], scene: &CommandContext<'_>) -> Result<(), Fa
     lines.finish()
 }
 
-/// What `--json` answers.
+/// Output of `--json`.
 #[derive(Serialize)]
 struct VaultinfoOutput<'a> {
     schema: u32,

@@ -3,7 +3,7 @@
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
 
-/// The widest line, as in the other pages.
+/// Maximum number of characters in a line, as in the other pages.
 const WIDTH: usize = 96;
 
 /// Returns the page.
@@ -31,7 +31,7 @@ fn command(page: &mut String, command: &Command, path: &str) {
     }
 
     let shown = || command.get_arguments().filter(|argument| !argument.is_hide_set());
-    // What every command takes is told once.
+    // Global options are printed only once.
     let own = |argument: &&Arg| {
         let is_help = matches!(
             argument.get_action(),
@@ -104,7 +104,7 @@ fn paragraphs(page: &mut String, text: Option<&StyledStr>) {
     }
 }
 
-/// Returns text whose angle brackets are not taken for HTML; within backticks they never are.
+/// Returns text with `<` escaped outside backticks, so that it is not read as HTML.
 fn escaped(text: &str) -> String {
     let pieces = text.split('`').enumerate().map(|(at, piece)| match at % 2 {
         0 => piece.replace('<', "\\<"),

@@ -1,4 +1,4 @@
-//! A plugin file described, as `show`, `install` and `trust` do it: for people and as JSON.
+//! Description of a plugin file for `show`, `install` and `trust`, as text and as JSON.
 
 use keystead::internals::plugin::inspect::{
     Inspected, LocalPlatform, ParsedKind, Permission, Request,
@@ -10,13 +10,13 @@ use super::super::CommandContext;
 use super::super::vault::do_::Parameter;
 use crate::failure::in_one_line;
 
-/// Returns why the file cannot be used on this machine, if it cannot.
+/// Returns the reason why the file cannot be used on this machine; `None` where it can.
 pub(super) fn obstacle(inspected: &Inspected) -> Option<String> {
     let here = LocalPlatform::current().granting(&inspected.manifest.permissions);
     inspected.check_here(&here).err().map(|error| in_one_line(&error))
 }
 
-/// Returns the description as lines for people.
+/// Returns the description as lines of text.
 pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     let manifest = &inspected.manifest;
     let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
@@ -61,7 +61,7 @@ pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     lines
 }
 
-/// Returns a kind's own permission in plain words, and how one that is optional is granted.
+/// Returns a vault kind's permission in plain words, and how to grant an optional permission.
 fn requested(request: &Request) -> String {
     let mut line = request.permission.to_string();
     if request.optional {
@@ -73,7 +73,7 @@ fn requested(request: &Request) -> String {
     line
 }
 
-/// Returns the kinds of vault as lines for people.
+/// Returns the vault kinds as lines of text.
 pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
     let mut lines = Vec::new();
     for kind in &inspected.manifest.kinds {
@@ -106,8 +106,8 @@ pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
     lines
 }
 
-/// Shows lines to whoever decides: where somebody is asked they are shown even with
-/// `--quiet` and `--json`.
+/// Shows lines to the user before a decision: a user who is prompted sees them even with `--quiet`
+/// and `--json`.
 pub(super) fn present(scene: &CommandContext<'_>, lines: &[String]) {
     let decided = scene.global.yes || scene.global.dry_run;
     for line in lines {

@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         format!("Installed plugin `{id}` {version}{}.", for_whom(scene)),
         format!("Would install plugin `{id}` {version}{}", for_whom(scene)),
     );
-    // Rendered before the bytes go where they are to stay.
+    // Rendered before the bytes go to their final path.
     let answer = scene.ui.is_json().then(|| {
         let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
         let answer = PluginInstallOutput { schema: 1, plugin, dry_run: scene.global.dry_run };
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// What `install` and `trust` answer with `--json`.
+/// Output of `install` and `trust` with `--json`.
 #[derive(Serialize)]
 pub(super) struct PluginInstallOutput<'a> {
     pub(super) schema: u32,

@@ -1,4 +1,4 @@
-//! `keystead plugin list`: every pin of every layer, and how it stands.
+//! `keystead plugin list`: lists the pins of all layers, with their status.
 
 use keystead::internals::plugin::pins::{Pin, PinEntry};
 use keystead::internals::plugin::trust::PinStatus;

@@ -1,4 +1,4 @@
-//! `keystead plugin new`: a project for a plugin of one's own.
+//! `keystead plugin new`: creates a plugin project.
 
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ fn named_by(dir: &Path) -> Result<PluginId, Failure> {
     })
 }
 
-/// Returns where Cargo finds the crate of the contract.
+/// Returns the source from which Cargo takes the plugin API's crate.
 fn api(given: Option<&Path>, scene: &CommandContext<'_>) -> Result<ApiDependency, Failure> {
     if let Some(dir) = given {
         return Ok(ApiDependency::Path(absolute(dir)?));

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     let plugins = scene.host.plugins();
     let place = decision(scene, InProcess::Never)?.place;
     let is_there = |pin: &PinStatus| pin.name == id.as_str() && pin.layer == place.layer();
-    // Where it is not there, the library says why and removes nothing.
+    // If the pin does not exist, the library reports why and removes nothing.
     if !scene.global.dry_run || !plugins.list()?.iter().any(is_there) {
         plugins.remove(id, &place)?;
     }

@@ -1,5 +1,4 @@
-//! A temporary directory for one command, which leaves it behind neither when it ends nor when a
-//! signal ends it.
+//! Temporary directory of a command, removed when the command ends or a signal ends the process.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -15,10 +14,10 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// How often removing is tried again while a process that was killed still writes.
+/// Number of attempts to remove a directory while a killed process still writes.
 const TRIES: usize = 5;
 
-/// How long a stopped check has for its end: longer than it removes secrets.
+/// Time limit for the end of a stopped check: longer than the removal of its secrets.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The directory; removed when dropped.
@@ -28,30 +27,30 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes it, for this user alone. The first signal that would end this process stops the check.
-    /// The second one, or a check that does not end, ends the process.
+    /// Creates the directory, for this user alone. The first terminating signal stops the check. A
+    /// second signal, or a check that does not end, ends the process.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The error of the operating system.
     pub(super) fn new(stop: Stop) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("keystead-test-").tempdir()?;
         let path = directory.path().canonicalize()?;
         let signal = Arc::default();
         stop_on_signal(path.clone(), stop, Arc::clone(&signal))?;
-        // Removed by us from here on: what a plugin made is no ordinary temporary directory.
+        // Removed by `remove_all` from here on: a plugin may create unusual directories in it.
         let _ = directory.keep();
         Ok(Self { path: Some(path), signal })
     }
 
-    /// Returns its path, without links.
+    /// Returns the directory's path, without links.
     pub(super) fn path(&self) -> io::Result<PathBuf> {
         self.path.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Removes it.
+    /// Removes the directory.
     ///
     /// # Errors
-    /// What the system answers: something is left.
+    /// The error of the operating system: a part of the directory remains.
     pub(super) fn remove(mut self) -> io::Result<()> {
         self.path.take().map_or(Ok(()), |path| remove_all(&path))
     }
@@ -65,15 +64,15 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some(path) = self.path.take() {
-            // Whoever wants to know whether it went removes it.
+            // Callers that need the result call `remove` instead.
             let _ = remove_all(&path);
         }
     }
 }
 
-/// Removes a directory with all that a plugin made in it: so deep that no path leads to its end, or
-/// without the right to look into it. What lies in a directory is moved up until there is nothing
-/// below it, so that neither descriptors nor the stack grow.
+/// Removes a directory with all that a plugin created in it, even unreadable directories and trees
+/// deeper than any path. Moves nested directories up until they are empty, so that neither
+/// descriptors nor the stack grow.
 fn remove_all(path: &Path) -> io::Result<()> {
     let dir = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = rustix::fs::open(path, dir, Mode::empty())?;
@@ -92,7 +91,7 @@ fn remove_all(path: &Path) -> io::Result<()> {
                 if removed(&inner, &below)? {
                     continue;
                 }
-                // A directory is moved only by who may write to it.
+                // Moving a directory needs the right to write to it.
                 drop(opened_up(&inner, &below)?);
                 loop {
                     moved += 1;
@@ -107,7 +106,7 @@ fn remove_all(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes an entry, unless it is a directory that has something in it.
+/// Removes an entry, unless it is a directory that is not empty.
 fn removed(dir: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(true),
@@ -121,11 +120,11 @@ fn removed(dir: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
     }
 }
 
-/// Opens a directory in this one, with all rights for its owner.
+/// Opens a directory inside `dir`, with all rights for its owner.
 fn opened_up(dir: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let held = rustix::fs::openat(dir, name, place, Mode::empty())?;
-    // By its descriptor: should the name be a link by now, nothing else gets these rights.
+    // By its descriptor: if the name is a link by now, no other file gets these rights.
     rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::RWXU)?;
     rustix::fs::openat(&held, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
@@ -168,11 +167,11 @@ fn stop_on_signal(path: PathBuf, stop: Stop, by: Arc<AtomicUsize>) -> io::Result
     Ok(())
 }
 
-/// Stops the check at the first byte, and says that it was stopped at the second one, or after so long
-/// without one: the check does not end either way.
+/// Stops the check at the first byte. Reports the stop at the second byte or after `patience`: the
+/// check does not end either way.
 ///
 /// # Errors
-/// What reading the first byte answers.
+/// The error of reading the first byte.
 fn stopped_twice(
     caught: &mut UnixStream,
     stop: &Stop,
@@ -188,7 +187,7 @@ fn stopped_twice(
     Ok(())
 }
 
-/// Says what a stopped check may have left in the vault.
+/// Returns a sentence about the secrets that a stopped check may have left in the vault.
 pub(super) fn left(secrets: &str) -> String {
     format!(
         "{secrets} whose names begin with `{NAME_PREFIX}` may be left in the vault; \

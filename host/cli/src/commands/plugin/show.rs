@@ -1,5 +1,5 @@
-//! `keystead plugin show`: what a plugin file says of itself. Nothing of it runs, and it may
-//! be for another machine.
+//! `keystead plugin show`: prints the manifest of a plugin file without running it. The file may be
+//! for another machine.
 
 use std::io::Read;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     }
 }
 
-/// Shows the file that counts for an id, and whether it can be used.
+/// Shows the plugin file that an id selects, and whether it can be used.
 fn installed(scene: &CommandContext<'_>, id: &PluginId) -> Result<Exit, Failure> {
     let pinned = scene.host.plugins().verify(Some(id))?;
     let Some(first) = pinned.into_iter().next() else {
@@ -54,7 +54,7 @@ fn installed(scene: &CommandContext<'_>, id: &PluginId) -> Result<Exit, Failure>
         });
     };
     let (inspected, sha256) = look_at(path)?;
-    // What counts is what loading would say: pins, policy, hash, inspection.
+    // The checks of loading decide: pins, policy, hash, inspection.
     let problem = scene.host.plugins().find(id).err();
     let problem = problem.or_else(|| first.outcome.err());
     let obstacle = problem.as_ref().map(|problem| in_one_line(problem));
@@ -94,12 +94,12 @@ fn print(
     Ok(())
 }
 
-/// Reads and inspects a file. Whoever may change it does not matter: nothing is trusted.
+/// Reads and inspects a file. Its owner and mode do not matter: nothing is trusted.
 fn look_at(path: &Path) -> Result<(Inspected, Digest), Failure> {
     let cannot = |why: String| {
         Failure::act(format!("`{}` cannot be looked at", path.display())).because(why)
     };
-    // Not to wait for whoever writes to a pipe.
+    // `NONBLOCK`: a pipe must not wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty())
         .map_err(|fault| cannot(std::io::Error::from(fault).to_string()))?;

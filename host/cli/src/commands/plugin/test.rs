@@ -1,5 +1,5 @@
-//! `keystead plugin test`: the conformance suite on a plugin file, whose code runs in a
-//! child process.
+//! `keystead plugin test`: runs the conformance suite on a plugin file, whose code runs in a child
+//! process.
 
 use std::io;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::text;
 
-/// How long the suite may take by default: with what comes before and after it, ten seconds.
+/// Default time limit of the suite: with the work before and after it, ten seconds.
 const MOST: Duration = Duration::from_secs(9);
 
 /// Run the conformance tests on a plugin
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     placement: Where,
 }
 
-/// Takes a permission as a manifest writes it.
+/// Parses a permission as a manifest writes it.
 fn permission(text: &str) -> Result<String, String> {
     match Permission::parse(text) {
         Ok(permission) if permission.parameters().next().is_none() => Ok(permission.text()),
@@ -87,14 +87,14 @@ pub(super) fn run(args: Args, scene: &CommandContext<'_>) -> Result<Exit, Failur
     }
     let removed = scratch.remove();
     if let Some(signal) = signal {
-        // What waits for this process, such as a shell's loop, sees what ended it.
+        // A parent process, such as a shell's loop, sees the signal that ended this process.
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
     if let Err(error) = removed {
         let left = "cannot remove the temporary directory";
         return match tested {
             Ok(_) => Err(Failure::act(left).because(error.to_string())),
-            // That is the answer; what is left all the same must be known.
+            // The first error is the result; the remaining directory must be reported as well.
             Err(first) => {
                 scene.ui.warn(&format!("{left}: {error}"));
                 Err(first)
@@ -154,7 +154,7 @@ fn test(args: Args, mut check: Check, scene: &CommandContext<'_>) -> Result<Exit
         }
     };
     match lost {
-        // Nobody reads the answer any more, or it cannot be written.
+        // The reader closed the pipe, or the output cannot be written.
         Some(lost) => Err(lost),
         None => {
             let isolated = Placement::from(args.placement) == Placement::Isolated;
@@ -168,8 +168,8 @@ fn test(args: Args, mut check: Check, scene: &CommandContext<'_>) -> Result<Exit
     }
 }
 
-/// Says how to grant what a tested plugin asks for, or may have been denied: it is of no registered
-/// vault.
+/// Returns the failure, with hints on how to grant missing or possibly denied permissions: the
+/// tested plugin belongs to no registered vault.
 fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
     let denied = match &error {
         keystead::Error::OpenRefused { answer, .. } | keystead::Error::Refused { answer, .. } => {
@@ -186,7 +186,7 @@ fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
     Failure::from(error).without_hints().hint(hint)
 }
 
-/// Says what the sandbox of a tested plugin grants, and how to grant more.
+/// Returns hints: the grants of a tested plugin's sandbox, and how to grant more.
 fn more(granted: &[String]) -> [String; 2] {
     [
         format!("its sandbox grants {}", granted.join(", ")),
@@ -195,7 +195,7 @@ fn more(granted: &[String]) -> [String; 2] {
     ]
 }
 
-/// Says what the host leaves out of a manifest and passes over in it, which may be misspelt.
+/// Warns about parts of a manifest that the host skips or ignores, which may be misspelt.
 fn warn(scene: &CommandContext<'_>, inspected: &Inspected) {
     let members =
         inspected.findings.iter().filter(|one| matches!(one, InspectionNote::UnknownMember(_)));
@@ -204,7 +204,7 @@ fn warn(scene: &CommandContext<'_>, inspected: &Inspected) {
     }
 }
 
-/// Shows what the plugin is granted.
+/// Shows the grants of the plugin.
 fn show(scene: &CommandContext<'_>, id: &str, check: &Check) {
     scene.ui.note(&format!("Plugin `{id}` is tested isolated:"));
     let granted = check.granted();
@@ -213,16 +213,16 @@ fn show(scene: &CommandContext<'_>, id: &str, check: &Check) {
     }
 }
 
-/// What was found so far.
+/// Results so far.
 #[derive(Default)]
 struct Tally {
     kept: usize,
     unchecked: usize,
     untried: Vec<&'static str>,
     broken: Vec<&'static str>,
-    /// What its sandbox grants.
+    /// Permissions that its sandbox grants.
     granted: Vec<String>,
-    /// Whether the sandbox may be why one is broken or not checked.
+    /// Whether the sandbox may be the reason for a broken or unchecked obligation.
     denied: bool,
 }
 

@@ -1,5 +1,4 @@
-//! `keystead plugin trust`: accepts a plugin's file as it is now, after it changed or was
-//! quarantined.
+//! `keystead plugin trust`: pins a plugin's current file, after it changed or was quarantined.
 
 use keystead::trust::InProcess;
 use serde::Serialize;
@@ -37,7 +36,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         false => (InProcess::Never, ""),
     };
     let decision = decision(scene, in_process)?;
-    // Rendered before the bytes go where they are to stay.
+    // Rendered before the bytes go to their final path.
     let answer = scene.ui.is_json().then(|| {
         let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
         let in_process = args.danger_in_process;
@@ -63,7 +62,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// Returns what is new against the pin, as lines for people.
+/// Returns the changes since the pin, as lines of text.
 pub(super) fn changes(candidate: &keystead::trust::Candidate) -> Vec<String> {
     let Some(pin) = candidate.existing() else { return Vec::new() };
     if pin.sha256 == *candidate.sha256() {

@@ -1,4 +1,4 @@
-//! `keystead plugin upgrade`: another file in place of an installed plugin.
+//! `keystead plugin upgrade`: replaces an installed plugin with another file.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
             "the new file will not run in-process: `keystead plugin trust {id} --danger-in-process` allows it"
         ));
     }
-    // Rendered before the bytes go where they are to stay.
+    // Rendered before the bytes go to their final path.
     let answer = scene.ui.is_json().then(|| {
         let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
         let answer = PluginInstallOutput { schema: 1, plugin, dry_run: scene.global.dry_run };

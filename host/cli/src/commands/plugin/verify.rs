@@ -52,7 +52,7 @@ fn answer(scene: &CommandContext<'_>, one: &PinVerification) -> Result<(), Failu
             scene.ui.line(&format!("{name} ({layer}): ok, SHA-256 {sha256}"))?;
             let found =
                 PluginId::parse(name).ok().and_then(|id| scene.host.plugins().find(&id).ok());
-            // One that another layer overrides is not the one that is found.
+            // If another layer overrides this pin, `find` returns the other layer's plugin.
             let found = found.filter(|found| found.sha256() == sha256);
             for line in found.iter().flat_map(|found| found.manifest().left_out()) {
                 scene.ui.warn(&format!("plugin `{name}`: {line}"));

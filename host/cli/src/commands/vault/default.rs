@@ -1,4 +1,4 @@
-//! `keystead vault default`: which vault is meant where none is named.
+//! `keystead vault default`: shows, sets or clears the vault that is used if none is named.
 
 use keystead_plugin_api::VaultName;
 use serde::Serialize;

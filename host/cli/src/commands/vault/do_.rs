@@ -1,4 +1,4 @@
-//! `keystead vault do`: what only this vault can do, such as changing its password.
+//! `keystead vault do`: lists or runs a vault's own actions, such as changing its password.
 
 use keystead_plugin_api::{Action, ActionOutcome, VaultName};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         return Ok(Exit::Done);
     };
     let typed = parameters(args.param)?;
-    // One that does not exist is the library's error to make.
+    // The library returns the error for an action that does not exist.
     let waiting = scene.waiting(Some(name));
     let dir = current_dir()?;
     let plan = scene.host.plan_action(name, wanted, &typed, &dir, &mut scene.terminal)?;
@@ -156,7 +156,7 @@ struct VaultActionHeader<'a> {
     message: &'a str,
 }
 
-/// What a dry run answers.
+/// Output of a dry run.
 #[derive(Serialize)]
 struct Would<'a> {
     schema: u32,
@@ -176,7 +176,7 @@ struct VaultActionOutput<'a> {
     parameters: Vec<Parameter<'a>>,
 }
 
-/// A parameter of an action or a kind of vault, as JSON.
+/// A parameter of an action or a vault kind, as JSON.
 #[derive(Serialize)]
 pub(crate) struct Parameter<'a> {
     name: &'a str,
@@ -188,7 +188,7 @@ pub(crate) struct Parameter<'a> {
 }
 
 impl<'a> Parameter<'a> {
-    /// Returns its JSON form.
+    /// Returns the parameter's JSON form.
     pub(crate) fn of(parameter: &'a keystead_plugin_api::OwnedParameter) -> Self {
         let default = &*parameter.default;
         Self {

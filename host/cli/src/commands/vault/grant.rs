@@ -1,4 +1,4 @@
-//! `keystead vault grant`: what a vault's plugin asks for now, shown and granted.
+//! `keystead vault grant`: shows and grants the permissions that a vault's plugin requests now.
 
 use keystead::OptionalPermission;
 use keystead_plugin_api::VaultName;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         dry_run: scene.global.dry_run,
     };
     if more.is_empty() {
-        // Nobody has to be asked before something is taken away.
+        // Revoking permissions needs no confirmation.
         if !scene.global.dry_run {
             scene.host.grant(plan)?;
         }
@@ -98,7 +98,7 @@ impl<'a> Optional<'a> {
     }
 }
 
-/// Returns the line for people about an optional permission that is not granted.
+/// Returns the line of text about an optional permission that is not granted.
 pub(super) fn not_granted(optional: &OptionalPermission) -> String {
     let OptionalPermission { permission, text, why, .. } = optional;
     match why.is_empty() {

@@ -1,4 +1,4 @@
-//! `keystead vault list`: every registration, the broken ones as well.
+//! `keystead vault list`: lists all registrations, including broken registrations.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let (vaults, faults) = scene.host.vaults()?;
-    // Vaults are listed as well where the agent cannot be asked.
+    // Vaults are listed even where the agent is unavailable.
     let status = scene.agent().ok().filter(|agent| agent.any()).and_then(|a| a.status().ok());
     let held = status.flatten().map_or_else(Vec::new, |status| status.vaults);
     let left = |vault: &VaultInfo| {
@@ -69,10 +69,10 @@ pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure>
     Ok(exit)
 }
 
-/// Where a vault's code runs, and why there.
+/// Placement of a vault, with its reason.
 pub(super) type Runs = (Placement, PlacementReason);
 
-/// Returns that in words: `isolated (default)`.
+/// Returns the placement and its reason in words: `isolated (default)`.
 pub(super) fn in_words((placement, reason): Runs) -> String {
     format!("{} ({})", placement.as_str(), reason.as_str())
 }
@@ -93,7 +93,7 @@ fn layer(vault: &VaultInfo) -> &'static str {
     vault.layer.map_or("process", |layer| layer.as_str())
 }
 
-/// Returns the plugin and the kind of vault, as `--plugin` takes them.
+/// Returns the plugin and the vault kind, as `--plugin` takes them.
 pub(crate) fn plugin(entry: &Registration) -> String {
     match &entry.kind {
         Some(kind) => format!("{}:{kind}", entry.plugin),

@@ -1,4 +1,4 @@
-//! `keystead vault lock`: has the agent forget what keeps vaults unlocked.
+//! `keystead vault lock`: makes the agent discard the sessions that keep vaults unlocked.
 
 use keystead::agent::UnlockedVault;
 use keystead_plugin_api::VaultName;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         .map(VaultName::as_str)
         .collect();
     if let Some(name) = name.filter(|_| forgotten == 0) {
-        // One that was unregistered is still forgotten; one that never was is a mistake.
+        // Unregistered vaults can be locked too; a name that was never registered is an error.
         scene.host.vault(name)?;
     }
     if scene.ui.is_json() {
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// Returns the vaults that locking this one, or all, would lock.
+/// Returns the vaults that locking this vault, or all vaults, locks.
 fn affected(held: &[UnlockedVault], name: Option<&VaultName>) -> Vec<VaultName> {
     let used = |session: u64| {
         let mut users = held.iter().filter(|held| held.session == session);

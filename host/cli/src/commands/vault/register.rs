@@ -1,4 +1,4 @@
-//! `keystead vault register`: a vault's name, its plugin and its parameters.
+//! `keystead vault register`: registers a vault with its name, plugin and parameters.
 
 use keystead::NewRegistration;
 use keystead::paths::Layer;
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     placement: Option<Where>,
 }
 
-/// A plugin's id, and a kind of vault it has.
+/// A plugin's id, and a vault kind of the plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Plugin {
     id: String,

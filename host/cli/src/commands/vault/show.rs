@@ -1,4 +1,4 @@
-//! `keystead vault show`: one registration, with what its plugin says now.
+//! `keystead vault show`: shows a registration, with the current manifest of its plugin.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         .ok()
         .map(|kind| kind.capabilities.iter().map(|capability| capability.as_str()).collect());
 
-    // Where its plugin cannot be used, that is said below.
+    // The code below reports a plugin that cannot be used.
     let optional =
         keystead::internals::optional_permissions(&scene.host, &entry).unwrap_or_default();
 

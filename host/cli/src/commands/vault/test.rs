@@ -1,4 +1,4 @@
-//! `keystead vault test`: whether vaults could do their work. Changes nothing.
+//! `keystead vault test`: checks that vaults are usable. Changes nothing.
 
 use keystead::{Error, NonInteractive, PromptError, Prompter};
 use keystead_plugin_api::{Rules, VaultName};
@@ -46,13 +46,13 @@ pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Fa
     Ok(exit)
 }
 
-/// Who is asked where a vault is locked.
+/// Whether the user is prompted where a vault is locked.
 enum Asked {
     Person,
     Nobody,
 }
 
-/// Tests a vault, and returns its rules where that is of use.
+/// Tests a vault, and returns its rules where they are needed.
 fn test(
     scene: &mut CommandContext<'_>,
     name: &VaultName,

@@ -1,4 +1,4 @@
-//! `keystead vault unlock`: asks once, and has the agent keep the vault unlocked.
+//! `keystead vault unlock`: prompts once, and makes the agent keep the vault unlocked.
 
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Fa
     if scene.global.dry_run {
         return dry_run(name, &scene);
     }
-    // Where commands that ask for the same vault find each other.
+    // Creates the directory in which commands that prompt for the same vault share a lock.
     scene.agent()?.prepare()?;
-    // One that would take nothing is found out before a person has typed for it.
+    // Detects an agent that accepts nothing before the user types an answer.
     scene.agent()?.status()?;
     let renew = if args.whole.or(args.idle).is_some() { IfUnlocked::Yes } else { IfUnlocked::No };
     let waiting = scene.waiting(Some(name));
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
-/// Says what would be done. No plugin runs, so that whether it is locked is not known.
+/// Prints the plan of a dry run. No plugin runs, so the vault's lock state is unknown.
 fn dry_run(name: &VaultName, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let kind = scene.host.vault(name)?.kind?;
     let locks = kind.capabilities.contains(&Capability::Unlock);
@@ -112,7 +112,7 @@ fn dry_run(name: &VaultName, scene: &CommandContext<'_>) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// Returns for how long the agent keeps a vault unlocked.
+/// Returns how long the agent keeps a vault unlocked; `None` where it does not.
 fn left(name: &VaultName, scene: &CommandContext<'_>) -> Result<Option<SessionLimits>, Failure> {
     let Some(status) = scene.agent()?.status()? else { return Ok(None) };
     let held = status.vaults.iter().find(|held| held.vault == *name);

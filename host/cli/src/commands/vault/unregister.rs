@@ -1,4 +1,4 @@
-//! `keystead vault unregister`: forgets a registration, and touches none of its secrets.
+//! `keystead vault unregister`: removes a registration, and keeps the vault's secrets.
 
 use keystead::RunMode;
 use keystead_plugin_api::VaultName;
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     let name = &args.name;
     let gone = scene.host.unregister(name, scene.layer(), scene.run())?;
     let locked = match (scene.run(), scene.agent()) {
-        // What keeps it unlocked is of no use any more, and ends by itself where this fails.
+        // Its session has no use any more, and ends by itself where this call fails.
         (RunMode::Apply, Ok(agent)) => agent.forget(Some(name)).unwrap_or_default(),
         _ => Vec::new(),
     };

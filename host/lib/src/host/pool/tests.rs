@@ -1,4 +1,4 @@
-//! Turns and handles: no circle waits for itself, no caller starves, and no more handles than the bound.
+//! Turns and handles: no deadlock, no starving caller, no more handles than the limit.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -6,10 +6,10 @@ use std::sync::{Arc, Barrier};
 
 use super::*;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 const LONG: Duration = Duration::from_secs(60);
 
-/// How many handles a vault may have.
+/// Maximum number of a vault's handles.
 struct Most(usize);
 
 impl Default for Most {
@@ -24,7 +24,7 @@ impl Shared for Most {
     }
 }
 
-/// A handle, counted.
+/// A handle that is counted.
 #[derive(Debug)]
 struct Handle(Arc<AtomicUsize>);
 
@@ -47,7 +47,7 @@ fn vault(number: usize) -> VaultName {
     VaultName::parse(&format!("v{number}")).unwrap()
 }
 
-/// Opens a handle where there is none, and says that the vault may have so many.
+/// Opens a handle if there is none, and sets the vault's maximum number of handles.
 fn open(checkout: &mut Checkout<'_, Handle, Most>, open: &Arc<AtomicUsize>, most: usize) {
     if checkout.handle.is_none() {
         checkout.handle = Some(Handle::new(open));
@@ -56,7 +56,7 @@ fn open(checkout: &mut Checkout<'_, Handle, Most>, open: &Arc<AtomicUsize>, most
     }
 }
 
-/// Runs threads, each with its number, and fails where they do not end.
+/// Runs threads, each with its number, and fails if they do not end.
 fn run(threads: usize, work: impl Fn(usize) + Send + Sync + 'static) {
     let work = Arc::new(work);
     let (send, receive) = mpsc::channel();
@@ -73,7 +73,7 @@ fn run(threads: usize, work: impl Fn(usize) + Send + Sync + 'static) {
     }
 }
 
-/// Fails where a thread is said to have a handle, or to wait for one.
+/// Fails if a thread is recorded as having a handle, or as waiting for one.
 fn assert_free(pools: &Handles) {
     let state = lock(&pools.0);
     assert!(state.waiting.is_empty());
@@ -124,13 +124,13 @@ fn wait_with_returnable_handle_is_no_cycle() {
             checkout
         };
         match number {
-            // Has a handle of the first vault, and waits for the second one.
+            // Has a handle of the first vault, and waits for the second vault.
             0 => {
                 let _own = enter(&vault(1));
                 ready.wait();
                 drop(enter(&vault(2)));
             }
-            // Has the second vault, both of its handles taken, and waits for the first one.
+            // Has the second vault, whose handles are all taken, and waits for the first vault.
             1 => {
                 let _own = enter(&vault(2));
                 lock(&shared.0).pool(&vault(2)).shared.0 = 1;
@@ -138,7 +138,7 @@ fn wait_with_returnable_handle_is_no_cycle() {
                 drop(enter(&vault(1)));
                 end.wait();
             }
-            // Has the other handle of the first vault, and gives it back when both wait.
+            // Has the other handle of the first vault, and returns it when both threads wait.
             _ => {
                 let own = enter(&vault(1));
                 ready.wait();
@@ -164,7 +164,7 @@ fn vault_opens_handle_per_caller_up_to_limit() {
             let mut checkout = shared.enter(&vault(1)).unwrap();
             open(&mut checkout, &handles, most);
             seen.fetch_max(held.fetch_add(1, SeqCst) + 1, SeqCst);
-            // Each waits until as many as may have a handle have had one at once.
+            // Each thread waits until the maximum number of handles was in use at once.
             let began = Instant::now();
             while seen.load(SeqCst) < most {
                 assert!(began.elapsed() < LONG, "a caller gets no handle of its own");
@@ -225,7 +225,7 @@ fn caller_waiting_for_closed_vault_reopens_vault() {
             thread::yield_now();
         }
         shared.close(&vault(1));
-        // The call under way has its handle until it ends.
+        // The call under way keeps its handle until it ends.
         opened.wait();
         assert_eq!(handles.load(SeqCst), 2);
         assert!(checkout.caller.shared(|_| ()).is_none());
@@ -256,7 +256,7 @@ fn single_caller_unlocks_and_older_handles_are_closed() {
         assert!(second.handle.is_some());
         send.send(()).unwrap();
         send.send(()).unwrap();
-        // Somebody else does it, then somebody else has done it.
+        // Another thread unlocks it, then has unlocked it.
         let may = second.caller.may_unlock(|_| true);
         send.send(()).unwrap();
         send.send(()).unwrap();
@@ -286,7 +286,7 @@ fn idle_handle_is_closed_when_handle_is_returned() {
     pool.idle[0].0 = now.checked_sub(IDLE + Duration::from_secs(1)).unwrap();
     assert!(pool.put_back(Handle::new(&count)).is_some());
     assert_eq!((pool.idle.len(), count.load(SeqCst)), (2, 2));
-    // The last one stays, however long.
+    // The last handle stays, however long it is idle.
     pool.idle.truncate(1);
     pool.idle[0].0 = now.checked_sub(IDLE * 2).unwrap();
     let last = pool.idle.pop().unwrap().1;
@@ -305,7 +305,7 @@ fn threads_on_cyclic_vaults_all_finish() {
             let own = (thread + round) % VAULTS;
             let mut checkout = shared.enter(&vault(own)).expect("this thread has no other one");
             open(&mut checkout, &handles, 1 + own % 3);
-            // Opening or unlocking it takes one of the next vault, in a circle.
+            // Opening or unlocking it takes a handle of the next vault, in a circle.
             match shared.enter(&vault((own + 1) % VAULTS)) {
                 None => bad.fetch_add(1, SeqCst),
                 Some(mut next) => {

@@ -1,5 +1,5 @@
-//! What of a file is kept when another takes its place: owner, group, mode, access list, labels and
-//! other extended attributes. What cannot be kept is an error, before anything is replaced.
+//! Copies a file's metadata to its replacement: owner, group, mode, access list, labels and other
+//! extended attributes. Metadata that cannot be kept is an error before the file is replaced.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -11,17 +11,17 @@ use rustix::io::Errno;
 
 use crate::host::BY_HOST;
 
-/// Checksums of the content, which the kernel makes for the new one.
+/// Checksums of the content; the kernel makes new ones for the new file.
 const OF_CONTENT: [&CStr; 2] = [c"security.ima", c"security.evm"];
 
-/// How often a list is read again that grows meanwhile.
+/// Maximum number of reads of a list that grows meanwhile.
 const TRIES: u32 = 5;
 
-/// Gives a new file, which is its user's alone so far, all that an old one has beside its content. At no
-/// moment may more users open it than the old one.
+/// Gives a new file, which only its user can open so far, all metadata of the old file. At no
+/// moment can more users open the new file than the old one.
 ///
 /// # Errors
-/// Unavailable, with what cannot be kept.
+/// Unavailable; the text names the metadata that cannot be kept.
 pub(crate) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     let cannot = |what: &str, error: Errno| {
         Error::unavailable(format!("{BY_HOST} keep {what} of `{}`: {error}", path.display()))
@@ -36,7 +36,7 @@ pub(crate) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     let names = |file: &File| names(file).map_err(|error| cannot("the attributes", error));
     let (wanted, inherited) = (names(old)?, names(new)?);
     let word = |name: &CStr| format!("the attribute `{}`", name.to_string_lossy());
-    // A directory's default access list is that of all new files in it. A label of the system's cannot be
+    // A directory's default access list applies to every new file in it. A system label cannot be
     // without a value.
     let is_label = |name: &CStr| name.to_bytes().starts_with(b"security.");
     for name in inherited.iter().filter(|name| !wanted.contains(name) && !is_label(name)) {
@@ -56,7 +56,7 @@ pub(crate) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
         }
     }
 
-    // Last: until the access list is the old one's, the mode of the new file keeps everybody else out.
+    // Last: until the new file has the old access list, its mode keeps all other users out.
     let mode = Mode::from_raw_mode(from.st_mode & 0o7777);
     rustix::fs::fchmod(new, mode).map_err(|error| cannot("the mode", error))?;
     let is = stat(new)?;
@@ -66,7 +66,7 @@ pub(crate) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the names of a file's extended attributes; none where its file system has none.
+/// Returns the names of a file's extended attributes; an empty list if its file system has none.
 fn names(file: &File) -> std::result::Result<Vec<CString>, Errno> {
     for _ in 0..TRIES {
         let mut list = match rustix::fs::flistxattr_query(file) {
@@ -89,7 +89,7 @@ fn names(file: &File) -> std::result::Result<Vec<CString>, Errno> {
     Err(Errno::RANGE)
 }
 
-/// Returns an attribute's value; nothing where it is not there.
+/// Returns an attribute's value; `None` if the file lacks the attribute.
 fn value(file: &File, name: &CStr) -> std::result::Result<Option<Vec<u8>>, Errno> {
     for _ in 0..TRIES {
         let size = match rustix::fs::fgetxattr_query(file, name) {

@@ -1,4 +1,4 @@
-//! Memory as a file that nobody can change any more.
+//! Memory as a sealed file: no process can change its bytes any more.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,24 +7,24 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-/// What makes a memfd's bytes stay as they are while we read them.
+/// The seals that keep a memfd's bytes unchanged while they are read.
 pub(crate) const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
+/// Pause after which sealing gives up. Pauses double, so their sum is twice as long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
-/// Returns a memfd with these bytes that nobody can change any more.
+/// Returns a sealed memfd with these bytes: no process can change them any more.
 pub(crate) fn sealed_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
     sealed_memfd_with(|memfd| write_all(memfd, bytes))
 }
 
-/// Returns a memfd that nobody can change any more, with what is written to it before.
+/// Returns a sealed memfd with the bytes that `fill` writes to it first.
 pub(crate) fn sealed_memfd_with<E: From<io::Error>>(
     fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
 ) -> Result<OwnedFd, E> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Not to be run as a program, where the kernel can say so (6.3); dlopen maps it anyway.
+    // Not executable where the kernel has the flag (Linux 6.3); dlopen maps it anyway.
     let memfd = match rustix::fs::memfd_create(c"keystead", flags | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => rustix::fs::memfd_create(c"keystead", flags),
         made => made,
@@ -35,8 +35,8 @@ pub(crate) fn sealed_memfd_with<E: From<io::Error>>(
     Ok(memfd)
 }
 
-/// Tries to seal until the kernel holds none of the pages any more: right after they were
-/// written it may, for a moment, for work of its own (`EBUSY`).
+/// Seals a memfd and retries on `EBUSY`: right after a write the kernel may hold pages for a
+/// moment, for work of its own.
 fn seal(mut attempt: impl FnMut() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
     let mut pause = Duration::from_micros(100);
     loop {

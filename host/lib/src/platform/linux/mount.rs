@@ -1,5 +1,5 @@
-//! Where an open file or directory is in its file system, by whichever mount it was reached: a bind
-//! mount shows a directory under a second path, and its `..` leads elsewhere.
+//! Position of an open file or directory in its file system, whatever mount it was reached by. A
+//! bind mount shows a directory under a second path, and its `..` leads elsewhere.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -9,28 +9,28 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
-/// The most bytes that are read of the list of mounts: ten thousand of them.
+/// Maximum length of the mount list, in bytes: enough for ten thousand mounts.
 const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A place in a file system: which one, and the path from its own root.
+/// A position in a file system: the device, and the path from its own root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     device: Vec<u8>,
     path: PathBuf,
-    /// Where what is written here really goes: of an overlay, into its upper directory.
+    /// Position that a write really reaches: on an overlay, in its upper directory.
     written: Option<Box<Position>>,
 }
 
 impl Position {
-    /// Returns the position of what these names would lead to from here.
+    /// Returns the position that these names lead to from this position.
     pub(crate) fn below(mut self, names: &[OsString]) -> Self {
         self.path.extend(names);
         self.written = self.written.map(|written| Box::new(written.below(names)));
         self
     }
 
-    /// Returns whether it is the other position, or below it. Names that differ only by case count as
-    /// one, as they may be one directory.
+    /// Returns whether this position is `other` or below it. Names that differ only by case count
+    /// as equal, as they may name the same directory.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let is_written_below = self.written.as_ref().is_some_and(|own| own.is_below(other));
         self.is_below(other)
@@ -49,17 +49,17 @@ fn same(one: Component<'_>, other: Component<'_>) -> bool {
     is_same(one.as_os_str(), other.as_os_str())
 }
 
-/// Returns whether two names may be one in a directory that folds case.
+/// Returns whether two names may name the same object in a directory that folds case.
 pub(crate) fn is_same(one: &OsStr, other: &OsStr) -> bool {
     let folded = |name: &OsStr| {
         let seen: String = name.to_string_lossy().chars().filter(|c| !is_ignored(*c)).collect();
-        // Both ways: the long s has no lower case of its own, and is an s where case is folded.
+        // Both directions: the long s has no lower case of its own, and case folding makes it an s.
         seen.to_uppercase().to_lowercase()
     };
     one == other || folded(one) == folded(other)
 }
 
-/// Returns whether a directory that folds case passes over this character.
+/// Returns whether a directory that folds case ignores this character.
 fn is_ignored(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
@@ -74,24 +74,24 @@ impl Mounts {
     /// Reads the list of mounts.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn read() -> Result<Self, Errno> {
         read("/proc/self/mountinfo").map(Self)
     }
 
-    /// Returns the position of what is open.
+    /// Returns the position of an open file or directory.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn position(&self, fd: BorrowedFd<'_>) -> Result<Position, Errno> {
         self.position_by(fd, true)
     }
 
-    /// Returns the positions of what is mounted below an open directory: who may write there writes to
-    /// these as well.
+    /// Returns the positions of all mounts below an open directory: write access to the directory
+    /// reaches them as well.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn below(&self, fd: BorrowedFd<'_>) -> Result<Vec<Position>, Errno> {
         let dir = path_of(fd)?;
         let below = self.all().filter(|mount| {
@@ -101,11 +101,11 @@ impl Mounts {
         Ok(below.map(|mount| self.position_in(&mount, unescaped(mount.root), true)).collect())
     }
 
-    /// Returns whether this very file or directory is mounted anywhere: not one that it is in. What other
-    /// mount namespaces have is not seen.
+    /// Returns whether this very file or directory is mounted anywhere: a mounted parent does not
+    /// count. Mounts in other mount namespaces are not visible.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub(crate) fn is_mounted(&self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
         let own = self.position_by(fd, false)?;
         let is_own = |mount: Mount<'_>| {
@@ -122,7 +122,7 @@ impl Mounts {
         let wanted = mount_of(fd)?;
         let path = path_of(fd)?;
         let Some(mount) = self.all().find(|one| one.id == wanted) else {
-            // In a `chroot` the list leaves out the mount that its root is a directory of.
+            // In a `chroot` the list omits the mount that its root is a directory of.
             let device = format!("mount {wanted}").into_bytes();
             return Ok(Position { device, path, written: None });
         };
@@ -132,7 +132,7 @@ impl Mounts {
 
     fn position_in(&self, mount: &Mount<'_>, path: PathBuf, is_outer: bool) -> Position {
         let written = mount.upper.filter(|_| is_outer).and_then(|upper| {
-            // In a container it is out of sight, and then no path leads there either.
+            // In a container the directory is out of sight, and then no path leads there either.
             let flags = OFlags::PATH | OFlags::CLOEXEC;
             let opened = rustix::fs::open(unescaped(upper), flags, Mode::empty()).ok()?;
             let mut written = self.position_by(opened.as_fd(), false).ok()?;
@@ -150,7 +150,7 @@ pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
-/// Returns the number of the mount that a descriptor was reached by.
+/// Returns the ID of the mount that a descriptor was reached by.
 fn mount_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     match rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
         Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => return Ok(found.stx_mnt_id),
@@ -178,7 +178,7 @@ struct Mount<'l> {
     device: &'l [u8],
     root: &'l [u8],
     point: &'l [u8],
-    /// Of an overlay, the directory that is written to.
+    /// Upper directory of an overlay, which takes all writes.
     upper: Option<&'l [u8]>,
 }
 
@@ -205,7 +205,7 @@ fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
-/// Returns a path of the list, where blanks and backslashes are written as octal numbers.
+/// Returns a path of the mount list without its octal escapes for blanks and backslashes.
 fn unescaped(text: &[u8]) -> PathBuf {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! Who is at the other end of a socket: its user, and its process, which can be killed and no
-//! other in its place.
+//! The peer of a socket: its user and its process. Killing the process never hits another one that
+//! got its number.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,25 +14,25 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use crate::ids;
 use crate::plugin::runner::timespec;
 
-/// Whose process made the other end.
+/// User and process that created the other end of a socket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
-    /// Its user.
+    /// User ID.
     pub(crate) user: u32,
-    /// Its number; none where it is in a container that this one cannot look into.
+    /// Process ID; `None` if the process is in a container that this one cannot see into.
     process: Option<Pid>,
 }
 
 impl Peer {
-    /// Returns who made the other end.
+    /// Returns the peer of a socket.
     pub(crate) fn of(socket: &impl AsFd) -> io::Result<Self> {
         let found = getsockopt(&socket.as_fd(), PeerCredentials)?;
-        // The kernel says 0 for a process that it does not show us: a signal to that would
-        // be one to ourselves.
+        // The kernel reports 0 for a process that is hidden from this one: a signal to 0 goes to
+        // this process itself.
         Ok(Self { user: found.uid(), process: Pid::from_raw(found.pid()) })
     }
 
-    /// Returns whether it is this process's user, who has a number in this user namespace.
+    /// Returns whether the peer has this process's user, with a number in this user namespace.
     pub(crate) fn is_us(&self) -> bool {
         use rustix::process::{geteuid, getuid};
         self.user == geteuid().as_raw()
@@ -40,7 +40,7 @@ impl Peer {
             && !ids::is_nobodys(self.user)
     }
 
-    /// Kills the process that holds the other end, where there still is one.
+    /// Kills the process that holds the other end, if that process still exists.
     pub(crate) fn kill(&self, socket: &OwnedFd) -> io::Result<()> {
         let Some(process) = self.process else {
             return Err(io::Error::other("its process is in another container"));
@@ -50,7 +50,7 @@ impl Peer {
             Err(Errno::SRCH) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        // Who still holds it lived when the number was looked up: it is nobody else's yet.
+        // A peer that still holds the socket lived at the lookup: its number is not reused.
         if has_hung_up(socket)? {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Peer {
     }
 }
 
-/// Returns whether nobody holds the other end any more.
+/// Returns whether no process holds the other end any more.
 fn has_hung_up(socket: &OwnedFd) -> io::Result<bool> {
     let mut watched = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)];
     rustix::event::poll(&mut watched, Some(&timespec(Duration::ZERO)))?;

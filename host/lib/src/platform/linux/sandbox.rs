@@ -1,8 +1,8 @@
-//! The sandbox: what a runner gives up before it loads its plugin, from what was granted. It is
-//! taken once, and nothing opens it again: new privileges, debuggers, core files, memory and
-//! descriptors without end, files ([`files`]), system calls ([`calls`]).
+//! The sandbox: the rights that a runner gives up before it loads its plugin, except granted ones.
+//! Giving up is final. It covers new privileges, debuggers, core files, unlimited memory and
+//! descriptors, files ([`files`]) and system calls ([`calls`]).
 //!
-//! What a kernel does not have is left out, unless the full sandbox is demanded: [`lacking`] tells.
+//! Features that the kernel lacks are skipped unless the full sandbox is required: [`lacking`].
 
 mod calls;
 mod files;
@@ -28,87 +28,87 @@ pub(crate) use walls::Object;
 use walls::Walls;
 pub(crate) use walls::session_buses;
 
-/// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
+/// Maximum mapped memory, in bytes. Go alone reserves 1 GiB that it never uses.
 const MAX_MAPPED: u64 = 8 << 30;
 
-/// The most memory of its own that can be written, in bytes: values have 16 MiB at most, and a
-/// password's key takes 64 MiB to be derived. It ends what runs away; whoever means it takes memory
+/// Maximum writable memory of its own, in bytes: values have at most 16 MiB, and deriving a
+/// password's key takes 64 MiB. The limit stops runaway plugins; a hostile plugin can use memory
 /// that counts as mapped only.
 const MAX_DATA: u64 = 1 << 30;
 
-/// The most memory that is kept from being swapped, in bytes: a few of the largest values.
+/// Maximum memory locked against swapping, in bytes: a few of the largest values.
 const MAX_LOCKED: u64 = 64 << 20;
 
-/// The most signals that wait. The kernel counts those of all the user's processes, and compares
-/// them with this one's limit: others can still send theirs.
+/// Maximum number of pending signals. The kernel counts those of all the user's processes against
+/// this process's limit: other processes can still send theirs.
 const MAX_SIGNALS: u64 = 256;
 
-/// The largest file that can be written, in bytes: a plugin that runs away ends before a disk.
+/// Maximum size of a written file, in bytes: a runaway plugin stops before the disk is full.
 const MAX_FILE: u64 = 16 << 30;
 
-/// The most descriptors.
+/// Maximum number of descriptors.
 const MAX_DESCRIPTORS: u64 = 256;
 
-/// What a plugin can reach beyond its own files.
+/// Access of a plugin beyond its own files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Reach {
     /// Other machines.
     pub(crate) network: bool,
     /// The session bus.
     pub(crate) bus: bool,
-    /// Sockets that the host connects it to.
+    /// Sockets that the host connects the plugin to.
     pub(crate) sockets: bool,
     /// The system's libraries.
     pub(crate) libraries: bool,
 }
 
-/// How much of the sandbox there has to be.
+/// How much of the sandbox is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SandboxLevel {
-    /// As much as the kernel has.
+    /// As much as the kernel supports.
     #[default]
     #[serde(skip)]
     BestEffort,
-    /// All of it, or no plugin is loaded.
+    /// All of it; otherwise no plugin is loaded.
     Full,
 }
 
-/// What a kernel does not have, and what is open for it.
+/// A feature that the kernel lacks, and the gap that this leaves.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingFeature {
     /// No landlock: Linux 5.13, and not turned off.
     Files,
-    /// No right of landlock to cut files short (Linux 6.2), and no filter that sees to it.
+    /// No landlock right to truncate files (Linux 6.2), and no call filter that prevents it.
     Truncate,
     /// No filter for system calls.
     Calls,
-    /// No way to have the host answer a call (Linux 5.9), or another filter around this process that
-    /// has one: sockets are granted to no isolated plugin.
+    /// The host cannot answer a call (before Linux 5.9), or another filter around this process
+    /// already does so. No isolated plugin gets granted sockets.
     Sockets,
-    /// A landlock that is older than the one of Linux 6.12. The filter of system calls is there and
-    /// has to hold alone what that would hold as well.
+    /// A landlock older than that of Linux 6.12. The filter of system calls is active and alone
+    /// enforces the restrictions that this landlock lacks.
     Second(Older),
 }
 
-/// The newest landlock that a kernel is older than, of those that hold more than the one before:
-/// what it does not hold is this one's and that of all that come after.
+/// The first landlock version with further restrictions that the kernel lacks. The kernel also
+/// lacks the restrictions of all later variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Older {
-    /// Than Linux 6.2, which knows the cutting short of files.
+    /// Older than Linux 6.2, which can restrict the truncation of files.
     Truncate,
-    /// Than Linux 6.7, which knows ports of TCP.
+    /// Older than Linux 6.7, which can restrict TCP ports.
     Tcp,
-    /// Than Linux 6.10, which knows the controls of devices.
+    /// Older than Linux 6.10, which can restrict the controls of devices.
     Devices,
-    /// Than Linux 6.12, which knows signals and abstract sockets.
+    /// Older than Linux 6.12, which can restrict signals and abstract sockets.
     Scopes,
 }
 
 impl Older {
-    /// Returns what this landlock leaves to the filter of system calls, if it is not the newest
-    /// that is asked for.
+    /// Returns the restrictions that this landlock leaves to the filter of system calls; `None` for
+    /// the newest landlock that the sandbox uses.
     fn of(abi: ABI) -> Option<Self> {
         Some(match abi {
             ABI::Unsupported | ABI::V1 | ABI::V2 => Self::Truncate,
@@ -137,7 +137,7 @@ impl fmt::Display for Older {
 }
 
 impl MissingFeature {
-    /// Says whether something is open therefore that the sandbox is to shut.
+    /// Returns whether this gap leaves something open that the sandbox must block.
     pub const fn is_open(self) -> bool {
         !matches!(self, Self::Second(_) | Self::Sockets)
     }
@@ -172,14 +172,14 @@ impl fmt::Display for MissingFeature {
     }
 }
 
-/// Binds this process to the one that started it: it is killed when that one ends.
+/// Ties this process to its parent: the kernel kills it when the parent ends.
 pub(crate) fn tie_to_parent() -> Result<(), String> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| step("be killed with the host", error))
 }
 
-/// Shuts this process in, before any code of the plugin runs. It cannot be undone. Where the plugin
-/// is a file, that can be opened again.
+/// Enters the sandbox, before any code of the plugin runs. It cannot be undone. If the plugin is a
+/// file, that file can be opened again.
 pub(crate) fn enter(
     objects: &[Object<'_>],
     reach: Reach,
@@ -189,7 +189,7 @@ pub(crate) fn enter(
 ) -> Result<Entered, NotEntered> {
     let rules =
         files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
-    // Before it is undumpable: these files belong to root then.
+    // While the process is dumpable: afterwards these files belong to root.
     let memory = match reach.sockets {
         true => {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -198,8 +198,8 @@ pub(crate) fn enter(
         }
         false => None,
     };
-    // And this one. Where memory runs out, the
-    // plugin is what ends, and neither the host nor what else runs there.
+    // Likewise this file. If memory runs out, the kernel ends the plugin before the host and other
+    // programs.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let walls = match namespaces {
         Namespaces::Off => None,
@@ -214,9 +214,9 @@ pub(crate) fn enter(
             }
         }
     };
-    // Who enters a user namespace may be untied by it.
+    // Entering a user namespace may undo the tie to the parent.
     tie_to_parent()?;
-    // Other processes of the same user can neither attach to it nor read its memory.
+    // Other processes of the same user can neither attach to this process nor read its memory.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| step("become undumpable", error))?;
     for (resource, most) in [
@@ -242,28 +242,28 @@ pub(crate) fn enter(
     }
 }
 
-/// A process that is shut in.
+/// A process inside the sandbox.
 #[derive(Debug)]
 pub(crate) struct Entered {
     pub(crate) owners: Owners,
-    /// What the host answers connections with ([`Listener`] and the memory of this process), where it
-    /// is to.
+    /// Descriptors with which the host answers connections: [`Listener`] and this process's memory.
+    /// Empty without granted sockets.
     pub(crate) asking: Vec<OwnedFd>,
 }
 
-/// Whether a plugin sees who owns a file, and how it is mounted, as it is outside.
+/// Whether a plugin sees a file's owner and its mount as they are outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owners {
-    /// It does.
+    /// The plugin sees them.
     Seen,
-    /// The host has to be asked.
+    /// The plugin must ask the host.
     Hidden,
 }
 
-/// Why a process is not shut in.
+/// Reason why a process did not enter the sandbox.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotEntered {
-    /// It got no further than into its namespaces: another one may do without them.
+    /// The process got no further than its namespaces: another process may do without them.
     Namespaces(String),
     /// Anything else.
     Other(String),
@@ -275,7 +275,7 @@ impl From<String> for NotEntered {
     }
 }
 
-/// Tries the namespaces, in a process that is for nothing else.
+/// Tries the namespaces, in a process that serves no other purpose.
 pub(crate) fn try_walls() -> Result<(), String> {
     match walls::enter(&[], Reach::default())? {
         Walls::Own(_) => Ok(()),
@@ -283,11 +283,11 @@ pub(crate) fn try_walls() -> Result<(), String> {
     }
 }
 
-/// Returns what this kernel lacks for the sandbox, what is open for it first: it is taken, without grants, by a thread that
-/// ends with it.
+/// Returns the features that this kernel lacks for the sandbox, open gaps first. To find out, a
+/// temporary thread enters the sandbox without grants.
 ///
 /// # Errors
-/// What the system answers where it lacks nothing and still refuses.
+/// The system's error if no feature is missing and the sandbox still fails.
 pub fn lacking() -> Result<Vec<MissingFeature>, String> {
     let tried = std::thread::spawn(|| {
         let reach = Reach::default();
@@ -303,9 +303,9 @@ pub fn lacking() -> Result<Vec<MissingFeature>, String> {
     tried.join().unwrap_or_else(|_| Err("the trial of the sandbox panicked".to_owned()))
 }
 
-/// Gives up privileges, files and system calls, for this thread and those it starts, and
-/// returns what the kernel lacks for that, and where sockets are granted what the host answers
-/// connections with.
+/// Gives up privileges, files and system calls, for this thread and those it starts. Returns the
+/// features that the kernel lacks. If sockets are granted, also returns the listener by which the
+/// host answers connections.
 fn confine(
     rules: RulesetCreated,
     reach: Reach,
@@ -325,7 +325,7 @@ fn confine(
     };
     let program = calls::filter(reach, std::process::id());
     if reach.sockets {
-        // Without it nothing would keep the plugin from any other socket.
+        // Without the listener nothing keeps the plugin from any other socket.
         let listener = listener::filter(&program).map_err(|error| {
             step("have the host connect it to the sockets that it is granted", error)
         })?;
@@ -349,13 +349,13 @@ fn confine(
     Ok((lacking, None))
 }
 
-/// Gives up all capabilities but these, and those that could come back.
+/// Gives up all capabilities but these, also those that could come back.
 fn give_up(kept: CapabilitySet) -> Result<(), Errno> {
     let has = rustix::thread::capabilities(None)?;
     if has.effective.contains(CapabilitySet::SETPCAP) {
         for capability in CapabilitySet::all().difference(kept).iter() {
             match rustix::thread::remove_capability_from_bounding_set(capability) {
-                // A kernel that does not know it.
+                // The kernel does not know this capability.
                 Ok(()) | Err(Errno::INVAL) => {}
                 Err(error) => return Err(error),
             }
@@ -370,7 +370,7 @@ fn give_up(kept: CapabilitySet) -> Result<(), Errno> {
     rustix::thread::set_capabilities(None, sets)
 }
 
-/// Lowers a limit for good, where it is not lower already.
+/// Lowers a limit for good, unless it is already lower.
 fn limit(resource: Resource, most: u64) -> Result<(), String> {
     let now = rustix::process::getrlimit(resource);
     let lower = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));

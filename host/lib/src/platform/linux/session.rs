@@ -1,5 +1,5 @@
-//! A session for one program: it has no terminal to read from, and what it starts is found at its
-//! end, unless it began a session of its own.
+//! A session for one program: the program has no terminal to read from. Processes that it starts
+//! are found at its end, unless they began a session of their own.
 #![allow(unsafe_code, reason = "std's stable functions start no session")]
 
 use std::fs;
@@ -8,19 +8,19 @@ use std::process::Command;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-/// How often the processes are looked through: more may be started while they are ended.
+/// Maximum number of scans of the processes: more can start while they are ended.
 const ROUNDS: usize = 64;
 
-/// Has the command begin a session, and so a process group.
+/// Makes the command begin a session, and so a process group.
 pub(crate) fn lead(command: &mut Command) {
-    // SAFETY: between `fork` and `exec` it makes one system call, and touches neither memory nor
-    // locks that other threads may have held.
+    // SAFETY: between `fork` and `exec` the closure makes one system call. It touches neither
+    // memory nor locks that other threads may have held.
     unsafe {
         command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?));
     }
 }
 
-/// Kills all of the session of a process that has not been reaped, so that nobody else has its
+/// Kills the session of a process that has not been reaped, so that no other process has its
 /// number.
 pub(crate) fn end(leader: Pid) {
     let _ = rustix::process::kill_process_group(leader, Signal::KILL);
@@ -35,13 +35,13 @@ pub(crate) fn end(leader: Pid) {
     }
 }
 
-/// Kills a process that is alive in this session, and returns whether it was one.
+/// Kills a process if it is alive and in this session; returns whether it did.
 fn kill_in(leader: Pid, pid: Pid) -> bool {
     if !is_in(leader, pid) {
         return false;
     }
     let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return false };
-    // The number may have become another process's before it was held.
+    // Another process may have got the number before the descriptor was opened.
     is_in(leader, pid) && rustix::process::pidfd_send_signal(&process, Signal::KILL).is_ok()
 }
 
@@ -51,8 +51,8 @@ fn is_in(leader: Pid, pid: Pid) -> bool {
     session(&stat) == Some(leader.as_raw_nonzero().get())
 }
 
-/// Returns the session of a process that is alive, from its `stat`. Its name may have anything in it,
-/// parentheses too.
+/// Returns the session of a live process from its `stat`. The process name may contain any bytes,
+/// even parentheses.
 fn session(stat: &[u8]) -> Option<i32> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let mut rest = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace();

@@ -5,20 +5,20 @@ use std::os::fd::OwnedFd;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What the system tells the process; each end becomes readable.
+/// Signals to the process: each descriptor becomes readable when its signal arrives.
 pub(crate) struct Signals {
-    /// Forget everything.
+    /// Discard all sessions.
     pub(crate) hang_up: OwnedFd,
-    /// Forget everything and end.
+    /// Discard all sessions and end.
     pub(crate) end: OwnedFd,
 }
 
-/// Has the signals of this process, which is the agent and nothing else, arrive where they can be
-/// waited for.
+/// Redirects the signals of this process, which is the agent and nothing else, to descriptors that
+/// the agent can wait for.
 pub(crate) fn of_this_process() -> std::io::Result<Signals> {
     let hang_up = SigSet::from_iter([Signal::SIGHUP]);
     let end = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    // Only these: `exec` hands on which ones the starter has blocked.
+    // Only these signals: `exec` passes on the signals that the starter has blocked.
     SigSet::from_iter(hang_up.iter().chain(&end)).thread_set_mask()?;
     let arriving = |signals| {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;

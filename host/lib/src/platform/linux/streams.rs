@@ -1,5 +1,5 @@
-//! Which standard streams this program was started without. std opens `/dev/null` in their place before
-//! `main`: what is written there would be lost without an error.
+//! Standard streams that were closed when this program started. std opens `/dev/null` in their
+//! place before `main`, where output gets lost without an error.
 #![allow(unsafe_code, reason = "only an initialiser runs before std opens closed streams")]
 
 use std::sync::atomic::{AtomicU8, Ordering};

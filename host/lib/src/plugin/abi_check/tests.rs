@@ -63,7 +63,7 @@ fn changed_type_is_rejected_with_path_and_sizes() {
 
 #[test]
 fn inspected_entry_point_sizes_match_abi_stable() {
-    // It reads files without naming abi_stable: `inspect/entry.rs` has the number as text.
+    // `inspect/entry.rs` reads files without abi_stable, so it has the number as text.
     let pointers = size_of::<usize>();
     assert_eq!(size_of::<abi_stable::library::LibHeader>(), 40 + 14 * pointers);
     assert_eq!(size_of::<abi_stable::library::AbiHeader>(), 40);

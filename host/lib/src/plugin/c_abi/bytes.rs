@@ -1,11 +1,11 @@
-//! What a plugin's memory is read as: bytes, and structs that begin with their size.
+//! Reads a plugin's memory: as bytes, and as structs that begin with their size.
 
 use keystead_plugin_api::{Error, Result};
 
-/// The most bytes that a struct of a plugin may say it has.
+/// Maximum size that a plugin's struct may state, in bytes.
 const MAX_STRUCT_BYTES: usize = 64 * 1024;
 
-/// Bytes of the other side: null where there are none.
+/// Bytes of the other side of the ABI; a null pointer if there are none.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bytes {
@@ -28,7 +28,7 @@ impl Bytes {
         if bytes.is_empty() { Self::NONE } else { Self { data: bytes.as_ptr(), size: bytes.len() } }
     }
 
-    /// Returns a view of this text, or of none.
+    /// Returns a view of this text; of no bytes for `None`.
     pub(super) fn optional(text: Option<&str>) -> Self {
         text.map_or(Self::NONE, |text| Self::of(text.as_bytes()))
     }
@@ -37,8 +37,8 @@ impl Bytes {
     ///
     /// # Safety
     /// Where the size is not 0, a start that is not null must lead to `size` readable bytes that
-    /// stay unchanged for `'a`. This cannot be checked: in a runner a lie ends the runner, in the
-    /// host's own process it may end the host (docs/reference/abi.md).
+    /// stay unchanged for `'a`. This cannot be checked. A false size ends an isolated plugin's
+    /// runner; in-process it may end the host (docs/reference/abi.md).
     pub(super) unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [u8]> {
         if self.size == 0 {
             return Ok(&[]);
@@ -50,8 +50,8 @@ impl Bytes {
             let size = self.size;
             return Err(Error::internal(format!("{what} has {size} bytes; the most is {limit}")));
         }
-        // SAFETY: not null, and not longer than the caller vouches for; every limit is far
-        // below `isize::MAX`, and bytes have no alignment.
+        // SAFETY: not null, and not longer than the caller guarantees; every limit is far below
+        // `isize::MAX`, and bytes have no alignment.
         Ok(unsafe { std::slice::from_raw_parts(self.data, self.size) })
     }
 
@@ -69,20 +69,20 @@ impl Bytes {
 /// A struct that begins with its size and may grow at its end.
 ///
 /// # Safety
-/// The type is `repr(C)`, begins with its size as a `u32`, has no padding, and any bytes are a value
-/// of it.
+/// The type is `repr(C)`, begins with its size as a `u32`, has no padding, and any bytes are a
+/// value of it.
 pub(super) unsafe trait Grown: Copy {
-    /// What it is, for messages.
+    /// Name of the struct, for messages.
     const WHAT: &'static str;
-    /// Its size in the first version: none is smaller.
+    /// Size of the struct's first version, in bytes: none is smaller.
     const FIRST: usize;
 }
 
-/// Returns a copy of a struct of the plugin's, with zeroes where a shorter one ends.
+/// Returns a copy of a plugin's struct, with zeroes behind the end of a shorter struct.
 ///
 /// # Safety
-/// A pointer that is neither null nor misaligned must lead to 4 readable bytes, and to as many as they
-/// say.
+/// A pointer that is neither null nor misaligned must lead to 4 readable bytes, and to as many as
+/// they state.
 pub(super) unsafe fn grown<T: Grown>(pointer: *const T) -> Result<T> {
     if pointer.is_null() {
         return Err(Error::internal(format!("{} is null", T::WHAT)));
@@ -98,17 +98,17 @@ pub(super) unsafe fn grown<T: Grown>(pointer: *const T) -> Result<T> {
     }
     let mut copy = std::mem::MaybeUninit::<T>::zeroed();
     let bytes = size.min(size_of::<T>());
-    // SAFETY: passed on to the caller for the source; the target is a struct of our own, and no
+    // SAFETY: passed on to the caller for the source; the target is the host's own struct, and no
     // more than its size is written.
     unsafe { std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), copy.as_mut_ptr().cast(), bytes) };
     // SAFETY: any bytes are a value of it, as the trait promises; the rest are zeroes.
     Ok(unsafe { copy.assume_init() })
 }
 
-/// Returns what a pointer leads to, unless it is null or misaligned.
+/// Returns the target of a pointer; `None` if the pointer is null or misaligned.
 ///
 /// # Safety
-/// Any other must lead to a `T` that stays unchanged for `'a`.
+/// Any other pointer must lead to a `T` that stays unchanged for `'a`.
 pub(super) unsafe fn checked<'a, T>(pointer: *const T) -> Option<&'a T> {
     if !pointer.is_aligned() {
         return None;

@@ -1,5 +1,5 @@
-//! What fields of structs of the C ABI are in memory, and what one says that a plugin filled in: the
-//! content of a field of the Rust ABI's record.
+//! Memory layout of fields in structs of the C ABI. Fields that a plugin filled in become the
+//! content of fields in the Rust ABI's record.
 
 use std::ptr;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use keystead_plugin_api::{
 
 use super::bytes::{Bytes, Grown, checked, grown};
 
-/// A text or a number that is none where it is empty or 0.
+/// A text or a number; empty or 0 means `None`.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Opt<T>(pub(super) T);
 
-/// A number, and room for another one.
+/// A number, and room for another number.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Padded {
@@ -32,7 +32,7 @@ impl From<Padded> for u32 {
     }
 }
 
-/// A variable of a program; the host's name and version.
+/// A variable of a program, or the host's name and version.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Pair {
@@ -40,14 +40,14 @@ pub(super) struct Pair {
     pub(super) value: Bytes,
 }
 
-/// Structs that may grow, as pointers: C knows no distance between two.
+/// Pointers to structs that may grow: C does not know the distance between two structs.
 #[repr(C)]
 pub(super) struct List<T> {
     pub(super) start: *const *const T,
     pub(super) count: usize,
 }
 
-/// What lies one behind the other: at most so many.
+/// Items in a row in memory, at most `MOST`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Row<T, const MOST: usize> {
@@ -67,10 +67,10 @@ impl<T, const MOST: usize> Default for Row<T, MOST> {
 }
 
 impl<T: Copy, const MOST: usize> Row<T, MOST> {
-    /// Returns each of them, read by `read`.
+    /// Returns each item, read by `read`.
     ///
     /// # Safety
-    /// A start that is not null must lead to so many.
+    /// A start that is not null must lead to `count` items.
     pub(super) unsafe fn each<R>(
         self,
         what: &str,
@@ -89,10 +89,10 @@ impl<T: Copy, const MOST: usize> Row<T, MOST> {
 }
 
 impl<const MOST: usize> Row<Bytes, MOST> {
-    /// Returns them as texts.
+    /// Returns the items as texts.
     ///
     /// # Safety
-    /// As for [`Row::each`] and, of each, [`Bytes::read`].
+    /// As for [`Row::each`] and, for each item, as for [`Bytes::read`].
     pub(super) unsafe fn texts(self, what: &str, limit: usize) -> Result<Vec<String>> {
         // SAFETY: passed on to the caller.
         let read = |text: Bytes| unsafe { text.text(what, limit) }.map(str::to_owned);
@@ -125,7 +125,7 @@ impl Waiting {
     }
 }
 
-/// Which names are one secret. A rule that is unknown here is as good as none.
+/// Rule for which names are the same secret. An unknown rule counts as no rule.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct NameRule {
@@ -152,7 +152,7 @@ impl NameRule {
     }
 }
 
-/// A field of a record: its number, its name for messages, the most bytes of a text.
+/// A field of a record: its number, its name for messages, the maximum bytes of a text.
 pub(super) struct Field {
     pub(super) number: u16,
     pub(super) name: &'static str,
@@ -167,16 +167,16 @@ pub(super) enum Content<'a> {
 
 /// A field of a struct that a plugin filled in.
 pub(super) trait Say: Copy {
-    /// Whether it says nothing where it is empty or 0.
+    /// Whether an empty field or 0 means `None`.
     const MAY_BE_NONE: bool = false;
 
-    /// Returns what it says.
+    /// Returns the content of the field.
     ///
     /// # Safety
-    /// As for [`Bytes::read`], of all that it leads to.
+    /// As for [`Bytes::read`], for all memory that the field leads to.
     unsafe fn say<'a>(self, to: &Field) -> Result<Content<'a>>;
 
-    /// Returns whether it is empty or 0.
+    /// Returns whether the field is empty or 0.
     fn is_none(&self) -> bool {
         false
     }
@@ -225,7 +225,7 @@ impl Say for Variables {
     }
 }
 
-/// Fields that lead nowhere: the number that decides whether it is none, and what it is in the Rust ABI.
+/// Fields without pointers: the number that is 0 for `None`, and the value in the Rust ABI.
 macro_rules! plain {
     ($($type:ty, |$it:ident| $number:expr, $plain:expr;)*) => {$(
         impl Say for $type {
@@ -251,12 +251,12 @@ plain! {
     NameRule, |it| it.names, it.plain();
 }
 
-/// What a struct says: the fields of a record.
+/// Content of a struct: the fields of a record.
 #[derive(Default)]
 pub(super) struct Said<'a>(Vec<(u16, Content<'a>)>);
 
 impl<'a> Said<'a> {
-    /// Takes what a field says.
+    /// Adds the content of a field.
     ///
     /// # Safety
     /// As for [`Say::say`].
@@ -268,7 +268,7 @@ impl<'a> Said<'a> {
         Ok(())
     }
 
-    /// Takes what no field of the struct says.
+    /// Adds content that no field of the struct holds.
     pub(super) fn own(&mut self, to: &Field, what: &impl Wire) -> Result<()> {
         self.0.push((to.number, Content::Own(encode(what)?)));
         Ok(())
@@ -286,19 +286,19 @@ impl<'a> Said<'a> {
     }
 }
 
-/// A struct that a plugin tells: the fields of a record.
+/// A struct that a plugin passes to the host: the fields of a record.
 pub(super) trait Told: Grown {
-    /// What it is in the contract.
+    /// Its type in the plugin API.
     type Plain: Wire;
 
-    /// Says each of its fields.
+    /// Adds the content of each field.
     ///
     /// # Safety
-    /// As for [`Say::say`], of each.
+    /// As for [`Say::say`], for each field.
     unsafe fn say(&self, said: &mut Said<'_>) -> Result<()>;
 }
 
-/// Returns the record that a struct of the plugin's is, with what is `beside` it.
+/// Returns the record of a plugin's struct, with the fields that `beside` adds.
 ///
 /// # Safety
 /// As for [`grown`] and [`Told::say`].
@@ -315,7 +315,7 @@ pub(super) unsafe fn record<T: Told>(
     Ok(said.record())
 }
 
-/// Returns what a struct of the plugin's says, read and checked as the record of the Rust ABI is.
+/// Returns the content of a plugin's struct, read and checked like a record of the Rust ABI.
 ///
 /// # Safety
 /// As for [`record`].
@@ -324,7 +324,7 @@ pub(super) unsafe fn plain<T: Told>(pointer: *const T) -> Result<T::Plain> {
     unsafe { plain_beside(pointer, |_| Ok(())) }
 }
 
-/// Returns the same, with what is `beside` it.
+/// Returns the same, with the fields that `beside` adds.
 ///
 /// # Safety
 /// As for [`record`].

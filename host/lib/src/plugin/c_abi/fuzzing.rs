@@ -1,5 +1,5 @@
-//! For the fuzz target: a plugin that tells the host whatever the input says, and
-//! calls whose answers are held to the contract. Not part of the library's interface.
+//! For the fuzz target: a plugin that reports whatever the input says, and calls whose answers are
+//! checked against the contract. Not part of the library's interface.
 
 use std::cell::RefCell;
 use std::ptr;
@@ -16,15 +16,15 @@ use super::table::*;
 use super::vault;
 
 thread_local! {
-    /// What the plugin is still to tell.
+    /// The rest of the plugin's script.
     static SCRIPT: RefCell<Script> = const { RefCell::new(Script::new(Vec::new())) };
 }
 
-/// Bytes that decide.
+/// Bytes that decide the plugin's behaviour.
 pub(super) struct Script {
     bytes: Vec<u8>,
     at: usize,
-    /// What structs lead to, until the script ends.
+    /// Targets of the pointers in structs, until the script ends.
     rows: Vec<Vec<Pair>>,
 }
 
@@ -39,7 +39,7 @@ impl Script {
         byte
     }
 
-    /// Returns a number that is small, as most that mean something are.
+    /// Returns a small number, as most meaningful numbers are.
     pub(super) fn small(&mut self) -> u32 {
         let byte = u32::from(self.byte().unwrap_or(0));
         // Bits of `present` are beyond a byte.
@@ -53,7 +53,7 @@ impl Script {
         (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte().unwrap_or(0)))
     }
 
-    /// Returns the size that a struct of this type says it has: mostly the truth, sometimes less.
+    /// Returns the size that a struct of this type states: mostly the true size, sometimes less.
     pub(super) fn size<T>(&mut self) -> u32 {
         match self.byte() {
             Some(254) => 0,
@@ -67,7 +67,7 @@ impl Script {
         T::scripted(self)
     }
 
-    /// Returns where two things are, and how many are said to be there.
+    /// Returns a pointer to 2 pairs, and the stated count of pairs.
     fn row(&mut self) -> (*const Pair, usize) {
         let two = vec![self.field(), self.field()];
         let row = two.as_ptr();
@@ -79,7 +79,7 @@ impl Script {
         }
     }
 
-    /// Returns bytes of the script, or none, or more than anybody takes.
+    /// Returns bytes of the script, or none, or more than the host accepts.
     fn some(&mut self) -> Bytes {
         let length = self.byte().unwrap_or(0);
         let start = self.bytes.as_ptr().wrapping_add(self.at.min(self.bytes.len()));
@@ -87,7 +87,7 @@ impl Script {
         match length {
             255 => Bytes::NONE,
             254 => Bytes { data: ptr::null(), size: 9 },
-            // No length that is believed leads out of the script.
+            // No length that the host accepts leads out of the script.
             253 => Bytes { data: start, size: usize::MAX / 2 },
             252 => Bytes { data: start, size: (16 << 20) + 1 },
             length => {
@@ -99,7 +99,7 @@ impl Script {
     }
 }
 
-/// A field that is as the script says.
+/// A field whose value the script decides.
 pub(super) trait Scripted {
     fn scripted(script: &mut Script) -> Self;
 }
@@ -152,31 +152,31 @@ impl<const MOST: usize> Scripted for Row<Bytes, MOST> {
     }
 }
 
-/// Returns what the script says. The borrow ends before the host is called: nothing there comes back
-/// here.
+/// Returns the next field of the script. The borrow ends before the call of the host, which never
+/// comes back here.
 fn next<T: Scripted>() -> T {
     SCRIPT.with_borrow_mut(Script::field)
 }
 
-/// Tells what the script says, until it says with which status to end.
+/// Calls the host as the script says, until the script gives the status to end with.
 fn tell(reply: u64) -> u32 {
     loop {
         let Some(what) = SCRIPT.with_borrow_mut(Script::byte) else { return 0 };
-        // SAFETY: every length that the host believes is that of bytes of the script, which
-        // stays as it is until the call has returned; see `Script::some`.
+        // SAFETY: every length that the host accepts is within the bytes of the script, which stay
+        // unchanged until the call has returned; see `Script::some`.
         if let Some(status) = unsafe { told(what % 31, reply) } {
             return status;
         }
     }
 }
 
-/// Tells one thing, or returns with which status to end.
+/// Makes one call of the host, or returns the status to end with.
 ///
 /// # Safety
 /// The bytes are as the script gives them.
 #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one of many calls is made")]
 unsafe fn told(what: u8, reply: u64) -> Option<u32> {
-    /// A struct as the script says, whole whatever size it says.
+    /// A struct with the script's fields, whole whatever size the struct states.
     macro_rules! filled {
         ($type:ty) => {
             &SCRIPT.with_borrow_mut(<$type>::filled)
@@ -242,7 +242,7 @@ unsafe extern "C" fn open(
     reply: u64,
     state: *mut State,
 ) -> u32 {
-    // SAFETY: the host gives a place for it.
+    // SAFETY: the host provides memory for the state.
     unsafe { state.write(8 as State) };
     tell(reply)
 }
@@ -283,10 +283,10 @@ static PLUGIN: PluginTable = PluginTable {
     health: None,
 };
 
-/// Opens a vault and calls it while the plugin tells what these bytes say.
+/// Opens a vault and calls it while the plugin reports what these bytes decide.
 ///
 /// # Panics
-/// Where an answer breaks the contract.
+/// If an answer breaks the contract.
 pub fn answer(bytes: &[u8]) {
     SCRIPT.set(Script::new(bytes.to_vec()));
     let deadline = Deadline::after(Duration::from_secs(60));
@@ -350,7 +350,7 @@ pub fn answer(bytes: &[u8]) {
     }
 }
 
-/// Returns what was answered, after a look at an error.
+/// Returns a successful answer, and checks an error.
 fn seen<T>(answer: api::Result<T>) -> Option<T> {
     let error = match answer {
         Ok(answer) => return Some(answer),

@@ -1,10 +1,9 @@
-//! The functions that a plugin calls: the host's table, and which vault and call a number
-//! stands for.
+//! The functions that a plugin calls: the host's table, and the vault and call behind each number.
 //!
 //! # Safety
-//! Every function in here reads what a plugin passes, and so needs what [`Bytes::read`]
-//! needs of each: that the plugin told the truth about its own memory. Numbers of contexts
-//! and replies are looked up and never followed.
+//! Every function in here reads memory that a plugin passes. As [`Bytes::read`] requires, the
+//! plugin must describe its own memory correctly. Numbers of contexts and replies are looked up and
+//! never dereferenced.
 
 mod exec;
 mod file;
@@ -28,13 +27,13 @@ use keystead_plugin_api::{
 use super::reply::*;
 use super::table::*;
 
-/// How many bits of a number say which of a vault's calls it is.
+/// Number of bits that identify a call within its vault.
 const CALL_BITS: u32 = 24;
 
 /// Every vault that a plugin of this ABI has open in this process, by its number.
 static OPEN: Mutex<Option<HashMap<u64, Arc<Shared>>>> = Mutex::new(None);
 
-/// One vault, as far as its plugin's calls of the host see it.
+/// One vault, as its plugin's calls to the host see it.
 struct Shared {
     services: Box<dyn Services>,
     call: Mutex<Current>,
@@ -43,22 +42,22 @@ struct Shared {
 /// The call that is being answered.
 #[derive(Default)]
 struct Current {
-    /// Its number: one more each time.
+    /// Number of the call: one more each time.
     number: u64,
-    /// What was told so far; none between two calls.
+    /// Answer so far; `None` between two calls.
     reply: Option<Reply>,
-    /// What was told when there was no call for it.
+    /// Error of a reply that was used between two calls; `None` without one.
     stray: Option<Error>,
 }
 
-/// A vault's place among the open ones; given up when it is dropped.
+/// A vault's entry among the open vaults; dropping it removes the entry.
 pub(super) struct Place {
     number: u64,
     shared: Arc<Shared>,
 }
 
 impl Place {
-    /// Takes a place for a vault.
+    /// Adds an entry for a vault.
     pub(super) fn take(services: Box<dyn Services>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
@@ -68,7 +67,7 @@ impl Place {
         Self { number, shared }
     }
 
-    /// Returns the number that stands for this vault's way to its host.
+    /// Returns the number by which this vault's plugin reaches the host.
     pub(super) fn context(&self) -> u64 {
         self.number << CALL_BITS
     }
@@ -76,7 +75,7 @@ impl Place {
     /// Begins a call and returns the number of its reply.
     pub(super) fn begin(&self, asked: Asked) -> u64 {
         let mut current = locked(&self.shared.call);
-        // Never 0, which is the context's.
+        // Never 0, which is the context's number.
         current.number = current.number % ((1 << CALL_BITS) - 1) + 1;
         let mut reply = Reply::to(asked);
         if let Some(stray) = current.stray.take() {
@@ -86,7 +85,7 @@ impl Place {
         self.context() | current.number
     }
 
-    /// Ends the call with its status, and returns what was told.
+    /// Ends the call with its status, and returns the plugin's reply.
     pub(super) fn end(&self, status: u32) -> Result<Reply> {
         let reply = locked(&self.shared.call).reply.take();
         reply.unwrap_or_default().end(status)
@@ -99,7 +98,7 @@ impl Drop for Place {
             open.remove(&self.number);
         }
         if let Some(stray) = locked(&self.shared.call).stray.take() {
-            // No call follows whose answer it could be.
+            // No later call can report this error.
             self.shared.services.log(Level::Warning, stray.message());
         }
     }
@@ -113,13 +112,13 @@ fn vault_of(number: u64) -> Option<Arc<Shared>> {
     locked(&OPEN).as_ref()?.get(&(number >> CALL_BITS)).cloned()
 }
 
-/// Returns the vault whose way to its host this number is.
+/// Returns the vault that this context number belongs to.
 fn host_of(context: u64) -> Option<Arc<Shared>> {
     let is_reply = context & ((1 << CALL_BITS) - 1) != 0;
     if is_reply { None } else { vault_of(context) }
 }
 
-/// Returns what a plugin asks the host for.
+/// Returns a plugin's request to the host.
 ///
 /// # Safety
 /// As for the module.
@@ -128,7 +127,7 @@ unsafe fn asked<T: Told>(request: *const T) -> Result<T::Plain> {
     unsafe { plain(request) }.map_err(|fault| Error::invalid(fault.message()))
 }
 
-/// Takes what is told to a reply. Returns 0 where it was taken.
+/// Adds to a reply. Returns 0 if the reply accepts it.
 fn tell(reply: u64, tell: impl FnOnce(&mut Reply) -> Result<()>) -> u32 {
     let taken = contained(|| {
         let vault = vault_of(reply)?;
@@ -150,15 +149,15 @@ fn tell(reply: u64, tell: impl FnOnce(&mut Reply) -> Result<()>) -> u32 {
         && let Some(vault) = vault_of(reply)
         && let Some(told) = &mut locked(&vault.call).reply
     {
-        // Something is missing from the answer.
+        // The answer is incomplete.
         told.spoil(Error::internal("the host panicked"));
     }
     u32::from(taken.flatten().is_none())
 }
 
-/// Runs code of the host's that a plugin has called: a panic must not unwind into it.
+/// Runs code of the host that a plugin has called: a panic must not unwind into the plugin.
 fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
-    // Dropping what was thrown could panic again.
+    // Dropping the panic's payload could panic again.
     panic::catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
 
@@ -204,7 +203,7 @@ pub(super) static HOST: HostTable = HostTable {
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
     let logged = contained(|| {
         let vault = host_of(context)?;
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         let line = unsafe { line.text("a log line", MAX_MESSAGE_BYTES) };
         match (Level::from_code(level), line) {
             (Some(level), Ok(line)) => vault.services.log(level, line),
@@ -217,9 +216,9 @@ unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
 }
 
 unsafe extern "C" fn message(reply: u64, text: Bytes) -> u32 {
-    // More is cut, not refused: what the plugin did is done. A length that no message has is
-    // a lie, and nothing of it is read.
-    // SAFETY: the module's promise.
+    // A longer message is cut and accepted: the plugin's work is done. An impossible length is
+    // false, and nothing of the message is read.
+    // SAFETY: the module's safety section.
     let read = || unsafe { text.read("a message", MAX_VALUE_BYTES) };
     tell(reply, |told| told.message(cut_message(read()?)?))
 }
@@ -228,11 +227,11 @@ unsafe extern "C" fn retry_after(reply: u64, millis: u64) -> u32 {
     tell(reply, |told| told.retry_after(millis))
 }
 
-/// Functions that take a struct of an answer: what it says is told.
+/// Functions that add a struct to an answer.
 macro_rules! tells {
     ($($name:ident: $type:ty;)*) => {$(
         unsafe extern "C" fn $name(reply: u64, it: *const $type) -> u32 {
-            // SAFETY: the module's promise.
+            // SAFETY: the module's safety section.
             tell(reply, |told| told.$name(unsafe { plain(it) }?))
         }
     )*};
@@ -251,33 +250,33 @@ tells! {
 
 unsafe extern "C" fn challenge(reply: u64, challenge: *const Challenge) -> u32 {
     tell(reply, |told| {
-        // Its prompts come by themselves: one that nobody sees stands for them here.
+        // Prompts are passed separately: one that is never shown stands for them here.
         let beside =
             |said: &mut Said<'_>| said.own(&Challenge::prompts, &vec![api::Prompt::plain("", "")]);
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         told.challenge(unsafe { plain_beside(challenge, beside) }?)
     })
 }
 
 unsafe extern "C" fn secret(reply: u64, secret: *const Secret) -> u32 {
     tell(reply, |told| {
-        // Its value comes by itself.
+        // The value is passed separately.
         let beside = |said: &mut Said<'_>| said.own(&Secret::value, &Value::text(""));
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         told.known(unsafe { plain_beside(secret, beside) }?)
     })
 }
 
 unsafe extern "C" fn written(reply: u64, written: *const Written) -> u32 {
-    // SAFETY: the module's promise.
+    // SAFETY: the module's safety section.
     tell(reply, |told| told.keep_written(unsafe { record(written, |_| Ok(())) }?))
 }
 
-/// Functions that take a value of one part.
+/// Functions that add a value of one part.
 macro_rules! values {
     ($($name:ident, $what:literal, $value:expr;)*) => {$(
         unsafe extern "C" fn $name(reply: u64, part: Bytes) -> u32 {
-            // SAFETY: the module's promise.
+            // SAFETY: the module's safety section.
             let read = || unsafe { part.read($what, MAX_VALUE_BYTES) }.map(SecretBytes::copy_of);
             tell(reply, |told| told.value(|| $value(read()?)))
         }
@@ -293,12 +292,12 @@ values! {
 unsafe extern "C" fn value(reply: u64, kind: u32, value: Bytes) -> u32 {
     tell(reply, |told| {
         told.value(|| {
-            // An unknown kind is refused before its bytes are looked at.
+            // An unknown kind is refused before its bytes are read.
             if ValueKind::from_code(kind).is_none() {
                 let unknown = format!("the value is of kind {kind}, unknown here");
                 return Err(Error::unsupported(unknown));
             }
-            // SAFETY: the module's promise.
+            // SAFETY: the module's safety section.
             Value::decode(kind, unsafe { value.read("a value", MAX_VALUE_BYTES) }?)
         })
     })
@@ -307,9 +306,9 @@ unsafe extern "C" fn value(reply: u64, kind: u32, value: Bytes) -> u32 {
 unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32 {
     tell(reply, |told| {
         told.value(|| {
-            // SAFETY: the module's promise.
+            // SAFETY: the module's safety section.
             let user = unsafe { user.text("a user name", MAX_VALUE_BYTES) }?;
-            // SAFETY: the module's promise.
+            // SAFETY: the module's safety section.
             let password = unsafe { password.read("a password", MAX_VALUE_BYTES) }?;
             let password = SecretText::from_bytes(SecretBytes::copy_of(password))?;
             Ok(Value::Credential(Credential::new(user.to_owned(), password)))
@@ -317,17 +316,17 @@ unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32
     })
 }
 
-/// A piece of metadata of a plugin's. Whoever makes one keeps the module's promise.
+/// A piece of a plugin's metadata. Code that makes one keeps the module's safety section.
 struct Piece(Metadata);
 
 impl Source for Piece {
     fn bytes(&self) -> Result<&[u8]> {
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         unsafe { self.0.text.read("metadata", MAX_METADATA_BYTES) }
     }
 
     fn text(&self) -> Result<&str> {
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         unsafe { self.0.text.text("a metadata text", MAX_METADATA_BYTES) }
     }
 
@@ -336,30 +335,30 @@ impl Source for Piece {
     }
 
     fn texts(&self) -> Result<Vec<String>> {
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         unsafe { self.0.texts.texts("a list of texts", MAX_METADATA_BYTES) }
     }
 }
 
 unsafe extern "C" fn metadata(reply: u64, metadata: *const Metadata) -> u32 {
     tell(reply, |told| {
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         let piece = Piece(unsafe { grown(metadata) }?);
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         let key = unsafe { piece.0.key.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
         told.metadata(key, MetadataValue::read(piece.0.kind, &piece)?, piece.0.flags)
     })
 }
 
 unsafe extern "C" fn next_cursor(reply: u64, cursor: Bytes) -> u32 {
-    // SAFETY: the module's promise.
+    // SAFETY: the module's safety section.
     tell(reply, |told| told.next(unsafe { cursor.text("the page's cursor", MAX_CURSOR_BYTES) }?))
 }
 
 unsafe extern "C" fn keep_session(context: u64, secret: Bytes, millis: u64) -> u32 {
     let kept = contained(|| {
         let vault = host_of(context)?;
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         match unsafe { secret.read("a session", MAX_SESSION_BYTES) } {
             Ok(secret) => {
                 let lifetime = Duration::from_millis(millis).min(MAX_SESSION_LIFETIME);

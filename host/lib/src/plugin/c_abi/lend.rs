@@ -1,6 +1,6 @@
-//! From the plain requests to those of the C ABI: how each type of the contract is lent as a field in C.
-//! What is made here points into the plain request and into what is kept beside it: it is of use for as
-//! long as both live, which is until the call has returned.
+//! Converts plain requests to those of the C ABI: how each type of the plugin API is lent as a
+//! field in C. Results point into the plain request and into `Kept`. They are valid as long as both
+//! live: until the call has returned.
 
 use std::any::Any;
 use std::ptr;
@@ -12,39 +12,39 @@ use keystead_plugin_api::{Deadline, Result, SecretBytes, SecretText};
 
 use super::table::*;
 
-/// A record of the contract that the host lends.
+/// A record of the plugin API that the host lends.
 pub(super) trait Lent {
     /// Its struct in C.
     type Twin;
 
-    /// Returns the struct, good for as long as this record and what is kept live.
+    /// Returns the struct, valid as long as this record and `kept` live.
     fn lent(&self, kept: &mut Kept) -> Result<Self::Twin>;
 }
 
-/// A field of a record, as one in C.
+/// A field of a record, as a field in C.
 pub(super) trait Lend<C> {
-    /// Returns the field, good for as long as this one and what is kept live.
+    /// Returns the field, valid as long as this value and `kept` live.
     fn lend(&self, kept: &mut Kept) -> Result<C>;
 }
 
-/// What was made for a call, and is given up after it.
+/// Data that is made for a call and dropped after the call.
 #[derive(Default)]
 pub(super) struct Kept(Vec<Box<dyn Any>>);
 
 impl Kept {
-    /// Keeps structs, and returns the pointers by which C gets them: null, where there are none.
+    /// Keeps structs and returns their pointers for C; null if there are none.
     fn list<T: 'static>(&mut self, structs: Vec<T>) -> List<T> {
         if structs.is_empty() {
             return List { start: ptr::null(), count: 0 };
         }
         let pointers: Vec<*const T> = structs.iter().map(ptr::from_ref).collect();
         let list = List { start: pointers.as_ptr(), count: pointers.len() };
-        // Both are on the heap, and stay there when they move.
+        // Both are on the heap and keep their addresses when the vectors move.
         self.0.push(Box::new((structs, pointers)));
         list
     }
 
-    /// Returns the content of a parameter or of metadata, as C has it: one of three fields.
+    /// Returns the content of a parameter or of metadata as one of three fields of C.
     fn content(&mut self, content: Content<'_>) -> (i64, Bytes, Texts) {
         let texts = match content {
             Content::Bytes(bytes) => return (0, Bytes::of(bytes), Texts::default()),
@@ -66,12 +66,12 @@ impl Kept {
     }
 }
 
-/// Returns whole milliseconds; more than 584 million years is as good as that.
+/// Returns whole milliseconds, at most `u64::MAX` (584 million years).
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Types that are lent without anything to keep.
+/// Types that are lent without keeping data.
 macro_rules! lend {
     ($($type:ty as $c:ty, |$it:ident| $lent:expr;)*) => {$(
         impl Lend<$c> for $type {
@@ -101,7 +101,7 @@ lend! {
     Deadline as u64, |deadline| millis(deadline.remaining());
     api::Value as u32, |value| value.kind().code();
     api::WriteMode as u32, |mode| mode.code();
-    // A page's limit as the contract has it.
+    // A page's limit within the bounds of the plugin API.
     usize as Padded, |limit| Padded {
         number: (*limit).clamp(1, api::MAX_PAGE_ENTRIES) as u32,
         reserved: 0,

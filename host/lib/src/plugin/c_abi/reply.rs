@@ -1,5 +1,5 @@
-//! What a plugin tells during a call, put together and checked as it comes: which things
-//! belong to which call, how many, how large. The first fault is kept and is the answer.
+//! Assembles and checks what a plugin reports during a call: which items belong to which call, how
+//! many, how large. The first fault is kept and is the answer.
 
 use std::time::Duration;
 
@@ -10,42 +10,42 @@ use keystead_plugin_api::{
     Version, Written,
 };
 
-/// The longest wait before the same call may work that is believed: a day.
+/// Longest accepted wait before the same call may work: a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is asked, and so what may be answered.
+/// The request of a call, which decides the accepted answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Nothing but whether it was done.
+    /// Only whether the call succeeded.
     Done,
     /// A value with its metadata.
     Secret,
-    /// At most so many entries, and a cursor.
+    /// At most this many entries, and a cursor.
     Page(usize),
     /// One entry.
     Entry,
-    /// Which version there is now.
+    /// The current version.
     Written,
-    /// Until when what was removed can be brought back.
+    /// Moment until which the removed secret can be restored.
     Removed,
-    /// At most so many versions, and a cursor.
+    /// At most this many versions, and a cursor.
     Versions(usize),
-    /// At most so many removed secrets, and a cursor.
+    /// At most this many removed secrets, and a cursor.
     RemovedPage(usize),
     Rules,
     Actions,
-    /// How the vault is, by key.
+    /// State of the vault, by key.
     #[cfg(feature = "next")]
     Health,
-    /// A message, and perhaps a value.
+    /// A message, and optionally a value.
     Outcome,
-    /// So many secrets, or errors.
+    /// This many secrets, or errors.
     Secrets(usize),
-    /// So many results.
+    /// This many results.
     Results(usize),
 }
 
-/// What is being told, and then what was told.
+/// A plugin's answer to a call, during the call and afterwards.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     asked: Option<Asked>,
@@ -57,13 +57,13 @@ pub(super) struct Reply {
     wait: Option<Duration>,
     pub(super) value: Option<Value>,
     metadata: Metadata,
-    /// What is known of a secret beside its value and metadata, in a secret that has others.
+    /// Fields of a secret beside its value and metadata; `None` for a secret without them.
     known: Option<Secret>,
-    /// What is known of a secret that was written: the record.
+    /// Record of a secret that was written.
     written: Option<SecretBytes>,
     #[cfg(feature = "next")]
     pub(super) health: std::collections::BTreeMap<String, String>,
-    /// Why this one of several secrets cannot be taken, although the others can.
+    /// Why this one of several secrets cannot be accepted, although the others can.
     refused: Option<Error>,
     // Of the call.
     pub(super) entries: Vec<Entry>,
@@ -73,20 +73,20 @@ pub(super) struct Reply {
     pub(super) removed_secrets: Vec<RemovedSecret>,
     pub(super) rules: Option<Rules>,
     pub(super) actions: Vec<Action>,
-    /// How many parameters they have together.
+    /// Total number of the parameters of all actions.
     parameters: usize,
     pub(super) secrets: Vec<Result<Secret>>,
     pub(super) results: Vec<Result<Written>>,
 }
 
 impl Reply {
-    /// Returns a reply to what is asked, to which nothing was told yet.
+    /// Returns an empty reply to this request.
     pub(super) fn to(asked: Asked) -> Self {
         Self { asked: Some(asked), ..Self::default() }
     }
 
-    /// Takes something that is told, unless the answer is spoilt already. Returns whether it
-    /// was taken.
+    /// Takes an item of the answer, unless the answer already has a fault. Returns whether it was
+    /// taken.
     pub(super) fn take(&mut self, tell: impl FnOnce(&mut Self) -> Result<()>) -> bool {
         if self.fault.is_some() {
             return false;
@@ -98,8 +98,8 @@ impl Reply {
         true
     }
 
-    /// Keeps a fault as the answer. Whatever is wrong with an answer is a fault of the side
-    /// that answers; a kind that is unknown here stays `Unsupported`.
+    /// Keeps a fault as the answer. Every fault in an answer belongs to the side that answers; a
+    /// kind that is unknown here stays `Unsupported`.
     pub(super) fn spoil(&mut self, error: Error) {
         let error = match error.kind() {
             ErrorKind::Invalid => Error::internal(error.message()),
@@ -119,7 +119,7 @@ impl Reply {
         }
     }
 
-    /// Returns the value with its metadata, which a call that was answered with success has.
+    /// Returns the value with its metadata, which every successful answer to this call has.
     pub(super) fn secret(&mut self) -> Result<Secret> {
         let metadata = std::mem::take(&mut self.metadata);
         let value = self.value.take();
@@ -133,19 +133,19 @@ impl Reply {
         })
     }
 
-    /// Returns what is known of what was written, as this call's answer has it.
+    /// Returns the record of the written secret, as this call's answer has it.
     pub(super) fn written<T: Wire>(&mut self) -> Result<T> {
         let written = self.written.take();
         wire::decode(written.as_ref().map_or(&[], SecretBytes::expose))
     }
 
-    /// Returns the one entry that was asked for.
+    /// Returns the one requested entry.
     pub(super) fn entry_alone(&mut self) -> Result<Entry> {
         let entry = self.entries.pop();
         entry.ok_or_else(|| Error::internal("success was answered and no entry"))
     }
 
-    /// Returns the error of this status, made of what was told.
+    /// Returns the error of this status, made from the reported items.
     fn error(&mut self, status: u32) -> Error {
         let message = self.message.take();
         let error = match ErrorKind::from_code(status & 0xff) {
@@ -193,7 +193,7 @@ impl Reply {
         }
     }
 
-    // What can be told, in the order of the host's table.
+    // The items of an answer, in the order of the host's table.
 
     pub(super) fn message(&mut self, text: &str) -> Result<()> {
         Self::once(&mut self.message, "a message", text.to_owned())
@@ -217,14 +217,14 @@ impl Reply {
         Self::once(&mut self.wait, "a time to retry after", wait)
     }
 
-    /// Takes a value: what reads it is run only where one belongs.
+    /// Takes a value; `read` runs only where a value belongs.
     pub(super) fn value(&mut self, read: impl FnOnce() -> Result<Value>) -> Result<()> {
         self.belongs("a value", |asked| {
             matches!(asked, Asked::Secret | Asked::Outcome | Asked::Secrets(_))
         })?;
         let value = match read() {
             Ok(value) => value,
-            // Of a later version: of several, this one alone.
+            // A value of a later version: of several secrets, only this one is refused.
             Err(unknown)
                 if unknown.kind() == ErrorKind::Unsupported
                     && matches!(self.asked, Some(Asked::Secrets(_))) =>
@@ -234,7 +234,7 @@ impl Reply {
             }
             Err(error) => return Err(error),
         };
-        // A value that is told by its parts is as limited as one in its byte form.
+        // A value that is reported in parts has the same limits as its byte form.
         value.encoded_len()?;
         Self::once(&mut self.value, "a value", value)
     }
@@ -273,14 +273,14 @@ impl Reply {
         Ok(())
     }
 
-    /// Takes what is known of a secret that was read.
+    /// Takes the further fields of a secret that was read.
     pub(super) fn known(&mut self, secret: Secret) -> Result<()> {
         let what = "what is known of a secret";
         self.belongs(what, |asked| matches!(asked, Asked::Secret | Asked::Secrets(_)))?;
         Self::once(&mut self.known, what, secret)
     }
 
-    /// Takes what is known of a secret that was written.
+    /// Takes the record of a secret that was written.
     pub(super) fn keep_written(&mut self, record: SecretBytes) -> Result<()> {
         let what = "a written version";
         self.belongs(what, |asked| matches!(asked, Asked::Written | Asked::Results(_)))?;
@@ -353,7 +353,7 @@ impl Reply {
         Ok(())
     }
 
-    /// Ends one of several parts.
+    /// Ends one of several parts of the answer.
     pub(super) fn result(&mut self, status: u32) -> Result<()> {
         let (told, most) = match self.asked {
             Some(Asked::Secrets(count)) => (self.secrets.len(), count),
@@ -375,7 +375,7 @@ impl Reply {
                 self.results.push(result);
             }
         }
-        // Nothing of this part belongs to the next one.
+        // Nothing of this part belongs to the next part.
         (self.message, self.challenge, self.wait) = (None, None, None);
         self.prompts.clear();
         (self.value, self.metadata, self.refused) = (None, Metadata::new(), None);
@@ -392,13 +392,13 @@ fn push<T>(list: &mut Vec<T>, what: &str, most: usize, item: T) -> Result<()> {
     Ok(())
 }
 
-/// Returns as much of a message as is kept. A character that is cut in two is left out.
+/// Returns a message up to the size limit. A character that is cut in two is omitted.
 pub(super) fn cut_message(message: &[u8]) -> Result<&str> {
     let whole = message.len() <= MAX_MESSAGE_BYTES;
     let kept = &message[..message.len().min(MAX_MESSAGE_BYTES)];
     match std::str::from_utf8(kept) {
         Ok(text) => Ok(text),
-        // At most three bytes of a character are in front of where it was cut.
+        // At most three bytes of a character are before the cut.
         Err(fault) if !whole && fault.error_len().is_none() => {
             Ok(std::str::from_utf8(&kept[..fault.valid_up_to()]).unwrap_or_default())
         }

@@ -1,6 +1,6 @@
-//! What `keystead_plugin.h` and `keystead_types.h` declare, as Rust sees it. Structs of records come from
-//! the description that the Rust ABI has (`plugin-api/src/abi/wire/records.rs`), with what lends or reads
-//! each field. A test compares sizes, places and numbers with what a C compiler makes of the headers.
+//! Declarations of `keystead_plugin.h` and `keystead_types.h` in Rust. Structs of records come from
+//! the description of the Rust ABI (`plugin-api/src/abi/wire/records.rs`), with code that lends or
+//! reads each field. A test compares sizes, offsets and numbers with those of a C compiler.
 
 use std::ffi::c_void;
 
@@ -15,13 +15,13 @@ pub(super) use super::field::*;
 use super::fuzzing::Script;
 use super::lend::{Kept, Lend, Lent};
 
-/// What both tables begin with: "KEYST-C1".
+/// First field of both tables: "KEYST-C1".
 pub(super) const MAGIC: u64 = 0x4b45_5953_542d_4331;
 
-/// The size that a plugin's table had in the first version: none is smaller.
+/// Bytes of a plugin's table in the first version: none is smaller.
 pub(super) const PLUGIN_V1_BYTES: usize = 192;
 
-/// The most bytes a plugin's table may say it has: 8,000 functions are none of ours.
+/// Maximum bytes that a plugin's table may state: no valid table has 8,000 functions.
 pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 
 /// Flags of a plugin's table: its writes check `if_version`, and keep lists of texts.
@@ -32,10 +32,10 @@ pub(super) const TEXT_LISTS: u32 = 2;
 #[cfg(feature = "next")]
 pub(super) const NEXT: u32 = 0x100;
 
-/// A plugin's open vault: only the plugin looks into it.
+/// A plugin's open vault: only the plugin reads it.
 pub(super) type State = *mut c_void;
 
-/// Gives a record of the contract its struct in C, as `keystead_records!` describes both.
+/// Defines the struct in C of a record of the plugin API, as `keystead_records!` describes both.
 macro_rules! twins {
     (bits { $( $(#[$bit_attribute:meta])* $bit:ident = $value:literal, )* } ; $(
         $type:ident $record:tt $(, most $most:expr)? $(, then $then:expr)?
@@ -50,7 +50,7 @@ macro_rules! twins {
     };
 }
 
-/// Returns the field of a record: that of the same name, unless another one is named.
+/// Returns the field of a record: that of the same name, unless another name is given.
 macro_rules! source {
     ($of:expr, $name:ident) => {
         $of.$name
@@ -99,7 +99,7 @@ macro_rules! lent {
     };
 }
 
-/// Has a field say what it says, where it is there.
+/// Reads a field if it is present.
 macro_rules! say {
     ($it:expr, $said:ident, $type:ident, [$name:ident]) => {
         say!($it, $said, $type, [$name $name])
@@ -123,7 +123,7 @@ macro_rules! say {
     };
 }
 
-/// A struct that a plugin tells.
+/// A struct that a plugin passes to the host.
 macro_rules! told {
     ($type:ident { $(
         $(#[$record_attribute:meta])* $number:literal $record:ident $(<= $limit:expr)?
@@ -154,7 +154,7 @@ macro_rules! told {
                 limit: [$($limit,)? MAX_LINE_BYTES][0],
             }; )*
 
-            /// Returns one that says nothing.
+            /// Returns a struct without content.
             #[cfg(test)]
             pub(super) fn sized() -> Self {
                 Self { size: size::<Self>(), ..Default::default() }
@@ -162,7 +162,7 @@ macro_rules! told {
         }
 
         impl $type {
-            /// Returns one that is filled in with whatever the script says.
+            /// Returns a struct with content that the script chooses.
             pub(super) fn filled(script: &mut Script) -> Self {
                 Self {
                     size: script.size::<Self>(),
@@ -210,7 +210,7 @@ pub(super) struct Metadata {
     pub(super) reserved: u32,
 }
 
-// SAFETY: as for those of the description.
+// SAFETY: as for the structs of the description.
 unsafe impl Grown for Metadata {
     const WHAT: &'static str = "a piece of metadata";
     const FIRST: usize = 72;
@@ -235,13 +235,13 @@ pub(super) struct FileTold {
     pub(super) message: Bytes,
 }
 
-/// A plugin's function that is given a file.
+/// A plugin's function that receives a file.
 pub(super) type TakeFile = unsafe extern "C" fn(*mut c_void, *const FileTold);
 
-/// A plugin's function that is given an output.
+/// A plugin's function that receives an output.
 pub(super) type Take = unsafe extern "C" fn(*mut c_void, *const ExecOutput);
 
-/// A function of the host's that takes a struct of an answer.
+/// A function of the host that accepts a struct of an answer.
 type Tell<T> = unsafe extern "C" fn(u64, *const T) -> u32;
 
 /// The host's functions.
@@ -288,14 +288,14 @@ pub(super) struct HostTable {
     pub(super) health: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
 }
 
-/// A function of a vault: its request, and where the answer goes.
+/// A function of a vault: takes a request and the number of its reply.
 pub(super) type Call<R> = unsafe extern "C" fn(State, *const R, u64) -> u32;
 
 /// A plugin's function that opens a vault.
 pub(super) type Open =
     unsafe extern "C" fn(*const HostTable, u64, *const OpenRequest, u64, *mut State) -> u32;
 
-/// A plugin's functions. What a shorter table does not have is absent, as what is null.
+/// A plugin's functions. Functions beyond the end of a shorter table are absent, as null ones are.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct PluginTable {
@@ -328,7 +328,7 @@ pub(super) struct PluginTable {
     pub(super) health: Option<Call<TestRequest>>,
 }
 
-/// Returns the size of a struct, as it stands at its beginning.
+/// Returns the size of a struct as its first field states it.
 pub(super) const fn size<T>() -> u32 {
     // All are far smaller than 4 GiB.
     size_of::<T>() as u32

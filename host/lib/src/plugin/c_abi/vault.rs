@@ -21,8 +21,8 @@ pub(super) struct CVault {
     place: Place,
 }
 
-// SAFETY: the header says that each call may come from another thread, one at a time; the
-// state is the plugin's own, and the host only hands it back.
+// SAFETY: the header says that each call may come from another thread, one at a time. The state is
+// the plugin's own, and the host only hands it back.
 unsafe impl Send for CVault {}
 
 impl Drop for CVault {
@@ -50,12 +50,11 @@ pub(super) fn open(
     let lent = request.lent(&mut kept)?;
     let mut state: State = ptr::null_mut();
     let reply = place.begin(Asked::Done);
-    // SAFETY: the table is that of a plugin of this ABI; what it is given lives until it
-    // returns.
+    // SAFETY: the table is that of a plugin of this ABI; the arguments live until the call returns.
     let status = unsafe { open(host, place.context(), &lent, reply, &mut state) };
     let told = place.end(status);
     if status == 0 && !state.is_null() {
-        // Made before a fault is looked at: what was opened is closed again.
+        // Made before the check for a fault, so that an opened state is closed again.
         let vault = CVault { table, close, get, list, state, place };
         return told.map(|_| vault);
     }
@@ -64,7 +63,7 @@ pub(super) fn open(
 }
 
 impl CVault {
-    /// Makes one call and returns what was told.
+    /// Makes one call and returns its reply.
     fn call<R: Lent>(
         &mut self,
         function: Call<R::Twin>,
@@ -80,7 +79,7 @@ impl CVault {
         self.place.end(status)
     }
 
-    /// Asks for a page, whose cursor must differ from that of this request.
+    /// Requests a page, whose cursor must differ from that of this request.
     fn page<R: Lent>(
         &mut self,
         function: Call<R::Twin>,
@@ -91,13 +90,13 @@ impl CVault {
     ) -> Result<Reply> {
         let limit = limit.clamp(1, api::MAX_PAGE_ENTRIES);
         let told = self.call(function, request, asked(limit))?;
-        // More than the limit is not taken.
+        // The reply takes no more than the limit.
         check_page(0, limit, &told.next, cursor)?;
         Ok(told)
     }
 
-    /// Refuses a condition where the plugin does not say that it checks one: a plugin that passes over
-    /// it would write over what another writer has written.
+    /// Refuses a condition unless the plugin declares that it checks conditions: a plugin that
+    /// ignores a condition overwrites what another writer has written.
     fn check_condition(&self, if_version: Option<&String>) -> Result<()> {
         if if_version.is_some() && self.table.flags & CONDITIONAL == 0 {
             return Err(Error::unsupported("this vault does not check versions"));
@@ -105,8 +104,8 @@ impl CVault {
         Ok(())
     }
 
-    /// Refuses metadata that would be lost: a plugin that does not say that it keeps lists of texts may
-    /// take one for an empty text.
+    /// Refuses metadata that may be lost: a plugin that does not declare lists of texts may take a
+    /// list for an empty text.
     fn check_metadata(&self, metadata: &api::Metadata) -> Result<()> {
         metadata.check_writable()?;
         let list =
@@ -119,7 +118,7 @@ impl CVault {
         }
     }
 
-    /// Refuses a write that the plugin does not say that it knows.
+    /// Refuses a write that the plugin does not declare to know.
     fn check_write(&self, request: &api::SetRequest) -> Result<()> {
         self.check_condition(request.if_version.as_ref())?;
         request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
@@ -128,7 +127,7 @@ impl CVault {
         Ok(())
     }
 
-    /// Refuses to write what the plugin does not say that it knows: it would keep something else.
+    /// Refuses data that the plugin does not declare to know: it may store something else.
     #[cfg(feature = "next")]
     fn check_next(&self, mode: api::WriteMode, metadata: Option<&api::Metadata>) -> Result<()> {
         let is_digest = |value: &api::MetadataValue| matches!(value, api::MetadataValue::Digest(_));
@@ -139,7 +138,7 @@ impl CVault {
         Ok(())
     }
 
-    /// Returns this vault as one that does what the plain trait does by default.
+    /// Returns this vault with the defaults of the plain trait.
     fn bare(&mut self) -> Bare<'_> {
         Bare(self)
     }
@@ -190,7 +189,7 @@ impl Vault for CVault {
     fn set_many(&mut self, request: api::SetManyRequest) -> Result<api::SetManyResults> {
         api::SetRequest::check_many(&request.requests)?;
         let Some(set_many) = self.table.set_many else { return self.bare().set_many(request) };
-        // What may not be written is refused alone.
+        // A request that may not be written is refused alone.
         let mut sent = Vec::with_capacity(request.requests.len());
         let mut check = |request: api::SetRequest| {
             self.check_write(&request)?;

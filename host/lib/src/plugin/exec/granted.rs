@@ -1,4 +1,4 @@
-//! Which programs a plugin may have run, with which variables; and what a log says of one.
+//! The programs and variables that a plugin may have run, and the log line of a program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use keystead_plugin_api::{Error, ErrorDetail, ExecRequest, Result};
 use crate::error::visible;
 use crate::plugin::inspect::Permission;
 
-/// The most characters of one argument, and the most arguments, that a log line shows.
+/// Maximum characters of an argument, and maximum arguments, in a log line.
 const MAX_SHOWN: (usize, usize) = (80, 12);
 
 /// The programs that a registration grants to its plugin, each with the variables that the plugin
@@ -27,15 +27,15 @@ impl Programs {
         Self(programs)
     }
 
-    /// Whether none is granted.
+    /// Returns whether no program is granted.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Checks that a program is granted with all variables that it would have.
+    /// Checks that a program is granted with all its requested variables.
     ///
     /// # Errors
-    /// [`PermissionDenied`](keystead_plugin_api::ErrorKind::PermissionDenied), with the names of what is not granted.
+    /// [`PermissionDenied`](keystead_plugin_api::ErrorKind::PermissionDenied), with the names.
     pub(crate) fn permit(&self, request: &ExecRequest) -> Result<()> {
         let program = visible(&request.program);
         let Some(variables) = self.0.get(&request.program) else {
@@ -52,8 +52,8 @@ impl Programs {
     }
 }
 
-/// Returns the line that a log has of a program that is run: with its arguments, which are foreign
-/// text, and with the names of its variables.
+/// Returns the log line of a program that is run: its arguments, which are foreign text, and the
+/// names of its variables.
 pub(crate) fn line(request: &ExecRequest) -> String {
     let shown = |text: &str| {
         let mut text = visible(text);

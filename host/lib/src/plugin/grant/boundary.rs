@@ -1,5 +1,5 @@
-//! What no grant may reach, and what decides whether a link is followed: Keystead's own directories, and
-//! the directories that registrations let their plugins write to.
+//! Limits of grants and of followed links: Keystead's own directories, and the directories that
+//! registrations let their plugins write to.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ use crate::platform::mount::Mounts;
 use crate::plugin::exec;
 use crate::plugin::inspect::{FileAccess, Permission};
 
-/// The most names in a granted directory among which another name of a file of ours is looked for.
+/// Maximum names to search in a granted directory for hard links to Keystead's own files.
 const MAX_SEARCHED: usize = 100_000;
 
-/// Returns what registrations let their plugins write to: vault and path. The error is for people.
+/// Returns the paths that plugins may write to, each with its vault. The error is user text.
 pub(crate) type Writable =
     dyn Fn() -> Result<Vec<(VaultName, PathBuf)>, String> + Send + Sync + 'static;
 
-/// What the host itself does with a path.
+/// The host's own use of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostUse {
     /// It reads the file, for a parameter or an answer.
@@ -33,9 +33,9 @@ pub(crate) enum HostUse {
     Run,
 }
 
-/// Why a path is not looked up to its end.
+/// Reason why a path is not looked up to its end.
 enum Stop {
-    /// It leads through this link of the kernel's own.
+    /// The path leads through this link of the kernel's own.
     Kernel(PathBuf),
     Error(Error),
 }
@@ -46,7 +46,7 @@ impl From<fs::Error> for Stop {
     }
 }
 
-/// What grants are checked against. A clone is the same.
+/// The limits that grants are checked against. A clone has the same limits.
 #[derive(Clone, Default)]
 pub(crate) struct Boundaries {
     own: Arc<[PathBuf]>,
@@ -60,14 +60,14 @@ impl fmt::Debug for Boundaries {
 }
 
 impl Boundaries {
-    /// Returns the boundaries of a host with these directories of its own, whose registrations let their
-    /// plugins write to what `writable` says when it is asked.
+    /// Returns the boundaries of a host with these directories of its own. `writable` returns the
+    /// paths that registrations let their plugins write to.
     pub(crate) fn new(own: Vec<PathBuf>, writable: Arc<Writable>) -> Self {
         Self { own: own.into(), writable: Some(writable) }
     }
 
-    /// Returns what is asked for beyond what was recorded as granted, as manifests write it. A path
-    /// is granted under its own name, or where it leads into a directory that is.
+    /// Returns the requested permissions beyond the recorded grants, as manifests write them. A
+    /// path is granted under its own name, or if it leads into a granted directory.
     ///
     /// # Errors
     /// A path that is not granted under its own name and cannot be looked up.
@@ -79,7 +79,7 @@ impl Boundaries {
         let mut missing = Vec::new();
         for permission in asked {
             let text = permission.text();
-            // As a rule it is granted as it is asked for.
+            // Usually the recorded grant has the requested text.
             if !recorded.contains(&text) && !self.is_covered(permission, recorded)? {
                 missing.push(text);
             }
@@ -91,7 +91,7 @@ impl Boundaries {
         let granted = recorded.iter().filter_map(|text| Permission::parse(text).ok());
         let (wanted, wants) = match asked {
             Permission::Files { template, access } => (template, access),
-            // Who may write all in its directory may do that as well.
+            // Write access to all of its directory includes this permission.
             Permission::Replace { template } => (template, &FileAccess::ReadWrite),
             _ => return Ok(granted.into_iter().any(|granted| granted.covers(asked))),
         };
@@ -102,7 +102,7 @@ impl Boundaries {
             if access < *wants || in_dir_only && !template.ends_with('/') {
                 continue;
             }
-            // One name is one object; whether it is a directory says what is there.
+            // Equal names are one object; the file system decides whether it is a directory.
             if template.trim_end_matches('/') == wanted.trim_end_matches('/') {
                 return Ok(true);
             }
@@ -112,7 +112,7 @@ impl Boundaries {
             }
             let granted = match self.place(Path::new(&template), &mounts) {
                 Ok(granted) => granted,
-                // What cannot be granted covers nothing.
+                // A path that cannot be granted covers nothing.
                 Err(_) => continue,
             };
             if place.as_ref().is_some_and(|place| place.is_within(&granted)) {
@@ -127,14 +127,14 @@ impl Boundaries {
         Place::of(&target, mounts).map_err(|error| io(path, error))
     }
 
-    /// Checks whether a link on the way of a granted path is one that only root or the user could
-    /// have put there, and no plugin.
+    /// Checks that a link on a granted path can only come from root or the user, never from a
+    /// plugin.
     pub(super) fn follow(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         link.check(path)?;
         self.keep_off_link(path, link)
     }
 
-    /// Checks that no plugin could have put a link there.
+    /// Checks that no plugin could have created a link.
     fn keep_off_link(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         if !link.could_be_ours() {
             return Ok(());
@@ -148,12 +148,12 @@ impl Boundaries {
         }
     }
 
-    /// Checks that no plugin decides what the host itself reads or runs at a path: no link on the way
-    /// is in a directory that a registration lets its plugin write to, nor is a program that is run.
-    /// Returns what is there; `None` where a link of the kernel's own leads, as to a descriptor.
+    /// Checks that no plugin controls what the host reads or runs at a path. No link on it, and no
+    /// program to run, may be in a plugin's writable directory. Returns the target; `None` after a
+    /// link of the kernel's own, as to a descriptor.
     ///
     /// # Errors
-    /// [`Error::Link`], [`Error::Writable`], and what cannot be looked up.
+    /// [`Error::Link`], [`Error::Writable`], and errors of the lookup.
     pub(crate) fn keep_plugins_off(
         &self,
         path: &Path,
@@ -161,10 +161,10 @@ impl Boundaries {
     ) -> Result<Option<Target>, Error> {
         let target = look_up(path, &mut |link| match (link.is_of_the_kernel(), what) {
             (false, _) => self.keep_off_link(path, link).map_err(Stop::Error),
-            // What stands behind it is looked at like any other path.
+            // The path behind the link is checked like any other path.
             (true, HostUse::Read) if !link.is_last => Ok(()),
-            // To be read, a descriptor, for example: nobody can put one there. To be run, what it leads
-            // to depends on the process, and the one that runs the program is another.
+            // For reading, a descriptor, for example: no plugin can create such a link. For
+            // running, the target depends on the process, and another process runs the program.
             (true, _) => Err(Stop::Kernel(link.path.to_owned())),
         });
         let target = match target {
@@ -183,10 +183,10 @@ impl Boundaries {
         Ok(Some(target))
     }
 
-    /// Checks that no plugin could have put something else at a path that leads to this.
+    /// Checks that no plugin could have replaced this target of a path.
     ///
     /// # Errors
-    /// [`Error::Writable`], and what cannot be looked up.
+    /// [`Error::Writable`], and errors of the lookup.
     pub(super) fn keep_plugins_off_target(
         &self,
         path: &Path,
@@ -198,7 +198,7 @@ impl Boundaries {
         }
     }
 
-    /// Checks that no plugin decides what is run where the host runs this program, a path or a name.
+    /// Checks that no plugin controls what the host runs for this program, a path or a name.
     ///
     /// # Errors
     /// As for [`Boundaries::keep_plugins_off`].
@@ -209,12 +209,12 @@ impl Boundaries {
         }
         match exec::find(program) {
             Ok(path) => self.keep_plugins_off(&path, HostUse::Run).map(drop),
-            // There is nothing to run, as it will be told.
+            // There is nothing to run: running it reports that.
             Err(_) => Ok(()),
         }
     }
 
-    /// Returns the same where this vault's plugin may write to these paths as well.
+    /// Returns the same boundaries, in which this vault's plugin may also write to these paths.
     pub(crate) fn with_writable(&self, vault: &VaultName, paths: Vec<PathBuf>) -> Self {
         let (before, vault) = (self.writable.clone(), vault.clone());
         let writable = move || {
@@ -225,7 +225,7 @@ impl Boundaries {
         Self { own: Arc::clone(&self.own), writable: Some(Arc::new(writable)) }
     }
 
-    /// Returns the vault whose plugin may write to this place, if there is one.
+    /// Returns the vault whose plugin may write to this position; `None` without such a vault.
     fn writer(
         &self,
         path: &Path,
@@ -238,7 +238,7 @@ impl Boundaries {
         for (vault, dir) in writable().map_err(unknown)? {
             match Place::at(&dir, &mounts) {
                 Ok(dir) if place.is_within(&dir) => return Ok(Some(vault)),
-                // Where we cannot get, no plugin that we run can write.
+                // Where the host has no access, no plugin that it runs can write.
                 Ok(_) => {}
                 Err(error) if is_out_of_reach(&error) => {}
                 Err(error) => return Err(unknown(error.to_string())),
@@ -247,10 +247,10 @@ impl Boundaries {
         Ok(None)
     }
 
-    /// Checks that who may write to this target can change nothing of Keystead's own.
+    /// Checks that write access to this target changes nothing of Keystead's own.
     ///
     /// # Errors
-    /// [`Error::OwnDir`], [`Error::OwnFile`], [`Error::OwnFileUnknown`], and what cannot be looked up.
+    /// [`Error::OwnDir`], [`Error::OwnFile`], [`Error::OwnFileUnknown`], and errors of the lookup.
     pub(super) fn keep_off_own(&self, path: &Path, target: &Target) -> Result<(), Error> {
         if self.own.is_empty() {
             return Ok(());
@@ -273,8 +273,8 @@ impl Boundaries {
                 return Err(reaches());
             }
             let Shared { links, files } = shared()?;
-            // Links that people keep there, as of a registration that lies among their other settings,
-            // may lead to where the plugin decides.
+            // Links that users keep there, for example to a registration among their other
+            // settings, may lead to where the plugin decides.
             for link in links {
                 if decides(&link)? {
                     return Err(reaches());
@@ -288,8 +288,8 @@ impl Boundaries {
     }
 }
 
-/// Checks that none of Keystead's own files, which have other names (hard links), has one in a directory
-/// that is to be granted.
+/// Checks that no file of Keystead's own that has hard links has another name in a directory to be
+/// granted.
 pub(super) fn keep_off_names(path: &Path, files: &[HardLinked], most: usize) -> Result<(), Error> {
     match name_of_one(files, path, most) {
         Ok(None) => Ok(()),
@@ -307,7 +307,7 @@ pub(super) fn keep_off_names(path: &Path, files: &[HardLinked], most: usize) -> 
     }
 }
 
-/// Returns whether a plugin that this user runs could not get there either.
+/// Returns whether a plugin that this user runs cannot get there either.
 fn is_out_of_reach(error: &fs::Error) -> bool {
     match error {
         fs::Error::LinkLoop { .. } | fs::Error::NotADir { .. } | fs::Error::NotAbsolute { .. } => {
@@ -326,7 +326,7 @@ pub(super) fn io(path: &Path, error: Errno) -> Error {
 
 /// Returns the paths among these grants, as registrations record them, that may be written.
 pub(crate) fn writable_in(grants: &[String]) -> impl Iterator<Item = PathBuf> + '_ {
-    // Not as a manifest has it: a path that was put in has braces, or whatever else a name may have.
+    // Not parsed like a manifest: a filled-in path may have braces, or any other character.
     let path = |text: &'_ String| match text.strip_prefix("replace:") {
         Some(path) => Some(PathBuf::from(path)),
         None => text.strip_prefix("files:")?.strip_suffix(":rw").map(PathBuf::from),

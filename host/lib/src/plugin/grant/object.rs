@@ -1,5 +1,5 @@
-//! The granted paths as open files and directories, and what of them the host makes because it is
-//! missing and may be written.
+//! The granted paths as open files and directories, and the missing writable paths that the host
+//! creates.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,7 +14,7 @@ use crate::fs::object::{Object, Place, Target, look_up};
 use crate::platform::mount::Mounts;
 use crate::plugin::inspect::{FileAccess, Permission};
 
-/// A granted path, and what it leads to.
+/// A granted path and its target.
 #[derive(Debug)]
 pub(crate) struct GrantedPath {
     name: String,
@@ -23,22 +23,22 @@ pub(crate) struct GrantedPath {
 }
 
 impl GrantedPath {
-    /// Returns the path as it was granted, which the plugin knows it by. A directory's ends with `/`.
+    /// Returns the path as granted, by which the plugin knows it. A directory's path ends with `/`.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns what may be done with it.
+    /// Returns the granted access.
     pub(crate) fn access(&self) -> FileAccess {
         self.access
     }
 
-    /// Returns where it leads, unless that is where its name says.
+    /// Returns the target's path, unless it equals the granted one.
     pub(super) fn elsewhere(&self) -> Option<PathBuf> {
         self.target.path().ok().filter(|path| path != Path::new(&self.name))
     }
 
-    /// Returns what is there.
+    /// Returns the open target; `None` if nothing is there.
     pub(crate) fn object(&self) -> Option<&Object> {
         self.target.object.as_ref()
     }
@@ -46,8 +46,8 @@ impl GrantedPath {
 
 /// Why a path is not opened.
 enum Stop {
-    /// It lies in a directory that the plugin itself may write: the rule of that directory is all it has.
-    /// The plugin could have put a link there that leads out of it.
+    /// The path lies in a directory that the plugin itself may write, where it could have put a
+    /// link that leads out. The rule for that directory is all that covers the path.
     InOwnDir,
     Error(Error),
 }
@@ -64,15 +64,15 @@ impl From<crate::fs::Error> for Stop {
     }
 }
 
-/// Returns what is at the path of a file that the host replaces for a plugin, found as each grant is.
+/// Returns the target of a file that the host replaces for a plugin, looked up like every grant.
 ///
 /// # Errors
-/// [`Error`]; what is there and is no file.
+/// [`Error`]; the target exists and is no file.
 pub(crate) fn replaced(path: &Path, boundaries: &Boundaries) -> Result<Target, Error> {
     let target = look_up(path, &mut |link| boundaries.follow(path, link))?;
     boundaries.keep_off_own(path, &target)?;
     let system = rustix::fs::fstatfs(target.holder.as_fd()).map_err(|error| io(path, error))?;
-    // The host would read there what is of the host.
+    // In `/proc` the host would read its own data.
     let found = match &target.object {
         _ if system.f_type == rustix::fs::PROC_SUPER_MAGIC => Some("something of the kernel's"),
         Some(object) => object.not_a_file().map_err(|error| io(path, error))?,
@@ -84,8 +84,8 @@ pub(crate) fn replaced(path: &Path, boundaries: &Boundaries) -> Result<Target, E
     }
 }
 
-/// Checks the files that the host replaces, and returns where each leads that leads elsewhere than its
-/// name says.
+/// Checks the files that the host replaces, and returns the targets of those that lead elsewhere
+/// than their names say.
 pub(super) fn check_replaced(
     permissions: &[Permission],
     boundaries: &Boundaries,
@@ -100,8 +100,8 @@ pub(super) fn check_replaced(
     Ok(elsewhere)
 }
 
-/// Opens what these permissions are for. What may be written comes first, as it decides about links
-/// of the others.
+/// Opens the targets of these permissions. Writable paths come first, as they decide about the
+/// links of the other paths.
 pub(super) fn resolve(
     permissions: &[Permission],
     boundaries: &Boundaries,
@@ -125,7 +125,7 @@ pub(super) fn resolve(
         if access == FileAccess::ReadWrite {
             boundaries.keep_off_own(Path::new(path), &target)?;
             let is_dir = target.object.as_ref().map_or(path.ends_with('/'), Object::is_dir);
-            // Only where there are others: what they lead through is looked at.
+            // Only if there are other paths: their links are checked.
             if is_dir && count > 1 {
                 let mounts = Mounts::read().map_err(|error| io(Path::new(path), error))?;
                 dirs.push(Place::of(&target, &mounts).map_err(|error| io(Path::new(path), error))?);
@@ -157,7 +157,7 @@ fn opened(path: &Path, dirs: &[Place], boundaries: &Boundaries) -> Result<Target
     Ok(target)
 }
 
-/// What was made for a plugin, in that order. Dropped, what is empty of it is taken away.
+/// Paths created for a plugin, in order of creation. Dropping it removes those still empty.
 #[derive(Debug, Default)]
 pub(crate) struct CreatedPaths(Vec<MadeEntry>);
 
@@ -175,14 +175,14 @@ impl Drop for CreatedPaths {
 }
 
 impl super::Granted {
-    /// Makes what the plugin may write and is missing, with the directories above it: a directory, an
-    /// empty file. What cannot be made stays missing, and the plugin says so, as it would without
-    /// a sandbox.
+    /// Creates missing paths that the plugin may write, with the directories above them: a
+    /// directory or an empty file. A path that cannot be created stays missing. The plugin then
+    /// reports it, as it would without a sandbox.
     pub(crate) fn make_missing(&self) -> CreatedPaths {
         let mut made = CreatedPaths::default();
         for path in self.paths.iter() {
             if path.access == FileAccess::ReadWrite && path.target.object.is_none() {
-                // Undone where only a part of it could be made, and nothing came of it.
+                // A path created in part is removed again if it stays empty.
                 let _ = made.make(&path.target, path.name.ends_with('/'));
             }
         }
@@ -191,13 +191,13 @@ impl super::Granted {
 }
 
 impl CreatedPaths {
-    /// Whether it is nothing.
+    /// Returns whether no path was created.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Makes the missing names of a target, below the directory that was found and by no path: nobody
-    /// can put a link in their way.
+    /// Creates the missing names of a target below the open directory, without a path: no other
+    /// process can put a link in the way.
     fn make(&mut self, target: &Target, is_dir: bool) -> Result<(), Errno> {
         let Some((last, above)) = target.names.split_last() else { return Ok(()) };
         let mut holder = target.holder.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?;
@@ -232,16 +232,16 @@ impl CreatedPaths {
         opened
     }
 
-    /// Leaves it there for good.
+    /// Keeps the created paths for good.
     pub(crate) fn keep(&mut self) {
         self.0.clear();
     }
 
-    /// Takes away what is still empty: nothing came of it.
+    /// Removes created paths that are still empty.
     pub(crate) fn undo(&mut self) {
         for MadeEntry { holder, name, is_dir } in self.0.drain(..).rev() {
             let _ = match is_dir {
-                // The system refuses it for a directory that has something in it.
+                // The system does not remove a directory that has entries.
                 true => rustix::fs::unlinkat(&holder, &name, AtFlags::REMOVEDIR),
                 false if is_empty_file(holder.as_fd(), &name) => {
                     rustix::fs::unlinkat(&holder, &name, AtFlags::empty())

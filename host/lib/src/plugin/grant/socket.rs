@@ -1,4 +1,4 @@
-//! The sockets that a plugin may connect to, found as each grant is, and open.
+//! The sockets that a plugin may connect to, resolved like every grant, and open.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ use crate::fs::object::{Object, Target, look_up};
 use crate::platform::sandbox::session_buses;
 use crate::plugin::inspect::Permission;
 
-/// Where clients can have programs started as root, or as somebody who may talk to root's services.
+/// Sockets whose clients can start programs as root, or as a user who may use root's services.
 const SYSTEM: [&str; 3] =
     ["/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket", "/run/systemd/private"];
 
-/// A granted socket, and what is at its path.
+/// A granted socket, and the object at its path.
 #[derive(Debug)]
 pub(crate) struct GrantedSocket {
     name: String,
@@ -27,12 +27,12 @@ impl GrantedSocket {
         &self.name
     }
 
-    /// Returns where it leads, unless that is where its name says.
+    /// Returns the target's path if it differs from the granted path.
     pub(crate) fn elsewhere(&self) -> Option<PathBuf> {
         self.target.path().ok().filter(|path| path != Path::new(&self.name))
     }
 
-    /// Returns what is there: a socket.
+    /// Returns the object at the path: a socket.
     pub(crate) fn object(&self) -> Option<&Object> {
         self.target.object.as_ref()
     }
@@ -74,7 +74,7 @@ pub(super) fn resolve_sockets(
     Ok(sockets)
 }
 
-/// Whether this is the socket of a bus, or of a manager of services, under whatever name.
+/// Returns whether this is the socket of a bus or of a service manager, under whatever name.
 fn is_bus(target: &Target) -> bool {
     let user = rustix::process::geteuid().as_raw();
     let managers = ["bus", "systemd/private"].map(|name| format!("/run/user/{user}/{name}"));

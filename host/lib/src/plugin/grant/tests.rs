@@ -1,4 +1,4 @@
-//! Where granted paths lead, decided on what is open: links, spellings, mounts are no way round.
+//! Where granted paths lead, decided on open files: links, spellings and mounts are no way round.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::fs::object::{look_up, shared_in};
 
-/// A directory of a test with somebody's home, and the directories that are Keystead's own.
+/// A test directory with a user's home, and the directories that are Keystead's own.
 struct World {
     root: PathBuf,
     boundaries: Boundaries,
@@ -15,7 +15,7 @@ struct World {
 }
 
 impl World {
-    /// Returns one in which other registrations may write to these directories below its root.
+    /// Returns a world in which other registrations may write to these directories below its root.
     fn new(writable: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
@@ -42,14 +42,14 @@ impl World {
         texts.iter().map(|one| Permission::parse(&text(one)).unwrap()).collect()
     }
 
-    /// Opens these, which are recorded as they are asked for.
+    /// Opens these paths, as if the user had granted the same requests.
     fn open(&self, texts: &[&str]) -> Result<Granted, Error> {
         let namespaces = Namespaces::BestEffort;
         let proof = Proof { sha256: [0; 32], sandbox: SandboxLevel::BestEffort, namespaces };
         Granted::open(proof, self.permissions(texts).into(), self.boundaries.clone())
     }
 
-    /// Returns the code of the error that there is, or what each path leads to.
+    /// Returns the code of the error, or the target of each path.
     fn opened(&self, texts: &[&str]) -> String {
         match self.open(texts) {
             Err(error) => error.code().to_owned(),
@@ -68,7 +68,7 @@ impl World {
     fn is_granted(&self, asked: &str, recorded: &str) -> bool {
         let recorded = recorded.replace("ROOT", self.root.to_str().unwrap());
         let beyond = self.boundaries.beyond(&self.permissions(&[asked]), &[recorded]);
-        // What cannot be looked up is an error, and not granted either.
+        // A path that cannot be looked up is an error, and is not granted.
         beyond.is_ok_and(|missing| missing.is_empty())
     }
 }
@@ -105,8 +105,8 @@ fn link_in_plugin_writable_or_shared_dir_is_rejected() {
             assert_eq!(world.opened(&[&grant]), leads_to, "{grant}");
         }
     }
-    // Everybody may put links there, and root and the user alone own these. A test that is not
-    // root's has a sticky directory that is not root's.
+    // Every user may put links there; the directories belong to root and to the test's user. A test
+    // run by another user than root has a sticky directory of that user.
     let sticky = world.opened(&["files:ROOT/srv/sticky/link:r"]);
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(sticky, if is_root { "srv/target" } else { "E02.others-write" });
@@ -152,12 +152,12 @@ fn dir_with_hard_link_to_keystead_file_is_not_writable() {
             root = world.root.display()
         )
     );
-    // A content of its own, as the documented remedy makes it.
+    // A file with its own content, as the documented fix makes it.
     let copy = name.with_extension("new");
     fs::copy(&name, &copy).unwrap();
     fs::rename(&copy, &name).unwrap();
     assert!(held("srv/backup"));
-    // The registration is a symbolic link to a file of other settings, which has the second name.
+    // The registration is a symbolic link to a settings file, which has the second name.
     let settings = world.root.join("settings/b.toml");
     fs::write(&settings, "").unwrap();
     symlink(&settings, vault.with_file_name("b.toml")).unwrap();
@@ -203,7 +203,7 @@ fn writable_grant_reaching_keystead_dir_is_rejected() {
         "ROOT/ada/.local/",
         "ROOT/home/.local/share/keystead/",
         "ROOT/home/.local/share/keystead/pins.d/a.toml",
-        // What is not there yet, as anybody may spell it.
+        // Missing paths in several spellings.
         "ROOT/home/.cache/",
         "ROOT/home/.cache/keystead/",
         "ROOT/home/.cache/KEYSTEAD/x/",
@@ -232,7 +232,7 @@ fn writable_grant_on_link_path_to_keystead_dir_is_rejected() {
     let own = world.root.join("home/.config/keystead");
     fs::remove_dir_all(&own).unwrap();
     symlink("../../dot/keystead", &own).unwrap();
-    // One registration and one pin are kept elsewhere, by two links.
+    // One registration and one pin lie elsewhere, behind two links.
     fs::write(world.root.join("sets/deep/a.toml"), "").unwrap();
     symlink(world.root.join("sets/a.toml"), own.join("vaults/a.toml")).unwrap();
     symlink("deep/a.toml", world.root.join("sets/a.toml")).unwrap();
@@ -240,7 +240,7 @@ fn writable_grant_on_link_path_to_keystead_dir_is_rejected() {
     symlink(world.root.join("away/new.toml"), pins.join("new.toml")).unwrap();
     symlink("loop", pins.join("loop")).unwrap();
     for path in [
-        // Who writes here puts another link there.
+        // A process that can write here can replace a link.
         "ROOT/home/.config/",
         "ROOT/sets/",
         "ROOT/dot/",
@@ -353,7 +353,7 @@ fn replaced_granted_file_is_detected_and_renewed() {
     let granted = granted.renew().unwrap();
     fs::write(&token, "2").unwrap();
     assert!(!granted.is_outdated(), "written in place");
-    // A save, and a home that was restored: the number may even be the same one again.
+    // A save, or a restored home: the inode number can even be the same again.
     for _ in 0..20 {
         let before = granted.renew().unwrap();
         fs::remove_file(&token).unwrap();
@@ -395,7 +395,7 @@ fn missing_writable_path_is_created_and_removed_if_empty() {
     made.undo();
     assert!(!srv.join("a").exists(), "nothing came of it");
     assert_eq!(fs::read(srv.join("d/e")).unwrap(), b"kept");
-    // A link that is put in the way since is not followed.
+    // A link that is put in the way later is not followed.
     let granted = world.open(&["files:ROOT/srv/later/x:rw"]).unwrap();
     world.make(&["srv/elsewhere"]);
     symlink("elsewhere", srv.join("later")).unwrap();
@@ -422,7 +422,7 @@ fn link_swapped_during_lookup_is_never_followed() {
             }
         });
         for _ in 0..2_000 {
-            // Looked up while nothing, a link or a directory is there: never what the link leads to.
+            // Looked up while nothing, a link or a directory is there: never the link's target.
             let found = world.opened(&["files:ROOT/srv/other/name/:rw"]);
             let is_fine = ["nothing", "srv/other/name", "srv/directory", "E07.link"];
             assert!(is_fine.contains(&&*found), "{found}");

@@ -1,5 +1,5 @@
 //! ELF, read the way the loader reads it: through the program headers and the dynamic
-//! table. Sections, which the loader never looks at, only tell whether the file is whole.
+//! table. The loader never reads sections; they only show whether the file is complete.
 
 mod dynamic;
 mod image;
@@ -23,8 +23,8 @@ use image::{Image, Taken};
 use tags::Table;
 pub(super) use versions::glibc_version;
 
-/// How many bytes of a header of abi_stable are read from the file: nothing may change them
-/// before they are read in memory. What follows is addresses, which have to be changed.
+/// Bytes of a header of abi_stable that are read from the file: nothing may change them before they
+/// are read in memory. The addresses after them must change.
 const HEADER_READ: u64 = 40;
 
 /// Reads an ELF file of either word size and byte order.
@@ -59,7 +59,7 @@ where
         return Err(Error::NotLibrary { found: "a program" });
     }
     let mut taken = Taken::default();
-    // Before what else could be wrong: most libraries are none of our business.
+    // Before other checks: most libraries are no plugins.
     let block = manifest(&image, &mut taken)?;
     segments::check(&image, &mut taken)?;
     let dynamic = Dynamic::read(&image, &table, &mut taken)?;
@@ -89,7 +89,7 @@ where
     })
 }
 
-/// Refuses a header that says something which glibc either refuses or does not look at.
+/// Refuses a header with a value that glibc refuses or ignores.
 fn plain<Elf>(header: &Elf, endian: Endianness) -> Result<()>
 where
     Elf: FileHeader<Endian = Endianness>,
@@ -109,7 +109,7 @@ where
     Ok(())
 }
 
-/// Refuses a file whose headers reach beyond its end. `dlopen` of one would be SIGBUS.
+/// Refuses a file whose headers reach beyond its end: `dlopen` of such a file causes SIGBUS.
 fn whole<Elf>(header: &Elf, endian: Endianness, bytes: &[u8]) -> Result<()>
 where
     Elf: FileHeader<Endian = Endianness>,
@@ -128,15 +128,15 @@ where
     Ok(())
 }
 
-/// Returns what lies at the symbols through which a plugin is entered.
+/// Returns the data at the symbols through which a plugin is entered.
 fn entries<'data, Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'data, Elf>,
     dynamic: &Dynamic<'data>,
     taken: &mut Taken,
 ) -> Result<(Option<Entry<'data>>, Option<Entry<'data>>)> {
-    // Anything else than data would be called or moved before it is read.
+    // Symbols other than data could be called or moved before they are read.
     let data = [elf::STT_OBJECT, elf::STT_NOTYPE];
-    // Data would be run, and an indirect function before there is a check of ours.
+    // Data could run as code, and an indirect function runs before the host's checks.
     let code = [elf::STT_FUNC, elf::STT_NOTYPE];
     let rust = dynamic.symbols.find(image, RUST_SYMBOL, &data)?;
     let c = dynamic.symbols.find(image, C_SYMBOL, &code)?;
@@ -165,7 +165,7 @@ fn bad(part: &str, fault: object::read::Error) -> Error {
     Error::malformed(format!("{part}: {fault}"))
 }
 
-/// Returns the manifest's block: the content of the one note that is ours.
+/// Returns the manifest's block: the content of the only note of Keystead.
 fn manifest<'data, Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'data, Elf>,
     taken: &mut Taken,
@@ -173,7 +173,7 @@ fn manifest<'data, Elf: FileHeader<Endian = Endianness>>(
     let endian = image.endian;
     let mut found = None;
     for segment in image.headers.iter().filter(|header| header.p_type(endian) == elf::PT_NOTE) {
-        // A note that cannot be read is not ours.
+        // An unreadable note is not from Keystead.
         let Ok(Some(mut notes)) = segment.notes(endian, image.bytes) else { continue };
         while let Ok(Some(note)) = notes.next() {
             if note.n_type(endian).0 != NOTE_TYPE || note.name() != owner() {
@@ -215,7 +215,7 @@ fn manifest_section<'data, Elf: FileHeader<Endian = Endianness>>(
     Ok(found.and_then(|data| data.get(12..)?.strip_prefix(&NOTE_OWNER)))
 }
 
-/// Returns the owner of our notes without its padding.
+/// Returns the owner of Keystead's notes without its padding.
 fn owner() -> &'static [u8] {
     NOTE_OWNER.split(|&byte| byte == 0).next().unwrap_or_default()
 }

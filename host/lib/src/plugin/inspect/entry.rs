@@ -1,25 +1,25 @@
-//! What lies at the symbol through which a plugin is entered, as far as the file shows it.
+//! The entry symbol of a plugin, as far as the file shows it.
 
 use object::{Endian, Endianness};
 
 use super::{Abi, Error, Raw, Result};
 
-/// The symbol of a plugin of the Rust boundary: a static `LibHeader` of abi_stable, not a
-/// pointer to one (abi_stable 0.11, `library::ROOT_MODULE_LOADER_NAME`).
+/// The symbol of a plugin of the Rust ABI: a static `LibHeader` of abi_stable, not a pointer to it
+/// (abi_stable 0.11, `library::ROOT_MODULE_LOADER_NAME`).
 pub(super) const RUST_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
-/// The function of a plugin of the C table.
+/// The function of a plugin of the C ABI.
 pub(super) const C_SYMBOL: &str = "keystead_plugin_v1";
 
-/// What every `LibHeader` begins with (abi_stable 0.11, `AbiHeader::VALUE`).
+/// The start of every `LibHeader` (abi_stable 0.11, `AbiHeader::VALUE`).
 const MAGIC: &[u8; 32] = b"abi stable library for Rust     ";
 
 /// The version of abi_stable this host is built with; minors of 0.x do not mix.
 const VERSION: (u32, u32) = (0, 11);
 
-/// How large a `LibHeader` is: magic and version (40 bytes), then with pointers of 8 bytes
-/// three texts, layout and test functions (72), globals (8), module with its lock (24),
-/// constructor (8). The host reads all of it before the layout check could say no.
+/// Returns the size of a `LibHeader`, in bytes. Magic and version have 40 bytes. With pointers of 8
+/// bytes: three texts, layout and test functions (72), globals (8), module with its lock (24),
+/// constructor (8). The host reads all of it before the layout check can refuse.
 const fn header_bytes(pointer_bytes: usize) -> u64 {
     40 + 14 * pointer_bytes as u64
 }
@@ -27,13 +27,13 @@ const fn header_bytes(pointer_bytes: usize) -> u64 {
 /// An exported symbol.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'data> {
-    /// The file's bytes from the symbol to the end of what is mapped with it.
+    /// The file's bytes from the symbol to the end of its mapping.
     pub(super) data: &'data [u8],
-    /// The symbol's own size, where the format keeps it.
+    /// The symbol's own size, in bytes; `None` if the format does not keep it.
     pub(super) size: Option<u64>,
 }
 
-/// Checks the symbol that the manifest's ABI calls for.
+/// Checks the symbol that the manifest's ABI requires.
 pub(super) fn check(abi: Abi, raw: &Raw<'_>) -> Result<()> {
     match abi {
         Abi::C => raw.c_entry.map(|_| ()).ok_or(Error::NoEntry { symbol: C_SYMBOL }),
@@ -56,7 +56,7 @@ fn check_header(entry: Entry<'_>, endian: Endianness, needs: u64) -> Result<()> 
         return Err(Error::ShortEntry { symbol, has, needs });
     };
     let (major, minor) = (endian.read_u32(major), endian.read_u32(minor));
-    // Before the size: another version's header has another one.
+    // Before the size: the header of another version has another size.
     if has >= 40 && (major, minor) != VERSION {
         return Err(Error::AbiStable { major, minor });
     }

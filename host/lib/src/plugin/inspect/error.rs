@@ -9,98 +9,98 @@ use super::{Format, Machine};
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The file is something else than a shared library.
+    /// The file is not a shared library.
     #[error("the file is not a shared library: it is {found}")]
     NotLibrary {
-        /// What it looks like.
+        /// Kind of file that it resembles.
         found: &'static str,
     },
-    /// A macOS file for several machines at once; only single ones are loaded.
+    /// A macOS file for several machines; the host loads only files for a single one.
     #[error("the file is a universal binary: split it with `lipo -thin`")]
     Universal,
     /// The file is shorter than its own headers say: cut off while it was copied.
     #[error("the file is cut off: it has {has} bytes and needs at least {needs}")]
     Truncated {
-        /// How many bytes there are.
+        /// Number of bytes in the file.
         has: u64,
-        /// Where the first part that is missing would end.
+        /// Number of bytes that the file needs at least.
         needs: u64,
     },
     /// The file's headers contradict themselves: damaged or made to mislead.
     #[error("the file is malformed: {what}")]
     Malformed {
-        /// Which header, and how.
+        /// The header and its fault.
         what: String,
     },
-    /// The file can be read in two ways, and the system's loader would read it in the other:
-    /// what was inspected is not what would be loaded.
+    /// The file can be read in two ways, and the system's loader uses the other one: it would not
+    /// load what was inspected.
     #[error("the system's loader would read the file in another way: {what}")]
     NotAsLoaded {
-        /// Where the two ways part.
+        /// Where the two readings differ.
         what: String,
     },
-    /// The file asks the system's loader for more than to be mapped and linked.
+    /// The file requests more from the system's loader than to be mapped and linked.
     #[error("the library asks the system's loader for what no plugin may have: {what}")]
     LoaderRequest {
         /// The entry or the flags.
         what: String,
     },
-    /// A shared library that carries no manifest: not a plugin.
+    /// A shared library without a manifest: no plugin.
     #[error("the library has no manifest: it is not a plugin")]
     NoManifest,
-    /// The manifest is not JSON of the form that plugins carry.
+    /// The manifest is not JSON of the expected form.
     #[error("the manifest is not JSON as expected: {what}")]
     ManifestNotJson {
-        /// What the parser met, with line and column.
+        /// The parser's error, with line and column.
         what: String,
     },
-    /// The manifest can be read, and says something it must not.
+    /// The manifest is readable, but has an invalid member.
     #[error("the manifest is not valid: {what}")]
     BadManifest {
-        /// Which member, and what is wrong with it.
+        /// The member and its fault.
         what: String,
     },
-    /// The library has a manifest and not the symbol through which it would be entered.
+    /// The library has a manifest, but lacks the symbol of its entry.
     #[error("the library does not export `{symbol}`")]
     NoEntry {
-        /// The symbol that is missing, or is not of its kind.
+        /// The symbol that is missing or of another type.
         symbol: &'static str,
     },
-    /// The entry symbol is too small for what must lie there.
+    /// The entry symbol is too small for its content.
     #[error("the symbol `{symbol}` has {has} bytes instead of {needs}")]
     ShortEntry {
         /// The symbol.
         symbol: &'static str,
-        /// How many bytes lie there.
+        /// Bytes at the symbol.
         has: u64,
-        /// How many must.
+        /// Bytes that are needed.
         needs: u64,
     },
-    /// What lies at the entry symbol is not a header of abi_stable.
+    /// The data at the entry symbol is not a header of abi_stable.
     #[error("the symbol `{symbol}` is not a header of abi_stable")]
     WrongMagic {
         /// The symbol.
         symbol: &'static str,
     },
-    /// The file names directories where its libraries are looked for: whoever can write there
-    /// could add code.
+    /// The file names directories for the search of its libraries: a user who can write there could
+    /// add code.
     #[error("the library brings its own search path: {what}")]
     SearchPath {
         /// The entry: `RUNPATH`, `RPATH`, or a needed library with a path.
         what: String,
     },
-    /// The file's code would be changed while it is loaded (`TEXTREL`).
+    /// Loading the file changes its code (`TEXTREL`).
     #[error("the library has relocations in its code: it was built without `-fPIC`")]
     TextRelocations,
-    /// The file asks for a stack that can be run.
+    /// The file requests an executable stack.
     #[error("the library asks for an executable stack")]
     ExecutableStack,
     /// The plugin was built for another operating system.
     #[error("the plugin is a {found} file and this system loads {here} files")]
     OtherPlatform {
-        /// The file's form.
+        /// The file's format.
         found: Format,
-        /// The form that is loaded here.
+        /// The format that is loaded here.
         here: Format,
     },
     /// The plugin was built for another machine.
@@ -114,9 +114,9 @@ pub enum Error {
     /// The manifest's form is newer than this host.
     #[error("the manifest has version {found} and this host reads version {here}")]
     ManifestVersion {
-        /// The manifest's.
+        /// The manifest's version.
         found: u32,
-        /// The newest that is understood.
+        /// The newest version that the host reads.
         here: u32,
     },
     /// The plugin has an ABI that this host does not know.
@@ -133,12 +133,12 @@ pub enum Error {
         /// The minor version in the file.
         minor: u32,
     },
-    /// The plugin was built against another major version of the plugin contract.
+    /// The plugin was built against another major version of the plugin API.
     #[error("the plugin is built for plugin API {found}; this host has {here}")]
     Api {
-        /// The plugin's.
+        /// The plugin's version.
         found: semver::Version,
-        /// This host's.
+        /// This host's version.
         here: semver::Version,
     },
     /// The plugin uses symbols of a newer C library than this system has.
@@ -152,16 +152,16 @@ pub enum Error {
     /// A permission that this host does not know.
     #[error("this host does not know the permission `{permission}`")]
     UnknownPermission {
-        /// The permission as it is written.
+        /// The permission as written.
         permission: String,
     },
-    /// The file needs a library that its manifest does not ask for.
+    /// The file needs a library that its manifest does not request.
     #[error("the plugin needs the library `{library}` and its manifest does not ask for it")]
     LibraryNotAsked {
         /// The library.
         library: String,
     },
-    /// The file needs a library that was asked for and not granted.
+    /// The file needs a library that was requested but not granted.
     #[error("the plugin needs the library `{library}`, which was not granted")]
     LibraryNotGranted {
         /// The library.

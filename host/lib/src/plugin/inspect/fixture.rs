@@ -1,5 +1,5 @@
-//! Plugin files for tests, made when a test runs: ELF by the system's C compiler, PE and
-//! Mach-O laid out by hand, so that they do not come from the library that reads them.
+//! Plugin files for tests, made when a test runs. The system's C compiler makes ELF; PE and Mach-O
+//! are laid out by hand, not by the library that reads them.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,10 +8,10 @@ use keystead_plugin_api::manifest::section::{ABI_RUST, NOTE_OWNER};
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
-/// The symbol of the Rust boundary, spelled out once more: the reader has its own.
+/// The symbol of the Rust ABI, written once more: the reader has its own.
 const RUST_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
-/// What the fixtures say of themselves.
+/// The manifest of the fixtures.
 const MANIFEST: Manifest = Manifest::new("vendor-safe", "2.1.0")
     .description("Secrets in a \"Vendor\" Safe")
     .vendor("Vendor Ltd")
@@ -35,7 +35,7 @@ pub(super) fn block(json: &str) -> Vec<u8> {
     block_of(1, json.len() as u32, &ABI_RUST, json)
 }
 
-/// Returns a block whose header says these things, true or not.
+/// Returns a block whose header has these values, true or not.
 pub(super) fn block_of(version: u32, len: u32, abi: &[u8; 16], json: &str) -> Vec<u8> {
     let mut out = b"KEYSTEAD".to_vec();
     out.extend(version.to_le_bytes());
@@ -54,15 +54,15 @@ pub(super) fn header(major: u32, minor: u32) -> Vec<u8> {
     out
 }
 
-/// An ELF library to be made.
+/// An ELF library to build.
 pub(super) struct Elf {
-    /// The manifest's block, or none.
+    /// The manifest's block; `None` to omit it.
     pub(super) block: Option<Vec<u8>>,
-    /// What lies at the entry symbol, or none.
+    /// The bytes at the entry symbol; `None` to omit them.
     pub(super) header: Option<Vec<u8>>,
-    /// More C.
+    /// Further C code.
     pub(super) code: &'static str,
-    /// More arguments for the compiler.
+    /// Further arguments for the compiler.
     pub(super) flags: &'static [&'static str],
 }
 
@@ -124,7 +124,7 @@ fn compile(dir: &Path, code: &str, flags: &[&str]) {
     run(&all);
 }
 
-/// Returns a Windows library: x86-64, with a section for what is exported and imported.
+/// Returns a Windows library: x86-64, with a section for exports and imports.
 pub(super) fn pe() -> Vec<u8> {
     const SYMBOL_AT: usize = 0x40;
     const IMPORTS_AT: usize = 0x80;
@@ -262,12 +262,12 @@ fn padded(name: &str) -> Vec<u8> {
     out
 }
 
-/// Writes bytes over what is there.
+/// Overwrites the bytes at this offset.
 pub(super) fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
     out[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// Writes one text over the first place of another of the same length.
+/// Replaces the first occurrence of a text with a text of the same length.
 pub(super) fn patch(mut file: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let at = file.windows(from.len()).position(|window| window == from).expect("it is there");

@@ -30,30 +30,29 @@ const PE_BASE: &[&str] = &[
     "ws2_32.dll",
 ];
 
-/// Where macOS keeps what it protects itself.
+/// Directories that macOS protects itself.
 const MACHO_BASE: &[&str] = &["/System/Library/", "/usr/lib/"];
 
-/// What this machine, this system and this host are, and which libraries were granted.
+/// This machine, this system and this host, and the granted libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalPlatform {
-    /// The form of file that is loaded here.
+    /// Format of the files that are loaded here.
     pub format: Format,
     /// This machine.
     pub machine: Machine,
-    /// The GNU C library that runs here, where it is one and its version can be read;
-    /// otherwise the loader is left to judge.
+    /// Version of the GNU C library here; `None` if there is none or its version is unreadable. The
+    /// loader then decides.
     pub glibc: Option<(u32, u32)>,
-    /// The version of the plugin contract this host has.
+    /// Version of the host's plugin API.
     pub api: semver::Version,
-    /// The libraries that were granted beyond those of every system, by the names files
-    /// need them under.
+    /// Libraries granted beyond those of every system, by the names under which files need them.
     pub granted_libraries: BTreeSet<String>,
 }
 
 impl LocalPlatform {
-    /// Returns what this process runs on, with no library granted.
+    /// Returns the platform of this process, with no library granted.
     ///
-    /// Reads the C library's file: for when a plugin is inspected, not for every call.
+    /// Reads the C library's file: call it to inspect a plugin, not on every vault call.
     pub fn current() -> Self {
         let api = keystead_plugin_api::manifest::API_VERSION;
         Self {
@@ -84,15 +83,15 @@ impl LocalPlatform {
 }
 
 impl Inspected {
-    /// Checks what depends on where a plugin is loaded: form, machine, C library, version
-    /// of the contract, and that every library it needs is the system's, or is asked for
-    /// by its manifest and granted.
+    /// Checks conditions of this machine: format, machine, C library and version of the plugin API.
+    /// Every library that the plugin needs must be the system's, or requested by its manifest and
+    /// granted.
     ///
-    /// A plugin made for a newer minor version of the contract is let through: whether it
-    /// fits is what the layout check finds out.
+    /// Accepts a plugin for a newer minor version of the plugin API: the layout check decides
+    /// whether it fits.
     ///
     /// # Errors
-    /// The first of these that does not hold.
+    /// The first condition that does not hold.
     pub fn check_here(&self, here: &LocalPlatform) -> Result<()> {
         if self.format != here.format {
             return Err(Error::OtherPlatform { found: self.format, here: here.format });
@@ -128,7 +127,7 @@ impl Inspected {
     }
 }
 
-/// Returns the machine that this is built for.
+/// Returns the machine that this host is built for.
 pub(super) fn machine() -> Machine {
     match std::env::consts::ARCH {
         "x86_64" if cfg!(target_pointer_width = "64") => Machine::X86_64,

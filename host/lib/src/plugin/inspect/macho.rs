@@ -1,4 +1,4 @@
-//! Mach-O, the form of macOS libraries.
+//! Mach-O, the format of macOS libraries.
 
 use object::read::macho::{LoadCommandVariant, MachHeader, Nlist, Section, Segment};
 use object::{Endianness, macho};
@@ -13,8 +13,8 @@ pub(super) fn is_thin(bytes: &[u8]) -> bool {
     matches!(bytes, [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xcf | 0xce, ..])
 }
 
-/// Returns whether these bytes start a file for several machines. Java classes have the
-/// same first four bytes and a version of at least 45 where the number of machines would be.
+/// Returns whether these bytes start a file for several machines. Java classes start with the same
+/// four bytes, and a version of at least 45 in place of the number of machines.
 pub(super) fn is_universal(bytes: &[u8]) -> bool {
     matches!(bytes, [0xca, 0xfe, 0xba, 0xbe | 0xbf, 0, 0, 0, count, ..] if *count < 45)
 }
@@ -75,7 +75,7 @@ fn machine(cpu: macho::CpuType) -> Machine {
     }
 }
 
-/// What the load commands say.
+/// Contents of the load commands.
 struct Image<'data, Mach: MachHeader<Endian = Endianness>> {
     bytes: &'data [u8],
     endian: Endianness,

@@ -1,4 +1,4 @@
-//! The manifest as a file carries it, parsed once into types: what is in a [`Manifest`] has
+//! The manifest in a plugin file, parsed once into types: everything in a [`ParsedManifest`] has
 //! been checked.
 
 mod member;
@@ -19,13 +19,13 @@ use super::{Abi, Error, Permission, Result, text};
 
 pub use self::unknown::Unknown;
 
-/// The version of the JSON's form that is read.
+/// Version of the JSON form that the host reads.
 const SCHEMA: u32 = 1;
 
-/// The contract of a plugin that does not name one: the first.
+/// Plugin API of a plugin that does not name one: the first.
 const FIRST_API: semver::Version = semver::Version::new(1, 0, 0);
 
-/// The most kinds of vault one plugin may have.
+/// Maximum number of vault kinds of one plugin.
 const MAX_KINDS: usize = 32;
 
 /// The most parameters, capabilities, values or permissions in one list.
@@ -34,11 +34,10 @@ const MAX_LIST: usize = 64;
 /// The most characters of a name: an id is also part of file names.
 const MAX_NAME: usize = 64;
 
-/// The most bytes of a text that people read.
+/// Maximum bytes of a text for the user.
 const MAX_TEXT: usize = 1_024;
 
-/// What a plugin says of itself: [`keystead_plugin_api::manifest::Manifest`] as it was
-/// found in a file.
+/// A plugin's manifest: [`keystead_plugin_api::manifest::Manifest`] as found in a file.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedManifest {
@@ -46,58 +45,58 @@ pub struct ParsedManifest {
     pub id: String,
     /// The plugin's own version.
     pub version: semver::Version,
-    /// The version of the plugin contract it was built with.
+    /// Version of the plugin API that the plugin was built with.
     pub api: semver::Version,
-    /// What it is for, in one line.
+    /// Purpose of the plugin, in one line.
     pub description: String,
-    /// Who makes it.
+    /// Vendor of the plugin.
     pub vendor: String,
     /// Its license.
     pub license: String,
-    /// Where people read more; may be empty.
+    /// Address of further information; may be empty.
     pub homepage: String,
-    /// The kinds of vault it has: at least one, each name once.
+    /// The plugin's vault kinds: at least one, each name once.
     pub kinds: Vec<ParsedKind>,
-    /// What every kind of vault requests, each once.
+    /// Permissions that every vault kind requests, each once.
     pub permissions: Vec<Permission>,
 }
 
-/// A permission that one kind of vault requests.
+/// A permission that one vault kind requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The permission.
     pub permission: Permission,
     /// Whether a vault opens without it.
     pub optional: bool,
-    /// What it is for, in one line; may be empty.
+    /// Purpose of the permission, in one line; may be empty.
     pub why: String,
 }
 
-/// One kind of vault a plugin has.
+/// A vault kind of a plugin.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedKind {
     /// The kind's name, of the form of an id.
     pub name: String,
-    /// What it is, in one line.
+    /// Description of the vault kind, in one line.
     pub description: String,
-    /// Whether case matters in its names.
+    /// Whether case matters in the names of its secrets.
     pub names: NameRule,
-    /// What it can do beyond reading.
+    /// Abilities beyond reading.
     pub capabilities: Vec<Capability>,
-    /// Which values it can hold.
+    /// Value kinds that its vaults can store.
     pub values: Vec<ValueKind>,
-    /// What a registration may or must say; each name once.
+    /// Optional and required parameters of a registration; each name once.
     pub parameters: Vec<OwnedParameter>,
-    /// What its vaults request beside what those of every kind do, each once.
+    /// Permissions that its vaults request in addition to those of every kind, each once.
     pub permissions: Vec<Request>,
-    /// What this host does not know: it is left out above. A kind that cannot do without some of it
-    /// is not opened ([`ParsedKind::needs_newer_host`]).
+    /// Members that this host does not know and skips above. The host does not open a kind that
+    /// needs one of them ([`ParsedKind::needs_newer_host`]).
     pub unknown: Vec<Unknown>,
 }
 
 impl ParsedManifest {
-    /// Returns the kind of this name, or the first where none is named.
+    /// Returns the vault kind with this name, or the first if no name is given.
     pub fn kind(&self, name: Option<&str>) -> Option<&ParsedKind> {
         match name {
             Some(name) => self.kinds.iter().find(|kind| kind.name == name),
@@ -105,8 +104,8 @@ impl ParsedManifest {
         }
     }
 
-    /// Returns what a vault of this kind requests: each permission, and the request of the kind's
-    /// own that it is of.
+    /// Returns the permissions that a vault of this kind requests, each with the kind's own
+    /// request; `None` for requests of every kind.
     pub fn requested_by<'m>(
         &'m self,
         kind: &'m ParsedKind,
@@ -115,7 +114,7 @@ impl ParsedManifest {
         of_all.chain(kind.permissions.iter().map(|own| (&own.permission, Some(own))))
     }
 
-    /// Returns what any kind of vault requests, each once.
+    /// Returns the permissions that any vault kind requests, each once.
     pub fn all_permissions(&self) -> Vec<&Permission> {
         let own = self.kinds.iter().flat_map(|kind| &kind.permissions);
         let mut seen = BTreeSet::new();
@@ -123,22 +122,21 @@ impl ParsedManifest {
         all.filter(|permission| seen.insert(*permission)).collect()
     }
 
-    /// Returns what this host leaves out because it does not know it: a sentence for each.
+    /// Returns the members that this host skips because it does not know them: a sentence for each.
     pub fn left_out(&self) -> Vec<String> {
         self.kinds.iter().flat_map(ParsedKind::left_out).collect()
     }
 
-    /// Parses and checks the JSON of a manifest. Members it does not know are left alone, and what
-    /// it does not know of a kind of vault is put aside in [`Kind::unknown`]: a newer minor version
-    /// of the contract may add some.
+    /// Parses and checks the JSON of a manifest. Skips unknown members, as a newer minor version of
+    /// the plugin API may add some. Unknown parts of a vault kind go to [`ParsedKind::unknown`].
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first fault of the manifest.
     pub fn parse(json: &[u8]) -> Result<Self> {
         Self::read(&Member::whole(&Json::parse(json)?))
     }
 
-    /// Does what [`Manifest::parse`] does, and returns the paths of members that are passed over too.
+    /// Does the same as [`ParsedManifest::parse`], and also returns the paths of skipped members.
     ///
     /// # Errors
     /// As there.
@@ -175,7 +173,7 @@ impl ParsedManifest {
             let request = match Requested::read(&entry)? {
                 Requested::Known(request) => request,
                 Requested::Unknown { shown, optional, parameters } => {
-                    // Where no kind has its parameters, the braces mean something else.
+                    // If no kind has its parameters, the braces mean something else.
                     let is_of_some = kinds.iter().any(|kind| kind.has_all(&parameters));
                     for kind in &mut kinds {
                         if !is_of_some || kind.has_all(&parameters) {
@@ -199,7 +197,7 @@ impl ParsedManifest {
                 }
                 continue;
             }
-            // What is said of it is said of each kind that requests it.
+            // Its details apply to each kind that requests it.
             let parameters: Vec<&str> = permission.parameters().collect();
             for kind in kinds.iter_mut().filter(|kind| kind.has_all(&parameters)) {
                 kind.add(request.clone());
@@ -219,9 +217,9 @@ impl ParsedManifest {
     }
 }
 
-/// Checks what a permission's template refers to: parameters of a kind of vault, or, as
-/// `{ACTION.PARAMETER}`, what is typed for one action. What a path begins with is a parameter that is
-/// a path, and a path stands nowhere else.
+/// Checks the references of a permission's template: parameters of a vault kind, or of one action
+/// (`{ACTION.PARAMETER}`). A parameter at the beginning of a path must be a path, and a path stands
+/// only there.
 fn check_parameters(permission: &Permission, kinds: &[ParsedKind], unknown: &str) -> Result<()> {
     let bad = |why: &str| {
         let permission = text::shown(&permission.text());
@@ -235,7 +233,7 @@ fn check_parameters(permission: &Permission, kinds: &[ParsedKind], unknown: &str
             let Permission::Files { template, .. } = permission else {
                 return bad("refers to an action's parameter, and is not for files");
             };
-            // Typing a path opens that path: neither its directory, nor what the manifest adds to it.
+            // Typing a path opens that path only: no directory, no addition of the manifest.
             if template.strip_suffix('/').unwrap_or(template) != format!("{{{wanted}}}") {
                 return bad("has more of a path than what is typed for an action");
             }
@@ -264,7 +262,7 @@ fn check_parameters(permission: &Permission, kinds: &[ParsedKind], unknown: &str
     Ok(())
 }
 
-/// Whether this can be the id of an action in a permission.
+/// Returns whether this text can be the id of an action in a permission.
 fn is_action_id(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -276,7 +274,7 @@ impl ParsedKind {
         self.unknown.iter().find(|unknown| unknown.needs_newer_host())
     }
 
-    /// Returns what this host leaves out of this kind because it does not know it: a sentence for each.
+    /// Returns the parts of this kind that the host skips as unknown: a sentence for each.
     pub fn left_out(&self) -> Vec<String> {
         let name = &self.name;
         if let Some(unknown) = self.needs_newer_host() {
@@ -348,7 +346,7 @@ impl ParsedKind {
         }
     }
 
-    /// Reads a permission of this kind's own. One that is not known is put aside.
+    /// Reads a permission of this kind's own. An unknown permission is put aside.
     fn request(&mut self, entry: &Member<'_>) -> Result<Option<Request>> {
         let request = match Requested::read(entry)? {
             Requested::Known(request) => request,
@@ -369,14 +367,14 @@ impl ParsedKind {
         Ok(Some(request))
     }
 
-    /// Returns whether this host left a parameter of this name out.
+    /// Returns whether this host skipped a parameter with this name.
     fn has_left_out(&self, wanted: &str) -> bool {
         self.unknown
             .iter()
             .any(|one| matches!(one, Unknown::Parameter { name, .. } if name == wanted))
     }
 
-    /// Returns whether a vault of this kind can have all of these parameters. Those of actions are of any.
+    /// Returns whether this kind can have all these parameters. All can have those of actions.
     fn has_all<S: AsRef<str>>(&self, parameters: &[S]) -> bool {
         parameters.iter().map(AsRef::as_ref).all(|name| {
             name.contains('.')
@@ -393,13 +391,13 @@ enum Requested {
         /// The entry, shortened.
         shown: String,
         optional: bool,
-        /// What its text has in braces.
+        /// Parameters in the braces of its text.
         parameters: Vec<String>,
     },
 }
 
 impl Requested {
-    /// Reads a text, or an object. An object of another form is not known.
+    /// Reads a text or an object. An object of another form counts as unknown.
     fn read(entry: &Member<'_>) -> Result<Self> {
         let (written, optional, why) = if entry.is_text() {
             (entry.text_or("")?, false, String::new())
@@ -430,7 +428,7 @@ impl Requested {
     }
 }
 
-/// Returns the ABI and the JSON out of a manifest's block.
+/// Returns the ABI and the JSON of a manifest's block.
 pub(super) fn block(block: &[u8], endian: Endianness) -> Result<(Abi, &[u8])> {
     let short = || Error::bad_manifest("its header is cut off");
     let (header, rest) = block.split_at_checked(size_of::<Header>()).ok_or_else(short)?;
@@ -466,7 +464,7 @@ pub(super) fn block(block: &[u8], endian: Endianness) -> Result<(Abi, &[u8])> {
     Err(Error::UnknownAbi { found: text::shown(&String::from_utf8_lossy(abi)) })
 }
 
-/// Keeps what is known, each once, and puts the rest aside.
+/// Keeps known values, each once, and puts the rest aside.
 fn known<T: PartialEq>(
     member: &Member<'_>,
     parse: impl Fn(&str) -> Option<T>,
@@ -484,8 +482,8 @@ fn known<T: PartialEq>(
     Ok(found)
 }
 
-/// Returns what a member is, or how it is shown where this host does not know it: any line of text, and
-/// any object.
+/// Returns a member's value, or the text that shows it if this host does not know it: any line of
+/// text, and any object.
 fn is_known<T>(
     member: &Member<'_>,
     parse: impl Fn(&str) -> Option<T>,
@@ -555,12 +553,12 @@ fn name(member: &Member<'_>) -> Result<String> {
 fn version(member: &Member<'_>) -> Result<semver::Version> {
     let rule = "a semantic version, such as `1.0.0`";
     let text = member.text(rule)?;
-    // A version is shown and compared: nobody needs a long one.
+    // A version is shown and compared: a long version has no use.
     let short = if text.len() <= MAX_NAME { semver::Version::parse(text).ok() } else { None };
     short.ok_or_else(|| member.wrong(rule))
 }
 
-/// Reads a text for people, which may be left out: one line, nothing in it that misleads.
+/// Reads an optional text for the user: one line, without misleading characters.
 fn line(member: &Member<'_>) -> Result<String> {
     let text = member.text_or("")?;
     if text.len() > MAX_TEXT {

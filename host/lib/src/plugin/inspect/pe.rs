@@ -11,7 +11,7 @@ use super::{Error, Format, InspectionNote, MAX_NEEDED, Machine, Raw, Result, tex
 /// The most sections: the Windows loader's own limit.
 const MAX_SECTIONS: usize = 96;
 
-/// The most exported names that are looked through: the loader's limit is the ordinals'.
+/// Maximum number of exported names that are searched: the loader's limit for ordinals.
 const MAX_EXPORTS: usize = 65_536;
 
 /// Reads a PE file of either word size.
@@ -28,7 +28,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw<'_>> {
     }
 }
 
-/// Refuses a file that ends within its headers, where a parser could not say why it fails.
+/// Refuses a file that ends within its headers: a parser cannot report why it fails then.
 fn whole(bytes: &[u8]) -> Result<()> {
     within(bytes, 64)?;
     let short = |at: usize| u64::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));

@@ -1,4 +1,4 @@
-//! What a plugin asks for, as its manifest writes it and as people read it.
+//! The permissions that a plugin requests, as its manifest writes them and as users read them.
 
 #[cfg(test)]
 mod tests;
@@ -8,23 +8,23 @@ use std::fmt;
 
 use super::{Error, Result, text};
 
-/// The most bytes a permission may have: a path of the longest kind, and some words.
+/// Maximum length of a permission, in bytes: a path of the longest kind, and some words.
 const MAX_BYTES: usize = 4_096 + 64;
 
-/// What ends the template of a file's directory.
+/// End of a template that stands for a file's directory.
 const DIR_OF: &str = "/..";
 
-/// Whether files may be written.
+/// Access to files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileAccess {
-    /// They may be read.
+    /// The plugin may read them.
     Read,
-    /// They may be read and written.
+    /// The plugin may read and write them.
     ReadWrite,
 }
 
-/// One thing a plugin asks for. Its `Display` says so in plain words; [`Permission::text`]
-/// is how manifests and registrations write it.
+/// A permission that a plugin requests. Its `Display` describes it in plain words;
+/// [`Permission::text`] returns it as manifests and registrations write it.
 ///
 /// Paths and programs are templates: `{name}` stands for the parameter of that name.
 #[non_exhaustive]
@@ -32,11 +32,11 @@ pub enum FileAccess {
 pub enum Permission {
     /// Files below a directory, or one file.
     Files {
-        /// The path, absolute once its parameters are put in: one that ends with `/` is a directory,
-        /// any other a directory or a file, whichever is there. At the end of a template `/..` is the
-        /// directory of a file.
+        /// The path, absolute once its parameters are put in. A path that ends with `/` is a
+        /// directory; any other path is a directory or a file, whichever exists. At the end of a
+        /// template `/..` is the directory of a file.
         template: String,
-        /// What may be done with them.
+        /// The requested access.
         access: FileAccess,
     },
     /// One file, which the host reads for the plugin and replaces as a whole.
@@ -55,7 +55,7 @@ pub enum Permission {
         /// The variables of its environment that the plugin may set, sorted.
         variables: Vec<String>,
     },
-    /// One Unix socket that somebody listens at.
+    /// One Unix socket that a server listens at.
     Socket {
         /// The path, absolute once its parameters are put in.
         template: String,
@@ -67,11 +67,11 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// Returns the permission that this text asks for.
+    /// Returns the permission of this text.
     ///
     /// # Errors
-    /// [`Error::UnknownPermission`] when it asks for what this host does not know,
-    /// [`Error::BadManifest`] when it is not written as it must be.
+    /// [`Error::UnknownPermission`] if this host does not know the permission,
+    /// [`Error::BadManifest`] if its form is wrong.
     pub fn parse(written: &str) -> Result<Self> {
         let bad = |why: &str| {
             Error::bad_manifest(format!("permission `{}`: {why}", text::shown(written)))
@@ -91,7 +91,7 @@ impl Permission {
                 let (template, access) = match rest.rsplit_once(':') {
                     Some((template, "r")) => (template, FileAccess::Read),
                     Some((template, "rw")) => (template, FileAccess::ReadWrite),
-                    // An access of a later contract, and no misspelling of these.
+                    // An access of a later plugin API, and no misspelling of these.
                     Some((_, word)) if is_word(word) && word.contains(|c| c != 'r' && c != 'w') => {
                         return Err(Error::UnknownPermission { permission: text::shown(written) });
                     }
@@ -102,7 +102,7 @@ impl Permission {
             }
             ("replace", Some(template)) => {
                 check_path(template).map_err(bad)?;
-                // A directory's files are not replaced by this contract.
+                // This plugin API does not replace the files of a directory.
                 if template.ends_with('/') {
                     return Err(unknown());
                 }
@@ -110,7 +110,7 @@ impl Permission {
             }
             ("socket", Some(template)) => {
                 check_path(template).map_err(bad)?;
-                // All sockets of a directory are of no permission of this contract.
+                // No permission of this plugin API covers all sockets of a directory.
                 if template.ends_with('/') {
                     return Err(unknown());
                 }
@@ -168,10 +168,10 @@ impl Permission {
         }
     }
 
-    /// Returns the permission that a manifest asks for with this text: what [`Permission::parse`]
-    /// does, except that the program has no colon in it, which only a parameter may bring, and that
-    /// a word behind the path of a replaced file or a socket, as in `replace:{file}:word`, is of a later
-    /// contract.
+    /// Returns the permission that a manifest requests with this text. In addition to the checks of
+    /// [`Permission::parse`], it refuses a colon in the program, which only a parameter may bring.
+    /// A word behind the path of a replaced file or a socket, as in `replace:{file}:word`, belongs
+    /// to a later plugin API.
     ///
     /// # Errors
     /// Those of [`Permission::parse`].
@@ -189,8 +189,8 @@ impl Permission {
         }
     }
 
-    /// Returns the permission of this text, whose path is a path and no template: braces in it are its
-    /// own. Nothing for what is not known here and for a relative path.
+    /// Returns the permission of this text, whose path is no template: braces belong to the path.
+    /// Returns `None` for an unknown permission and for a relative path.
     pub(crate) fn parse_filled_in(written: &str) -> Option<Self> {
         let path = |path: &str| path.starts_with('/').then(|| resolved(path));
         if let Some(rest) = written.strip_prefix("files:") {
@@ -234,8 +234,8 @@ impl Permission {
         }
     }
 
-    /// Returns the permission with parameters put in for its template's names. A name that
-    /// is not among them stays as it is.
+    /// Returns the permission with parameters put in for its template's names. Other names stay
+    /// unchanged.
     pub fn filled_in(&self, values: &BTreeMap<String, String>) -> Self {
         let fill = |template: &str| {
             // Part by part, so that braces in a value are not taken for names.
@@ -255,7 +255,7 @@ impl Permission {
             out
         };
         let file = |template: &str| {
-            // Of `/` nothing is left, and it is no file.
+            // Nothing is left of `/`, and it is no file.
             let path = resolved(&fill(template));
             path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&path).to_owned()
         };
@@ -272,7 +272,7 @@ impl Permission {
         }
     }
 
-    /// Returns whether this permission, filled in and granted, is enough for another one.
+    /// Returns whether this permission, filled in and granted, covers another permission.
     pub fn covers(&self, asked: &Self) -> bool {
         match (self, asked) {
             (
@@ -283,7 +283,7 @@ impl Permission {
                 let is_same = granted.trim_end_matches('/') == wanted.trim_end_matches('/');
                 (is_below || is_same) && may >= wants
             }
-            // Who may write all in its directory may do that as well.
+            // Write access to all of its directory includes this permission.
             (
                 Self::Files { template: granted, access: FileAccess::ReadWrite },
                 Self::Replace { template: wanted },
@@ -296,7 +296,7 @@ impl Permission {
         }
     }
 
-    /// Returns whether the template refers to what is typed for one action: `{ACTION.PARAMETER}`.
+    /// Returns whether the template refers to a parameter of an action: `{ACTION.PARAMETER}`.
     pub fn is_of_action(&self) -> bool {
         self.parameters().any(|name| name.contains('.'))
     }
@@ -371,13 +371,13 @@ impl fmt::Display for Permission {
     }
 }
 
-/// Returns whether this can be a word of a permission that is not known here.
+/// Returns whether this text can be a word of an unknown permission.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
-/// Returns whether this is what a later contract may have after `env:`: a name with `*` in it, or a name
-/// and a word.
+/// Returns whether a later plugin API may have this text after `env:`: a name with `*` in it, or a
+/// name and a word.
 fn is_pattern(text: &str) -> bool {
     let (name, word) = text.split_once(':').unwrap_or((text, "word"));
     let plain = name.replace('*', "");
@@ -392,8 +392,8 @@ pub(crate) fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.bytes().enumerate().all(fits)
 }
 
-/// Returns whether a program's variable is one that no plugin sets: the loader of programs obeys it,
-/// or the host gives it its value.
+/// Returns whether no plugin may set this variable of a program: the loader of programs obeys it,
+/// or the host sets its value.
 pub(crate) fn is_reserved(name: &str) -> bool {
     matches!(name, "PATH" | "HOME") || steers_loading(name)
 }
@@ -416,14 +416,14 @@ fn variables(list: &str) -> std::result::Result<Vec<String>, &'static str> {
     Ok(names)
 }
 
-/// Returns whether the loader of programs obeys this variable: who sets it runs code of theirs.
+/// Returns whether the loader of programs obeys this variable: its value can add code to a program.
 pub(crate) fn steers_loading(name: &str) -> bool {
     name.starts_with("LD_") || name.starts_with("GLIBC_")
 }
 
-/// Returns a filled-in path without empty parts and without `..`: each is taken back with the part
-/// before it, so that at a template's end it leaves a file's directory. Where a link stands before it
-/// the system would go elsewhere, where nothing is granted.
+/// Returns a filled-in path without empty parts and without `..`. Each `..` removes the part before
+/// it, so that at a template's end it leaves a file's directory. If a link stands before it, the
+/// system goes elsewhere, where nothing is granted.
 pub(crate) fn resolved(filled: &str) -> String {
     let is_dir = filled.ends_with('/') || filled.ends_with(DIR_OF);
     let mut parts = Vec::new();

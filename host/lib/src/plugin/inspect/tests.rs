@@ -1,4 +1,4 @@
-//! What is read out of good files, and what is refused about bad ones.
+//! Inspection of good files, and refusals of bad files.
 
 mod loader;
 mod manifest;
@@ -20,7 +20,7 @@ fn refusal(bytes: &[u8]) -> String {
     format!("{}: {error}", error.code())
 }
 
-/// Returns the refusal of a good file with this JSON in the place of its manifest.
+/// Returns the refusal of a good file with this JSON as its manifest.
 fn json_refusal(json: &str) -> String {
     match ParsedManifest::parse(json.as_bytes()) {
         Err(error) => format!("{}: {error}", error.code()),

@@ -1,7 +1,7 @@
 //! Text from a file, before it is kept or shown.
 
-/// Returns whether a character can mislead whoever reads the text: control characters,
-/// marks that turn the direction of writing, and characters that are not seen.
+/// Returns whether a character can mislead a reader of the text: control characters, marks that
+/// change the direction of writing, and invisible characters.
 pub(super) fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -20,7 +20,7 @@ pub(super) fn misleads(c: char) -> bool {
         )
 }
 
-/// Returns foreign text for an error: one line, at most 80 characters, nothing that misleads.
+/// Returns foreign text for an error: one line, at most 80 characters, no misleading ones.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut out: String = text
@@ -34,21 +34,21 @@ pub(super) fn shown(text: &str) -> String {
     out
 }
 
-/// Returns the name that starts these bytes and ends with a NUL, if it is printable text
-/// of at most 1,024 bytes: the longest path a library is named by.
+/// Returns the name that starts these bytes and ends with a NUL, if it is printable text of at most
+/// 1,024 bytes. No path of a library is longer.
 pub(super) fn name(bytes: &[u8]) -> Option<&str> {
     let end = bytes.iter().take(1_025).position(|&byte| byte == 0)?;
     let name = std::str::from_utf8(&bytes[..end]).ok()?;
     if name.is_empty() || name.chars().any(misleads) { None } else { Some(name) }
 }
 
-/// Returns whether these bytes start with a name and its NUL: constant time, whatever
-/// follows, where reading up to a NUL could be made to take for ever.
+/// Returns whether these bytes start with a name and its NUL, in constant time. An attacker could
+/// make a search for the NUL take for ever.
 pub(super) fn is_name(bytes: &[u8], name: &str) -> bool {
     bytes.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
 }
 
-/// Returns what a file that is no library looks like.
+/// Returns the apparent type of a file that is no library.
 pub(super) fn kind_of(bytes: &[u8]) -> &'static str {
     match bytes {
         [] => "empty",

@@ -28,7 +28,7 @@ impl Digest {
     /// that one hash has one text.
     ///
     /// # Errors
-    /// [`Error::Digest`] when it is anything else.
+    /// [`Error::Digest`] for any other text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let wrong = || Error::Digest { text: text.chars().take(80).collect() };
         let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| wrong())?;

@@ -1,4 +1,4 @@
-//! What a pin must say to be believed, and that a bad one hides nothing.
+//! Content that a trusted pin must have, and a check that a bad pin hides nothing.
 
 use std::path::Path;
 

@@ -97,7 +97,7 @@ pub(super) fn read(
     }))
 }
 
-/// Writes the pin; [`read`] gives it back.
+/// Writes the pin as TOML; [`read`] parses it again.
 pub(super) fn write(pin: &Pin) -> String {
     let mut text = DocumentMut::new();
     text["schema"] = value(SCHEMA);

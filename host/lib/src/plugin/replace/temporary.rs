@@ -1,6 +1,6 @@
-//! The new file before it has its name. It lies in the same directory, under a name that follows from the
-//! file's, and is locked while its process lives: what a killed one left is found and removed by the
-//! next.
+//! The new file before it has its final name. It lies in the same directory, under a name derived
+//! from the file's, and is locked while its process lives. The next process finds and removes the
+//! file of a killed one.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -16,24 +16,24 @@ use sha2::{Digest as _, Sha256};
 use super::{failed, is_at, wait};
 use crate::host::BY_HOST;
 
-/// What each temporary name begins with.
+/// Prefix of each temporary name.
 const PREFIX: &str = ".keystead-replace-";
 
-/// How many temporary names a file has: the next one is taken where another user's file has the first,
-/// which this user may not be able to remove.
+/// Number of temporary names of a file. The next name is used if another user's file has the first,
+/// which this user may be unable to remove.
 const NAMES: u32 = 8;
 
-/// A new file, removed when it is dropped, unless it has its name.
+/// A new file; dropping it removes the file, unless it has its final name.
 pub(super) struct Temporary<'f> {
     dir: &'f OwnedFd,
     name: OsString,
     file: File,
-    /// Whether its file is to be removed by its temporary name.
+    /// Whether dropping this value removes the file by its temporary name.
     is_there: bool,
 }
 
-/// Returns a temporary name of a file that is called this. Names are as long as they may be; its
-/// hash is not.
+/// Returns a temporary name for the file with this name. File names may have the maximum length;
+/// the hash is short.
 pub(super) fn name_for(name: &OsStr, number: u32) -> OsString {
     let hash = Sha256::digest(name.as_encoded_bytes());
     let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -44,12 +44,12 @@ pub(super) fn name_for(name: &OsStr, number: u32) -> OsString {
 }
 
 impl<'f> Temporary<'f> {
-    /// Makes an empty file for its user alone. What another process left there is removed, if it belongs
-    /// to the user, to `owner` or to root; another process that is at it is waited for, and what cannot be
-    /// removed is passed by.
+    /// Creates an empty file for its user alone. Removes a left-over of another process if it
+    /// belongs to the user, to `owner` or to root. Waits for a process that still uses such a file.
+    /// Skips a name whose file cannot be removed.
     ///
     /// # Errors
-    /// Late; somebody else's files have all names; what the system says.
+    /// Timed out; other users' files have all names; the system's errors.
     pub(super) fn make(
         dir: &'f OwnedFd,
         name: &OsStr,
@@ -67,7 +67,7 @@ impl<'f> Temporary<'f> {
                 Ok(made) => {
                     let file = File::from(made);
                     let new = Self { dir, name: name.clone(), file, is_there: true };
-                    // Between the two another process may have taken it for a left-over.
+                    // Meanwhile another process may have taken the new file for a left-over.
                     match new.file.try_lock() {
                         Ok(()) if is_at(&new.file, dir, &name).map_err(cannot)? => {
                             return Ok(new);
@@ -100,7 +100,7 @@ impl<'f> Temporary<'f> {
         }
     }
 
-    /// Returns its temporary name.
+    /// Returns the file's temporary name.
     pub(super) fn name(&self) -> &OsStr {
         &self.name
     }
@@ -110,23 +110,23 @@ impl<'f> Temporary<'f> {
         &self.file
     }
 
-    /// Writes all of its content.
+    /// Writes the whole content.
     pub(super) fn fill(&mut self, content: &[u8]) -> std::result::Result<(), Errno> {
         let written = self.file.write_all(content);
         written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
-    /// Has it written to the disk.
+    /// Flushes the file to the disk.
     pub(super) fn sync(&self) -> std::result::Result<(), Errno> {
         rustix::fs::fsync(&self.file)
     }
 
-    /// Gives it a name that nothing has.
+    /// Renames the file to a name that is free.
     pub(super) fn move_where_nothing_is(&mut self, name: &OsStr) -> std::result::Result<(), Errno> {
         let dir = self.dir;
         match rustix::fs::renameat_with(dir, &*self.name, dir, name, RenameFlags::NOREPLACE) {
             Ok(()) => self.has_moved(),
-            // Some file systems have only this, which leaves the first name for `drop`.
+            // Some file systems support only links, which leave the first name for `drop`.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 rustix::fs::linkat(dir, &*self.name, dir, name, AtFlags::empty())?;
             }
@@ -135,26 +135,26 @@ impl<'f> Temporary<'f> {
         Ok(())
     }
 
-    /// Says that it has its name, and the temporary one is gone.
+    /// Records that the file has its final name, and the temporary name is gone.
     pub(super) fn has_moved(&mut self) {
         self.is_there = false;
     }
 
-    /// Removes the file that it took the place of.
+    /// Removes the file that was replaced.
     pub(super) fn remove_replaced(&mut self) {
-        // Where that fails it is a left-over.
+        // If this fails, the file is a left-over.
         let _ = rustix::fs::unlinkat(self.dir, &*self.name, AtFlags::empty());
         self.has_moved();
     }
 
-    /// Gives the name back to what it was exchanged with, unless that has a successor already.
+    /// Exchanges the two names back, unless another program has replaced the new file already.
     pub(super) fn exchange_back(&mut self, name: &OsStr) -> std::result::Result<(), Errno> {
         let dir = self.dir;
         let exchange =
             || rustix::fs::renameat_with(dir, &*self.name, dir, name, RenameFlags::EXCHANGE);
         exchange()?;
         if !is_at(&self.file, dir, &self.name)? {
-            // Another program has replaced the new file meanwhile: what it put there stays.
+            // Another program has replaced the new file meanwhile: that program's file stays.
             exchange()?;
             self.remove_replaced();
         }
@@ -164,7 +164,7 @@ impl<'f> Temporary<'f> {
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        // Not what somebody else put there.
+        // Not a file that another process put there.
         if self.is_there && is_at(&self.file, self.dir, &self.name).unwrap_or(false) {
             let _ = rustix::fs::unlinkat(self.dir, &*self.name, AtFlags::empty());
         }
@@ -172,15 +172,15 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// What became of a file that had the temporary name.
+/// Result of removing a file with the temporary name.
 enum LeftOver {
     Gone,
     InUse,
-    /// It stays, and why.
+    /// The file stays; the text is the reason.
     InTheWay(String),
 }
 
-/// Removes what a killed process left; leaves a running process's files, and files that may be a user's.
+/// Removes a killed process's file; keeps those of running processes and possible user files.
 fn remove_left_over(dir: &OwnedFd, name: &OsStr, owner: u32) -> LeftOver {
     let in_the_way = |error: Errno| LeftOver::InTheWay(error.to_string());
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

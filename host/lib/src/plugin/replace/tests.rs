@@ -1,5 +1,5 @@
-//! A file is replaced as a whole, keeps what it has beside its content, and is left alone wherever it
-//! is not what the plugin read.
+//! A file is replaced as a whole and keeps everything beside its content. A file that differs from
+//! what the plugin read stays unchanged.
 
 use std::ffi::CString;
 use std::fs;
@@ -18,7 +18,7 @@ struct Home {
     boundaries: Boundaries,
 }
 
-/// Returns the files with this one alone.
+/// Returns the files with this file alone.
 fn files(path: &str, boundaries: &Boundaries) -> Files {
     let granted = Permission::Replace { template: path.to_owned() };
     Files::among(&[granted], || boundaries.clone())
@@ -45,7 +45,7 @@ impl Home {
         fs::read_to_string(self.file()).unwrap()
     }
 
-    /// Has the plugin of vault `other` write to a path.
+    /// Lets the plugin of vault `other` write to a path.
     fn with_writable(mut self, name: &str) -> Self {
         let vault = VaultName::parse("other").unwrap();
         self.boundaries = self.boundaries.with_writable(&vault, vec![self.at(name)]);
@@ -139,7 +139,7 @@ fn changed_file_is_conflict_that_reports_both_versions() {
     assert_eq!(error.detail(), Some(ErrorDetail::Conflict));
     assert!(error.message().contains(", and has 17 bytes of 20"), "{error}");
     home.refuses(None, ErrorKind::AlreadyExists, "it was not there, and has 17 bytes of ");
-    // What has the same content is the same, whenever it was written.
+    // Files with the same content are equal, whenever they were written.
     let earlier = version.clone().unwrap().replacen("3 ", "4 1", 1);
     fs::write(home.file(), "old").unwrap();
     home.replace(Some(earlier), "new").unwrap();
@@ -413,7 +413,7 @@ fn concurrent_rename_by_other_program_is_never_lost() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let home = Home::new();
     fs::write(home.file(), "0").unwrap();
-    // Other programs know nothing of the lock. Whatever one puts there is read before it is replaced.
+    // Other programs do not know the lock. Each of their files is read before it is replaced.
     let seen = AtomicUsize::new(0);
     let rounds = 200;
     thread::scope(|scope| {

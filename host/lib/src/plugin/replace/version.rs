@@ -1,5 +1,5 @@
-//! Which content a file has: what a plugin gives back as the version that it read, and what people
-//! read of it where it is another by now.
+//! Version of a file's content: the text that a plugin reads and passes back. The user sees its
+//! size and time if another version is there by now.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     size: u64,
-    /// When it was written, in seconds.
+    /// Time of the last write, in seconds.
     written: i64,
     sha256: [u8; 32],
 }
@@ -25,12 +25,12 @@ impl Version {
         Self { size: content.len() as u64, written, sha256: Sha256::digest(content).into() }
     }
 
-    /// Returns whether it is of the same content, whenever that was written.
+    /// Returns whether both have the same content, whenever it was written.
     pub(super) fn has_content_of(&self, other: &Self) -> bool {
         self.sha256 == other.sha256
     }
 
-    /// Returns the text that a plugin keeps.
+    /// Returns the text that a plugin stores.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{} {} ", self.size, self.written);
         for byte in self.sha256 {
@@ -39,10 +39,10 @@ impl Version {
         text
     }
 
-    /// Returns the version of this text.
+    /// Returns the version with this text.
     ///
     /// # Errors
-    /// Invalid: it is of no host.
+    /// Invalid: no host wrote the text.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let parsed = || {
             let mut parts = text.split(' ');

@@ -1,4 +1,4 @@
-//! The runner's end: shuts itself in, loads one plugin, serves one vault until the socket
+//! The runner's end: enters its sandbox, loads one plugin, and serves one vault until the socket
 //! closes.
 #![allow(unsafe_code, reason = "closing inherited descriptors, which no type owns")]
 
@@ -25,20 +25,20 @@ use super::socket::{Received, Wait};
 use crate::ids;
 use crate::platform::sandbox::{self, Entered, NotEntered, Object, Owners};
 
-/// The plugin, as the greeting brings it.
+/// The plugin that the host sends to the runner.
 pub(super) struct Plugin {
-    /// Where its bytes can be mapped.
+    /// Path at which its bytes can be mapped.
     pub(super) path: PathBuf,
-    /// The file they were read from, for messages.
+    /// File that the bytes were read from, for messages.
     pub(super) file: String,
     pub(super) sha256: [u8; 32],
     pub(super) abi: Abi,
-    /// What an earlier layout check of these bytes found.
+    /// Result of an earlier layout check of these bytes; `None` without one.
     pub(super) known: Option<AbiCompatibility>,
 }
 
-/// Shuts the runner in: told the host's process id, what is granted with its descriptors, and the
-/// plugin's file if it is one that is opened again from within.
+/// Puts the runner into its sandbox. Gets the host's process id, the grants with their descriptors,
+/// and the plugin's file if it is opened again from within.
 pub(super) type ShutIn<'a> =
     dyn FnMut(u32, &Told, &[OwnedFd], Option<BorrowedFd<'_>>) -> Result<Entered, NotEntered> + 'a;
 
@@ -46,7 +46,7 @@ pub(super) type ShutIn<'a> =
 pub(super) type Open<'a> =
     dyn FnMut(&Plugin, api::OpenRequest, api::Context) -> Result<Opened, NotOpened> + 'a;
 
-/// A vault, and how its plugin fits.
+/// A vault, and the ABI compatibility of its plugin.
 pub(super) struct Opened {
     pub(super) vault: Box<dyn Serve>,
     pub(super) fit: AbiCompatibility,
@@ -59,7 +59,7 @@ pub(super) enum NotOpened {
     Unloadable {
         /// The loader's stable code.
         code: &'static str,
-        /// What the loader says, its causes included.
+        /// The loader's message and its causes.
         problem: String,
     },
     /// The plugin does not open this vault.
@@ -80,7 +80,7 @@ pub(super) fn load(
 ) -> Result<Opened, NotOpened> {
     let loaded = loader::map(&plugin.path, plugin.sha256, plugin.abi, plugin.known);
     let loaded = loaded.map_err(|fault| {
-        // Its path means nothing outside this process.
+        // The plugin's path here means nothing outside this process.
         let problem = fault.to_string().replace(&plugin.path.display().to_string(), &plugin.file);
         NotOpened::Unloadable { code: fault.code(), problem }
     })?;
@@ -91,13 +91,13 @@ pub(super) fn load(
 /// The exit status where the other end is no keystead host, as for a wrong command line.
 const NO_HOST: u8 = 2;
 
-/// The code of a runner that could not be made at home in its namespaces.
+/// The code of a runner that could not set up its namespaces.
 pub(super) const NAMESPACES: &str = "namespaces";
 
-/// The exit status where the host breaks the protocol: our bug.
+/// The exit status where the host breaks the protocol: a bug in Keystead.
 const CONFUSED: u8 = 70;
 
-/// Serves the host at standard input; returns when it has gone.
+/// Serves the host at standard input; returns when the host has gone.
 pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     let Ok(socket) = prepare() else {
         return ExitCode::from(NO_HOST);
@@ -116,7 +116,7 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
                 .collect();
             let entered =
                 sandbox::enter(&objects, told.reach, told.sandbox, told.namespaces, plugin)?;
-            // In a user namespace it had to be asked for anew.
+            // In a user namespace the tie to the host had to be set again.
             has_host(parent)?;
             Ok(entered)
         };
@@ -126,32 +126,32 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     }
 }
 
-/// Whether the host is there still: it may have gone before this process was tied to it.
+/// Checks that the host still exists: it may have gone before this process was tied to it.
 fn has_host(parent: u32) -> Result<(), String> {
     let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
     if u32::try_from(now) == Ok(parent) { Ok(()) } else { Err("the host has gone".to_owned()) }
 }
 
-/// Tries the namespaces of a runner and says on standard output why there are none.
+/// Tries the namespaces of a runner; prints on standard output why there are none.
 pub(super) fn try_namespaces() -> ExitCode {
     match sandbox::try_walls() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            // Who does not read it sees the status.
+            // A caller that does not read the text sees the status.
             let _ = rustix::io::write(rustix::stdio::stdout(), why.as_bytes());
             ExitCode::FAILURE
         }
     }
 }
 
-/// Takes the socket from standard input to where the plugin does not stumble over it, and
-/// leaves everything that was inherited beside it.
+/// Moves the socket from standard input to a descriptor that the plugin does not use by accident,
+/// and closes all other inherited descriptors.
 fn prepare() -> io::Result<OwnedFd> {
     let stdin = rustix::stdio::stdin();
     if rustix::net::sockopt::socket_type(stdin)? != rustix::net::SocketType::SEQPACKET {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // The socket is from whoever made it: another user, or one without a number here, is no host.
+    // The socket's creator must have this process's user, with a number in this namespace.
     let peer = getsockopt(&stdin, PeerCredentials)?.uid();
     let own = [rustix::process::getuid(), rustix::process::geteuid()];
     if own.iter().any(|own| own.as_raw() != peer) || ids::is_nobodys(peer) {
@@ -168,13 +168,13 @@ fn prepare() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Closes what an embedding program left open across `exec`: a plugin would have it, and an
-/// agent would keep it from ending. For a process of ours that has just started.
+/// Closes descriptors that an embedding program left open across `exec`: a plugin could use them,
+/// and an agent would keep them open. Only for a process of Keystead that has just started.
 pub(crate) fn close_inherited() -> io::Result<()> {
-    // SAFETY: the process has just started (both callers are the first thing that a hidden
-    // argument runs), this is its only thread, and it has opened nothing: nobody owns these.
+    // SAFETY: the process has just started: both callers are the first thing that a hidden argument
+    // runs. This is its only thread, and it has opened nothing: no type owns these.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
-    // Before Linux 5.9, or where a filter does not know it.
+    // Before Linux 5.9, or under a filter that does not know the call.
     if closed == 0 { Ok(()) } else { close_listed() }
 }
 
@@ -195,15 +195,15 @@ fn close_listed() -> io::Result<()> {
     Ok(())
 }
 
-/// Greets, opens, and answers calls one at a time until the socket closes. `shut_in` is
-/// called before anything of the plugin arrives.
+/// Greets, opens, and answers calls one at a time until the socket closes. Calls `shut_in` before
+/// any data of the plugin arrives.
 pub(super) fn serve(
     socket: OwnedFd,
     shut_in: &mut ShutIn<'_>,
     open: &mut Open<'_>,
 ) -> Result<(), ProtocolError> {
     let link = Arc::new(Link::new(socket));
-    // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
+    // Stays open until the process ends: dlopen knows the plugin by this descriptor's name.
     let Some((plugin, _bytes, owners)) = greet(&link, shut_in)? else { return Ok(()) };
     let mut vault: Option<Box<dyn Serve>> = None;
     while let Some((id, kind, body)) = link.next()? {
@@ -229,7 +229,7 @@ pub(super) fn serve(
             (Some(vault), Kind::Call) => {
                 let (number, request) = numbered(&body)?;
                 let limit = Method::from_code(number).map_or(MAX_VALUE_BODY, Method::max_reply);
-                // As the plugin made it: it is read by the host alone.
+                // Unchanged, as the plugin made it: only the host reads it.
                 let mut sent = Ok(());
                 let served = vault.serve(number, request, &mut |reply| {
                     sent = link.reply(id, Kind::Reply, limit, &|w| w.raw(reply));
@@ -250,8 +250,8 @@ fn reply_error(link: &Link, id: u64, refused: api::Error) -> Result<(), Protocol
     link.reply(id, Kind::Reply, MAX_VALUE_BODY, &|w| w.raw(reply.expose()))
 }
 
-/// Reads the greeting, shuts the runner in, and returns the plugin and its bytes; or nothing
-/// where the host has gone or is refused.
+/// Reads the greeting, puts the runner into its sandbox, and returns the plugin and its bytes;
+/// `None` if the host has gone or is refused.
 fn greet(
     link: &Link,
     shut_in: &mut ShutIn<'_>,
@@ -277,12 +277,12 @@ fn greet(
                 _ => return Err(ProtocolError),
             };
             let done = shut_in(parent, &told, &descriptors, file.as_ref().map(AsFd::as_fd));
-            // They lead to the outside: the plugin has rules for them, and opens them itself.
+            // They lead out of the sandbox: the plugin has rules for them, and opens them itself.
             descriptors.clear();
             match done {
                 Ok(Entered { owners, asking }) => {
                     link.ready(&asking)?;
-                    // The host's alone: who has them answers what it asks itself.
+                    // Only the host may have these: their holder answers the runner's own requests.
                     drop(asking);
                     let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
                     let Received::Frame(mut frame) = received else { return Ok(None) };
@@ -312,8 +312,8 @@ mod tests {
     use super::super::socket::{Buffer, Frame, Outgoing, pair};
     use super::*;
 
-    /// Greets a runner in a thread with these bytes and returns what it answers and
-    /// whether it called `shut_in` with a host of process 7.
+    /// Greets a runner in a thread with these bytes. Returns the runner's answer, and whether it
+    /// called `shut_in` with a host of process 7.
     fn greeted(hello: &[u8], refusal: Option<&str>) -> (Option<(Kind, String)>, bool) {
         let (ours, theirs) = pair().unwrap();
         let refusal = refusal.map(str::to_owned);

@@ -1,11 +1,11 @@
-//! Connects an isolated plugin to the Unix sockets that it was granted, and to no other. The plugin
-//! calls `socket` and `connect` as any program does; the filter of system calls has the host answer.
+//! Connects an isolated plugin to its granted Unix sockets, and to no other. The plugin calls
+//! `socket` and `connect` as any program does; the filter of system calls has the host answer.
 //!
 //! No process of a plugin ever has a Unix socket that could still be connected. `socket` gives it a
-//! *placeholder*, one of a pair whose other end is closed: the kernel connects that nowhere any more.
-//! `connect` puts a socket in its place that the host itself has connected to the open object that was
-//! granted. So nothing depends on what a path leads to by then, or on what the plugin's threads write
-//! over the address meanwhile.
+//! *placeholder*, one of a pair whose other end is closed: the kernel connects that nowhere any
+//! more. `connect` replaces it with a socket that the host itself has connected to the granted open
+//! object. So later changes of the path have no effect, nor have changes of the address by the
+//! plugin's threads.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,33 +22,33 @@ use super::super::grant::Granted;
 use super::super::inspect::Permission;
 use crate::platform::sandbox::{Listener, Outcome, Question};
 
-/// The most placeholders that are known, for what was set on them before they are connected.
+/// Maximum number of known placeholders, which keep their options until they are connected.
 const MAX_PENDING: usize = 64;
 
-/// The most bytes of an address (`struct sockaddr_storage`).
+/// Maximum length of an address (`struct sockaddr_storage`), in bytes.
 const MAX_ADDRESS: usize = 128;
 
-/// Where the path begins in the address of a Unix socket.
+/// Offset of the path in the address of a Unix socket, in bytes.
 const PATH_AT: usize = size_of::<libc::sa_family_t>();
 
-/// How long is waited for a listener that has no room, before it is tried again.
+/// Pause before the next try of a listener that has no room.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What a runner sends of itself so that its plugin can be connected.
+/// The descriptors that a runner sends so that the host can connect its plugin.
 pub(super) struct Asking {
     listener: Listener,
-    /// The memory of its process, to be read.
+    /// The memory of the runner's process, open for reading.
     memory: OwnedFd,
 }
 
 impl Asking {
-    /// Returns it from the descriptors in the order in which a runner sends them.
+    /// Takes the descriptors in the order in which a runner sends them.
     pub(super) fn new(descriptors: Vec<OwnedFd>) -> Option<Self> {
         let [listener, memory] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
         Some(Self { listener: Listener::new(listener), memory })
     }
 
-    /// Answers from now on, in a thread that ends with the runner.
+    /// Starts to answer, in a thread that ends with the runner.
     pub(super) fn answer(self, granted: &Granted) -> io::Result<()> {
         let connector = Connector {
             listener: self.listener,
@@ -69,11 +69,11 @@ struct Connector {
     pending: VecDeque<(u32, OwnedFd)>,
 }
 
-/// Where a plugin wants to connect to.
+/// Destination of a plugin's `connect`.
 enum Target {
     /// A Unix socket: the bytes behind the family.
     Unix(Vec<u8>),
-    /// What is no Unix socket.
+    /// Any other address.
     Other,
 }
 
@@ -89,7 +89,7 @@ impl Connector {
         }
     }
 
-    /// Makes a stream socket that cannot be connected. The filter asks for no other.
+    /// Creates a stream socket that cannot be connected. The filter asks for no other kind.
     fn placeholder(&mut self, question: &Question) -> Result<Outcome, Errno> {
         let mut flags = SocketFlags::CLOEXEC;
         if question.arguments[1] & libc::SOCK_NONBLOCK as u64 != 0 {
@@ -109,7 +109,7 @@ impl Connector {
     fn connected(&mut self, question: &Question) -> Result<Outcome, Errno> {
         let path = match self.target(question)? {
             Target::Unix(path) => path,
-            // It may make any: none of its sockets can be connected to a Unix socket by it.
+            // Any such connection is allowed: it connects no socket to a Unix socket.
             Target::Other if self.granted.has(&Permission::Network) => return Ok(Outcome::Made),
             Target::Other => return Err(Errno::ACCESS),
         };
@@ -152,8 +152,7 @@ impl Connector {
         Ok(Target::Unix(path[..end].to_vec()))
     }
 
-    /// Returns the open object of a granted path, by the name that it was granted under or that it has
-    /// without links.
+    /// Returns the open object of a granted path, by its granted name or by its path without links.
     fn object(&self, path: &[u8]) -> Result<&crate::fs::object::Object, Errno> {
         let is_it = |socket: &&super::super::grant::GrantedSocket| {
             let elsewhere =
@@ -164,7 +163,7 @@ impl Connector {
         granted.object().ok_or(Errno::NOENT)
     }
 
-    /// Connects a new socket, and returns it with the flags that the placeholder has by now.
+    /// Connects a new socket, and returns it with the placeholder's current flags.
     fn connect(
         &self,
         question: &Question,
@@ -180,13 +179,13 @@ impl Connector {
                 sockopt::set_socket_timeout(&socket, which, Some(time))?;
             }
         }
-        // Not by its path, where something else may lie by now.
+        // Not by its path, where another object may lie by now.
         let name = format!("/proc/self/fd/{}", object.as_fd().as_raw_fd());
         let address = SocketAddrUnix::new(name)?;
         loop {
             match rustix::net::connect(&socket, &address) {
                 Err(Errno::INTR) => {}
-                // Whoever listens takes no more now.
+                // The listener accepts no more now.
                 Err(Errno::AGAIN) if !asked.contains(OFlags::NONBLOCK) => {
                     std::thread::sleep(PAUSE);
                     if !self.listener.is_waiting(question) {

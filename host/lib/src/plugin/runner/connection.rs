@@ -1,5 +1,5 @@
-//! One runner's life as the host sees it: the greeting, then calls, each bounded by its
-//! deadline. Nothing the other end sends is believed.
+//! One runner's life as the host sees it: the greeting, then calls, each bounded by its deadline.
+//! The host trusts nothing that the other end sends.
 
 use std::fmt;
 use std::io;
@@ -28,58 +28,57 @@ use super::stderr::StderrReader;
 use super::supervise::Setup;
 use super::{Bytes, Image, Launch};
 
-/// How much later than its deadline a call may answer: time for the vault's own `timed out`.
+/// Time after its deadline in which a call may still answer: for the vault's own `timed out`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
 
-/// The most log lines that are taken during one call; a plugin that writes more would
-/// fill a log, or a terminal.
+/// Maximum number of log lines that are taken during one call: more could fill a log or a terminal.
 const MAX_LINES: u32 = 1_000;
 
-/// A runner that lives, or did when it was last asked.
+/// A runner that was alive at the last check.
 pub(super) struct Connection {
     pub(super) process: Process,
     socket: OwnedFd,
     inbox: Buffer,
     outbox: Buffer,
     words: StderrReader,
-    /// Whether it has greeted back: whether it has proven to be a runner.
+    /// Whether the runner has greeted back, which proves that it is a runner.
     pub(super) greeted: bool,
     eager: SpinWait,
-    /// Whether this call has not looked yet: a plugin that says a little again and again keeps
-    /// nobody awake.
+    /// Whether this call may still poll before it waits: a plugin that sends a little again and
+    /// again must not keep a processor busy.
     looks: bool,
     call: u64,
     lines: u32,
 }
 
-/// What came back from a call.
+/// Result of a call.
 pub(super) enum Answered {
-    /// The vault is open: how its plugin fits.
+    /// The vault is open; this is the compatibility of its plugin.
     Opened(AbiCompatibility),
-    /// A reply, with the vault's error where it is one.
+    /// A reply; `Some` if it is the vault's error.
     Replied(Option<api::Error>),
     /// The plugin does not know the call.
     Unknown,
     /// The plugin cannot be loaded: code and text.
     Unloadable(String, String),
-    /// More than one reply may have.
+    /// The reply exceeds its limit.
     TooMuch,
 }
 
-/// Why the runner is of no more use.
+/// Why the runner can serve no more calls.
 #[derive(Debug)]
 pub(super) enum Lost {
-    /// It had closed before the call reached it.
+    /// The runner closed the socket before the call reached it.
     Before,
-    /// It closed.
+    /// The runner closed the socket.
     Closed,
-    /// It is late.
+    /// The runner timed out.
     Late,
-    /// It sent what it must not.
+    /// The runner sent a message that it must not send.
     Fault(Fault),
-    /// It refused the greeting: code and text.
+    /// The runner refused the greeting: code and text.
     Unwelcome(String, String),
-    /// The system refused us something.
+    /// A system call of the host failed.
     System(io::Error),
 }
 
@@ -108,7 +107,7 @@ fn fault<T>(what: &'static str) -> Result<T, Lost> {
     Err(Lost::Fault(Fault(what.into())))
 }
 
-/// A process that waits for its plugin. Dropped, it is killed and reaped.
+/// A process that waits for its plugin. Dropping it kills and reaps the process.
 pub struct Started {
     process: Starting,
     socket: OwnedFd,
@@ -122,21 +121,21 @@ impl fmt::Debug for Started {
 }
 
 impl Started {
-    /// Starts the program. It comes up while the caller finds out what it may do.
+    /// Starts the program, which initialises while the caller determines its grants.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The system's error.
     pub fn start(launch: &Launch) -> io::Result<Self> {
         let (socket, theirs) = pair()?;
         let process = Starting::new(launch, theirs)?;
         Ok(Self { process, socket, outbox: Buffer::new() })
     }
 
-    /// Greets it: it shuts itself in while the caller makes the plugin's image. One that is a file
-    /// of root's is there already, and has to be known now: nothing can be opened from within.
+    /// Greets the process, which enters its sandbox while the caller makes the plugin's image. An
+    /// image that is root's file exists already and is sent now: nothing opens from within.
     ///
     /// # Errors
-    /// What the system answers; the file is no longer what was proven.
+    /// The system's error; the file is no longer the proven one.
     pub fn greet(mut self, granted: &Granted, image: Option<&Image>) -> io::Result<Greeted> {
         if image.is_some_and(|image| !image.is_as_proven()) {
             return Err(io::Error::other("the plugin's file has changed since it was checked"));
@@ -147,8 +146,8 @@ impl Started {
         if let Some(Bytes::Roots(file, _)) = image.map(|image| &image.bytes) {
             with.push(file.as_fd());
         }
-        // Into an empty socket, so that there is room. A program that has ended already is found
-        // out by the first call.
+        // The socket is empty, so there is room. The first call finds out if the program has
+        // already ended.
         let limit = MAX_FRAME_BYTES - HEADER_BYTES;
         let hello = Outgoing { id: 0, kind: Kind::Hello, limit, with: &with };
         let sent = self.outbox.send(self.socket.as_fd(), &hello, Wait::Never, &|w| {
@@ -161,13 +160,13 @@ impl Started {
     }
 }
 
-/// A process that shuts itself in. Dropped, it is killed and reaped.
+/// A process that enters its sandbox. Dropping it kills and reaps the process.
 #[derive(Debug)]
 pub struct Greeted(Started);
 
 impl Connection {
-    /// Gives a runner its plugin, without waiting for its answer to the greeting: the first call
-    /// goes out at once behind it.
+    /// Gives a runner its plugin without waiting for its answer to the greeting: the first call
+    /// follows at once.
     pub(super) fn new(setup: &Setup, greeted: Greeted) -> io::Result<Self> {
         let Started { process, socket: ours, mut outbox } = greeted.0;
         let (process, stderr) = process.started()?;
@@ -197,8 +196,8 @@ impl Connection {
         })
     }
 
-    /// Makes a call and waits for its reply, which `read` is given, until its deadline and
-    /// the launch's grace are over.
+    /// Makes a call and waits for its reply until its deadline and the launch's grace are over.
+    /// Passes the reply to `read`.
     pub(super) fn call(
         &mut self,
         setup: &Setup,
@@ -307,7 +306,7 @@ impl Connection {
         }
     }
 
-    /// Takes what was sent between two calls: lines for the log, or the news of its end.
+    /// Takes messages sent between two calls: lines for the log, or the end of the runner.
     fn sweep(&mut self, setup: &Setup) -> Result<(), Lost> {
         while self.lines < MAX_LINES {
             match self.inbox.receive(self.socket.as_fd(), Wait::Never, |_| 0)? {
@@ -355,8 +354,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until there is a frame, and meanwhile takes what the plugin writes to its
-    /// standard error, which would otherwise fill up and stop it.
+    /// Waits for a frame. Meanwhile reads the plugin's standard error, which would otherwise fill
+    /// up and stop the plugin.
     fn wait(&mut self, setup: &Setup, flags: PollFlags, until: Instant) -> Result<(), Lost> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -395,7 +394,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the last of what the plugin wrote to its standard error.
+    /// Reads the rest of the plugin's standard error.
     pub(super) fn last_words(&mut self, setup: &Setup) {
         self.words.take(setup.services.as_ref());
         self.words.end(setup.services.as_ref());
@@ -412,7 +411,7 @@ fn poll(watched: &mut [PollFd<'_>], eager: SpinWait, left: Duration) -> Result<(
     }
 }
 
-/// What a plugin asks its host for.
+/// A plugin's request to the host.
 enum Asked {
     Exec(api::ExecRequest),
     Ownership(String),
@@ -424,7 +423,7 @@ enum Asked {
 }
 
 impl Asked {
-    /// Reads it. The runner is of this build: it asks for nothing else, and in no other form.
+    /// Reads the request. The runner is of this build: it sends no other request, in no other form.
     fn read(service: Option<Service>, asked: &[u8]) -> Result<Self, Fault> {
         let read = match service {
             Some(Service::Exec) => wire::decode(asked).map(Self::Exec),
@@ -436,14 +435,14 @@ impl Asked {
             Some(Service::ForgetSession) => wire::decode::<()>(asked).map(|()| Self::ForgetSession),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
-            // No runner carries it on.
+            // No runner forwards this request.
             #[cfg(feature = "next")]
             Some(Service::Notify) => return Err(Fault::new("a request for no service")),
         };
         read.map_err(|refused| Fault::value(&refused))
     }
 
-    /// Does it, by the call's deadline, and returns the reply.
+    /// Serves the request by the call's deadline, and returns the reply.
     fn serve(self, setup: &Setup, deadline: api::Deadline) -> api::SecretBytes {
         let by = |own: api::Deadline| match own.remaining() > deadline.remaining() {
             true => deadline,
@@ -463,7 +462,7 @@ impl Asked {
                 wire::encode_reply(&setup.services.replace_file(request))
             }
             Self::IsGranted(permission) => {
-                // What is no permission, or none that is known here, was granted to no vault.
+                // A permission that is invalid or unknown here was granted to no vault.
                 let granted = Permission::parse_filled_in(&permission)
                     .is_some_and(|permission| setup.granted.covers(&permission));
                 wire::encode_reply(&Ok(One(granted)))

@@ -1,4 +1,4 @@
-//! What can go wrong with a runner, apart from what its plugin answers.
+//! Errors of a runner, apart from its plugin's answers.
 
 use std::fmt;
 use std::io;
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use keystead_plugin_api as api;
 
-/// The code of a plugin that could not be loaded, by a runner that does not say why: its
-/// plugin may have spoken in its place.
+/// Code of a plugin that could not be loaded, from a runner that gives no reason: its plugin may
+/// have written in its place.
 pub(super) const UNLOADABLE: &str = "E11.unloadable";
 
-/// Why a runner could not do its work. A plugin's own answer is never one of these.
+/// An error of a runner. A plugin's own answer is never such an error.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,9 +21,9 @@ pub enum Error {
     /// processes, descriptors or memory are exhausted.
     #[error("cannot start the runner {}", program.display())]
     Spawn {
-        /// What was to be started.
+        /// The program to start.
         program: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -31,73 +31,73 @@ pub enum Error {
     /// that an upgrade has put in its place.
     #[error("{} is no runner of this keystead: {problem}", program.display())]
     Handshake {
-        /// What was started.
+        /// The started program.
         program: PathBuf,
-        /// What it did instead of a greeting.
+        /// Its behaviour instead of a greeting.
         problem: String,
     },
     /// The runner could not enter its sandbox, so it did not load the plugin.
     #[error("the runner could not enter its sandbox: {problem}")]
     Sandbox {
-        /// Which step, and what the system said.
+        /// The failed step, and the system's error.
         problem: String,
     },
     /// The plugin passed every check on its file, and could not be loaded in the runner.
     #[error("{problem}")]
     Unloadable {
-        /// The loader's own stable code, or `E11.unloadable` where the runner gave none that
-        /// the loader has.
+        /// The loader's own stable code, or `E11.unloadable` if the runner gave no code that the
+        /// loader has.
         code: &'static str,
-        /// What the loader said, with the plugin's path.
+        /// The loader's message, with the plugin's path.
         problem: String,
     },
-    /// The plugin ended its process, it exited, aborted or crashed; or somebody else did.
+    /// The plugin's process ended: it exited, aborted or crashed, or another process ended it.
     #[error("the plugin's process ended {call}: {status}")]
     Died {
-        /// When.
+        /// The call, or the time between two calls.
         call: During,
-        /// How it ended.
+        /// Exit status or signal of the process.
         status: Ended,
     },
-    /// The call was not done at its deadline, and the process was killed.
+    /// The call was not done at its deadline, and the host killed the process.
     #[error("the plugin process timed out {call} and was killed after {} ms", after.as_millis())]
     Late {
-        /// When.
+        /// The call, or the time between two calls.
         call: During,
-        /// How long it was waited for.
+        /// Time that the host waited.
         after: Duration,
     },
-    /// The process sent what no runner sends, and was killed: the plugin wrote to its
-    /// connection, or broke a limit of the contract.
+    /// The process sent data that no runner sends, and was killed: the plugin wrote to its
+    /// connection, or broke a limit of the plugin API.
     #[error("the plugin's process broke the protocol {call} and was killed: it sent {what}")]
     Protocol {
-        /// When.
+        /// The call, or the time between two calls.
         call: During,
-        /// What it sent.
+        /// Description of the data.
         what: String,
     },
-    /// The plugin has ended its process several times in a row; it is started again after
-    /// a pause.
+    /// The plugin has ended its process several times in a row; the host starts it again after a
+    /// pause.
     #[error(
         "the plugin's process ended {deaths} times in a row; it can be started again in {} ms",
         wait.as_millis()
     )]
     BackingOff {
-        /// How often it ended since its last answer.
+        /// Number of ends since its last answer.
         deaths: u32,
-        /// How long the pause still is.
+        /// Remaining pause.
         wait: Duration,
     },
-    /// What the plugin was granted cannot be granted any more, as its paths lead now.
+    /// The grants of the plugin cannot be granted any more, as their paths lead now.
     #[error("the plugin's process is not started again with what it was granted")]
     Granted(#[source] Box<super::super::grant::Error>),
-    /// The system refused the host something on the way to the runner: descriptors or
-    /// memory are exhausted.
+    /// The system refused the host a resource on the way to the runner: descriptors or memory are
+    /// exhausted.
     #[error("cannot talk to the plugin's process {call}")]
     System {
-        /// When.
+        /// The call, or the time between two calls.
         call: During,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -120,9 +120,9 @@ impl Error {
         }
     }
 
-    /// Returns whether the plugin is to blame: what counts towards its quarantine. Being
-    /// late does not: a slow server is no fault of the plugin's file. Neither does an end from
-    /// outside.
+    /// Returns whether the plugin is to blame, which counts towards its quarantine. A timeout does
+    /// not count: a slow server is no fault of the plugin's file. An end from outside does not
+    /// count either.
     pub fn is_misbehaviour(&self) -> bool {
         match self {
             Self::Died { status, .. } => status.is_own_doing(),
@@ -132,7 +132,7 @@ impl Error {
     }
 }
 
-/// When something happened: during the call of this name, or between two calls.
+/// Time of an event: during the call of this name; `None` means between two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct During(pub Option<&'static str>);
 
@@ -145,19 +145,18 @@ impl fmt::Display for During {
     }
 }
 
-/// How a call on an isolated vault ends where it has no answer.
+/// Error of a call on an isolated vault.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The vault's own error.
     #[error(transparent)]
     Plugin(#[from] api::Error),
-    /// The runner's.
+    /// The runner's error.
     #[error(transparent)]
     Runner(#[from] Error),
 }
 
-/// The one error type that a [`Vault`](api::Vault) has: for callers who do not ask who is
-/// to blame.
+/// The only error type of a [`Vault`](api::Vault): for callers that need not know who is to blame.
 impl From<&Error> for api::Error {
     fn from(runner: &Error) -> Self {
         let kind = match runner {
@@ -189,10 +188,10 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// Returns whether it was the process's own doing: it exited, or has a signal that a fault
-    /// of its own or a broken limit sends. Any other comes from people, from service managers or,
-    /// where memory runs out, from the kernel. A process that sends itself one of those is taken
-    /// for innocent.
+    /// Returns whether the process itself caused its end: it exited, or has a signal that a fault
+    /// of its own or a broken limit sends. Any other signal comes from users, from service managers
+    /// or, if memory runs out, from the kernel. A process that sends itself such a signal does not
+    /// count as crashed.
     pub fn is_own_doing(self) -> bool {
         use rustix::process::Signal;
         const OWN: [Signal; 8] = [
@@ -277,7 +276,7 @@ mod tests {
             let number: nix::sys::signal::Signal = other.parse().unwrap();
             assert!(!died(Ended::Signal(number as i32)).is_misbehaviour(), "{other}");
         }
-        // A real-time signal, and one that there is not.
+        // A real-time signal, and a signal that does not exist.
         assert!(!died(Ended::Signal(40)).is_misbehaviour());
         assert!(!died(Ended::Signal(0)).is_misbehaviour());
         assert!(died(Ended::Exit(0)).is_misbehaviour());

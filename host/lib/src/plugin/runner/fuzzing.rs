@@ -1,5 +1,5 @@
-//! For the fuzz target: what each end reads of the other, without a process. Not
-//! part of the library's interface.
+//! For the fuzz target: both ends' reading of each other's messages, without a process. Not part of
+//! the library's interface.
 
 use std::fmt::Debug;
 use std::os::fd::AsFd;
@@ -12,10 +12,10 @@ use keystead_plugin_api::abi::{Method, Service, serve};
 use super::proto::{self, Greeting, Kind, MAX_VALUE_BODY, Reader};
 use super::socket::{Buffer, Outgoing, Received, Sent, Wait, pair};
 
-/// Reads these bytes as every frame that either end may get: the first byte says which.
+/// Reads these bytes as every frame that either end may get: the first byte chooses.
 ///
 /// # Panics
-/// Where a reader panics, or reads back something else than was written.
+/// If a reader panics, or reads back something else than was written.
 pub fn read(bytes: &[u8]) {
     let Some((kind, body)) = bytes.split_first() else { return };
     if let Some(kind) = Kind::from_code(*kind) {
@@ -26,12 +26,12 @@ pub fn read(bytes: &[u8]) {
     let _ = proto::unwelcome(&mut Reader::new(body));
     let _ = proto::opened(&mut Reader::new(body));
     let _ = proto::numbered(body);
-    // To the runner: a call is made as well, and its reply read as the host would.
+    // To the runner: the call is made too, and its reply is read like in the host.
     let reply = serve(&mut Echo, u32::from(*kind), body);
     if let Some(error) = wire::error_of(reply.expose()) {
         assert!(error.message().len() <= api::MAX_MESSAGE_BYTES);
     }
-    // What can be read can be written, and is read again as the same.
+    // Readable data can be written, and reads back the same.
     match kind % 13 {
         0 => again::<api::Page>(body),
         1 => again::<api::Entry>(body),
@@ -55,7 +55,7 @@ pub fn read(bytes: &[u8]) {
 }
 
 fn again<T: Wire + Debug + PartialEq>(bytes: &[u8]) {
-    // Metadata of which some is unknown is not written.
+    // Metadata with unknown parts is not written.
     let Ok(value) = wire::decode::<T>(bytes) else { return };
     if let Ok(written) = wire::encode(&value) {
         let read = wire::decode::<T>(written.expose()).expect("what was written can be read");
@@ -63,7 +63,7 @@ fn again<T: Wire + Debug + PartialEq>(bytes: &[u8]) {
     }
 }
 
-/// Returns good inputs to start from: a request or answer of each type, behind its first byte.
+/// Returns valid seed inputs: a request or an answer of each type, after its first byte.
 pub fn seeds() -> Vec<Vec<u8>> {
     let deadline = api::Deadline::after(std::time::Duration::from_secs(9));
     let name = api::SecretName::parse("name").expect("it keeps the rules");
@@ -108,7 +108,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seed(&mut seeds, call(Method::RunAction), &act);
     let many = vec![set(api::Value::text("x")), set(api::Value::bytes(vec![0]))];
     seed(&mut seeds, call(Method::SetMany), &api::SetManyRequest::new(many));
-    // Numbers that are neither a frame nor a call: the answers alone are read.
+    // Numbers that are neither a frame nor a call: only the answers are read.
     let answer = |first: u8| first + 13 * 18;
     let mut about = metadata.clone();
     about.insert_read_only("own", api::MetadataValue::Integer(1)).expect("it keeps the rules");
@@ -145,14 +145,14 @@ fn through_a_socket(kind: Kind, body: &[u8]) {
     let mut inbox = Buffer::new();
     let received = inbox.receive(theirs.as_fd(), Wait::Never, |_| MAX_VALUE_BODY);
     match (sent, received, kind) {
-        // It has to bring the plugin, and is refused.
+        // This frame must carry the plugin, and is refused without it.
         (_, Err(_), Kind::Plugin) => {}
         (Ok(Sent::Whole), Ok(Received::Frame(frame)), _) => assert!(frame.body() == body),
         _ => panic!("a frame of {} bytes is lost", body.len()),
     }
 }
 
-/// A vault that gives back what it is asked with.
+/// A vault that returns its request.
 struct Echo;
 
 impl Vault for Echo {

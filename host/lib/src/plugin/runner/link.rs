@@ -1,5 +1,5 @@
-//! The runner's end of the connection: calls in, answers out, and the host's services in
-//! between, from whatever threads the plugin has.
+//! The runner's end of the connection: calls in, answers out, and the host's services in between,
+//! from any thread of the plugin.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +16,7 @@ use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
 use super::spin::SpinWait;
 use crate::platform::sandbox::Owners;
 
-/// Why serving ended other than by the host's going.
+/// Reason why serving ended, other than the end of the host.
 #[derive(Debug)]
 pub(super) struct ProtocolError;
 
@@ -41,9 +41,9 @@ impl From<io::Error> for ProtocolError {
 /// A call: its id, the frame's kind, its body.
 pub(super) type Incoming = (u64, Kind, Zeroizing<Vec<u8>>);
 
-/// The runner's end of the connection, shared with whatever threads the plugin has.
+/// The runner's end of the connection, shared with all threads of the plugin.
 ///
-/// Who needs both locks takes `inbox` first.
+/// Code that needs both locks takes `inbox` first.
 pub(super) struct Link {
     pub(super) socket: OwnedFd,
     eager: SpinWait,
@@ -75,15 +75,15 @@ impl Link {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next call; there is none where the host has gone.
+    /// Waits for the next call; `None` if the host has gone.
     pub(super) fn next(&self) -> Result<Option<Incoming>, ProtocolError> {
         let mut inbox = self.inbox();
-        // What it comes to does not matter: what is not there yet is waited for.
+        // The result does not matter: the code below waits for a missing frame.
         let _ = self.eager.look(&mut [PollFd::new(&self.socket, PollFlags::IN)]);
         match inbox.receive(self.socket.as_fd(), Wait::Forever, Kind::request_limit)? {
             Received::Frame(frame) => {
-                // Before the inbox is let go: a thread of the plugin that waits for it to
-                // ask for a service finds the call that it asks within.
+                // Before the inbox is released: a thread of the plugin that waits for it to request
+                // a service then finds the current call.
                 self.outbox().call = Some(frame.id);
                 Ok(Some((frame.id, frame.kind, frame.into_body())))
             }
@@ -91,7 +91,7 @@ impl Link {
         }
     }
 
-    /// Says that the plugin may come, with what the host answers its connections with.
+    /// Reports that the plugin may come, with the descriptors for the host's connections.
     pub(super) fn ready(&self, asking: &[OwnedFd]) -> Result<(), ProtocolError> {
         let with: Vec<_> = asking.iter().map(AsFd::as_fd).collect();
         self.send(&Outgoing { id: 0, kind: Kind::Ready, limit: 0, with: &with }, &|_| {})
@@ -121,7 +121,7 @@ impl Link {
                 outbox.buffer.send(socket, &outgoing, Wait::Forever, &|_| {})?;
                 Ok(())
             }
-            // Where the host has gone, the next read says so.
+            // If the host has gone, the next read reports it.
             Sent::Whole | Sent::NoRoom | Sent::Closed => Ok(()),
         }
     }
@@ -143,7 +143,7 @@ impl api::Services for Services {
         let Ok(line) = wire::encode(&line) else { return };
         let outgoing = Outgoing { id: 0, kind: Kind::Ask, limit: usize::MAX, with: &[] };
         let mut outbox = self.link.outbox();
-        // A line that cannot be sent is lost; there is nobody to tell.
+        // A line that cannot be sent is lost: there is no way to report it.
         let _ = outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
             write_numbered(w, Service::Log.code(), line.expose());
         });
@@ -173,7 +173,7 @@ impl api::Services for Services {
     }
 
     fn keep_session(&self, session: api::Session) {
-        // Outside of a call nobody takes it: the plugin hands it over again when it next renews it.
+        // Outside of a call it is lost: the plugin hands it over again when it next renews it.
         let _ = self.ask::<()>(Service::KeepSession, &session);
     }
 

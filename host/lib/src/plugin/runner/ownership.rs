@@ -1,8 +1,8 @@
-//! Who owns a granted file, and how it is mounted, as the host sees it: a runner in a user namespace
-//! is shown the same owner for every other user's files, and sees the mounts of its sandbox.
+//! The owner and the mount of a granted file, as the host sees them. A runner in a user namespace
+//! sees the same owner for all other users' files, and the mounts of its sandbox.
 //!
-//! The plugin's word decides nothing. It names what it could open itself, and is told the object's
-//! numbers, to compare them with those of what it did open.
+//! The plugin's claims decide nothing. It names a path that it could open itself. It gets the
+//! object's numbers, to compare them with those of the object that it opened.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use super::super::grant::{Granted, GrantedPath};
 
-/// Returns what is at a path that is granted, or below one, by the descriptor that the plugin was
-/// granted it with.
+/// Returns the ownership of a granted path, or of a path below one, through the descriptor of that
+/// grant.
 pub(super) fn of(granted: &Granted, path: &str) -> api::Result<api::Ownership> {
     let path = Path::new(path);
     let Some(granted) = innermost(granted, path) else {
@@ -30,7 +30,7 @@ pub(super) fn of(granted: &Granted, path: &str) -> api::Result<api::Ownership> {
     })
 }
 
-/// Returns the innermost granted path that a path is, or lies below.
+/// Returns the innermost granted path that equals or contains a path.
 fn innermost<'g>(granted: &'g Granted, path: &Path) -> Option<&'g GrantedPath> {
     let is_plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     if !path.is_absolute() || !path.components().all(is_plain) {

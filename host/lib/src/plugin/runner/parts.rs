@@ -1,20 +1,20 @@
-//! A body in several packets: what a runner sends where one packet is not enough. It can make no
-//! memory that lies in a descriptor, since no limit of a process counts that.
+//! A body in several packets, which a runner sends if one packet is not enough. A runner cannot
+//! make memory that lies in a descriptor, since no limit of a process counts that.
 
 use zeroize::Zeroizing;
 
 use super::proto::{Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES};
 
-/// The bytes at the start of the first packet's body that say how many all of them have.
+/// Size of the body's length, at the start of the first packet's body, in bytes.
 const TOTAL_BYTES: usize = 8;
 
-/// The most bytes of a body in a packet that is not the first.
+/// Maximum bytes of a body in a packet that is not the first.
 const PART: usize = MAX_FRAME_BYTES - HEADER_BYTES;
 
-/// The most in the first one.
+/// Maximum bytes of a body in the first packet.
 const FIRST_PART: usize = PART - TOTAL_BYTES;
 
-/// A body of which some packets have come.
+/// A body of which some packets have arrived.
 pub(super) struct Partial {
     id: u64,
     kind: Kind,
@@ -26,7 +26,7 @@ impl Partial {
     /// Begins a body with the first packet's part.
     ///
     /// # Errors
-    /// Where it does not say how long it is, or that is over the limit.
+    /// If the part does not have the body's length, or the length is over the limit.
     pub(super) fn begin(id: u64, kind: Kind, part: &[u8], limit: usize) -> Result<Self, Fault> {
         let Some((total, part)) = part.split_at_checked(TOTAL_BYTES) else {
             return Err(Fault("a frame with the wrong number of descriptors".into()));
@@ -44,7 +44,7 @@ impl Partial {
     /// Adds the next packet's part.
     ///
     /// # Errors
-    /// Where it belongs to another frame, or is not as large as [`of`] makes it.
+    /// If the part belongs to another frame, or has another size than [`of`] makes it.
     pub(super) fn add(&mut self, id: u64, kind: Kind, part: &[u8]) -> Result<(), Fault> {
         if (id, kind) != (self.id, self.kind) {
             return Err(Fault("a frame within another".into()));
@@ -52,11 +52,11 @@ impl Partial {
         self.fill(part, PART)
     }
 
-    /// Adds a part, of which a packet holds at most this much.
+    /// Adds a part; a packet holds at most `room` bytes of it.
     fn fill(&mut self, part: &[u8], room: usize) -> Result<(), Fault> {
         let missing = &mut self.body[self.filled..];
-        // A part is as large as can be: packets of a byte each would keep the host busy for long
-        // after a call's deadline, which nobody looks at while packets come.
+        // A part must be as large as possible. Packets of a byte each would keep the host busy long
+        // after a call's deadline, which is not checked while packets come.
         if part.is_empty() || part.len() != missing.len().min(room) {
             return Err(Fault("a body in parts that do not fit".into()));
         }
@@ -65,7 +65,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Whether nothing is missing.
+    /// Returns whether the body is complete.
     pub(super) fn is_whole(&self) -> bool {
         self.filled == self.body.len()
     }
@@ -75,7 +75,7 @@ impl Partial {
     }
 }
 
-/// Returns the parts of a body, each with the number in front of it that only the first one has.
+/// Returns the parts of a body. Only the first part has the body's length in front of it.
 pub(super) fn of(body: &[u8]) -> impl Iterator<Item = (Option<[u8; TOTAL_BYTES]>, &[u8])> {
     let (first, rest) = body.split_at(FIRST_PART.min(body.len()));
     let total = (body.len() as u64).to_le_bytes();

@@ -13,18 +13,18 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use super::{Ended, Launch};
 use crate::ids;
 
-/// A running child. Dropped, it is killed and reaped: none is left behind.
+/// A running child. Dropping it kills and reaps the child: none is left behind.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    /// None where the kernel has none (before Linux 5.3, and under valgrind).
+    /// `None` if the kernel has no such descriptors (before Linux 5.3, and under valgrind).
     pidfd: Option<OwnedFd>,
     pid: Pid,
     ended: Option<Ended>,
 }
 
 impl Process {
-    /// Returns it, once it was started, with the end of its standard error.
+    /// Returns the started child, with the end of its standard error.
     fn of(mut child: Child) -> io::Result<(Self, OwnedFd)> {
         let stderr = child.stderr.take().expect("it was asked to be piped");
         let pid = Pid::from_child(&child);
@@ -61,14 +61,14 @@ impl Process {
         Ok(self.ended)
     }
 
-    /// Ends the process, with all that it started and that is still in its session.
+    /// Ends the process, with all processes that it started and that are still in its session.
     pub(super) fn kill(&mut self) -> io::Result<Ended> {
         if let Some(ended) = self.ended {
             return Ok(ended);
         }
-        // The runner leads a group of its own. Not reaped yet, its number is not reused.
+        // The runner leads its own group. The number of an unreaped process is not reused.
         match rustix::process::kill_process_group(self.pid, Signal::KILL) {
-            // Gone, or so young that it leads none yet.
+            // Gone, or too young to lead a group.
             Ok(()) | Err(Errno::SRCH) => {}
             Err(error) => return Err(error.into()),
         }
@@ -81,19 +81,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Killing and reaping a child of ours fails only where somebody else reaped it.
+        // Killing and reaping a child fails only if other code has already reaped it.
         let _ = self.kill();
     }
 }
 
-/// A child that is being started, by another thread unless this is the main one. Dropped, it
-/// is killed and reaped.
+/// A child that is being started, by another thread unless this is the main one. Dropping it kills
+/// and reaps the child.
 #[derive(Debug)]
 pub(super) struct Starting(Option<mpsc::Receiver<io::Result<Child>>>);
 
 impl Starting {
-    /// Has the program started, with this socket as its standard input, no more environment
-    /// than it is given, and `/` as its directory.
+    /// Starts the program with this socket as its standard input, only the given environment, and
+    /// `/` as its directory.
     pub(super) fn new(launch: &Launch, socket: OwnedFd) -> io::Result<Self> {
         ids::check().map_err(io::Error::other)?;
         let mut command = Command::new(&launch.program);
@@ -108,7 +108,7 @@ impl Starting {
         spawn(command).map(|answered| Self(Some(answered)))
     }
 
-    /// Returns the child, once it is there, with the end of its standard error.
+    /// Returns the child after its start, with the end of its standard error.
     pub(super) fn started(mut self) -> io::Result<(Process, OwnedFd)> {
         let answered = self.0.take().expect("it is taken here, and when it is dropped");
         received(&answered).and_then(Process::of)
@@ -118,7 +118,7 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         if let Some(answered) = self.0.take() {
-            // A process, as it is dropped here, is killed and reaped.
+            // Dropping the process here kills and reaps it.
             let _ = received(&answered).and_then(Process::of);
         }
     }
@@ -139,7 +139,7 @@ fn wait_for(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<bool> 
     }
 }
 
-/// Looks until a child has ended, at most this long; it is not reaped.
+/// Polls until a child has ended, at most this long; does not reap the child.
 fn look_for_end(pid: Pid, patience: Duration) -> io::Result<bool> {
     let until = std::time::Instant::now() + patience;
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -155,8 +155,8 @@ fn look_for_end(pid: Pid, patience: Duration) -> io::Result<bool> {
     }
 }
 
-/// Returns a time as the system wants it, rounded up to a microsecond so that a wait
-/// never ends before its time.
+/// Returns a time in the system's form, rounded up to a microsecond so that a wait never ends
+/// before its time.
 pub(crate) fn timespec(time: Duration) -> Timespec {
     Timespec::try_from(time + Duration::from_micros(1))
         .unwrap_or(Timespec { tv_sec: i64::from(u32::MAX), tv_nsec: 0 })
@@ -171,16 +171,16 @@ impl Job {
     fn run(self) {
         let Self { mut command, answer } = self;
         let spawned = command.spawn();
-        // Our copy of the child's end goes now, or its closing is never seen.
+        // The host's copy of the child's end goes now, or its closing is never seen.
         drop(command);
-        // There is room for it, and whoever asked for it waits for it even if unwanted.
+        // There is room for the answer, and the requester waits for it even if unwanted.
         let _ = answer.send(spawned);
     }
 }
 
-/// Spawns from a thread that lives as long as this process: a child is killed when the
-/// *thread* that started it ends (`PR_SET_PDEATHSIG`), and callers' threads come and go. The
-/// main one stays, and needs no other for it.
+/// Spawns from a thread that lives as long as this process. A child is killed when the *thread*
+/// that started it ends (`PR_SET_PDEATHSIG`), and callers' threads come and go. The main thread
+/// stays, and spawns by itself.
 fn spawn(command: Command) -> io::Result<mpsc::Receiver<io::Result<Child>>> {
     // With the process id: a forked copy of this process has the sender, not the thread.
     static SPAWNER: Mutex<Option<(u32, mpsc::Sender<Job>)>> = Mutex::new(None);
@@ -219,7 +219,7 @@ mod tests {
         let launch = Launch { arguments: vec!["60".into()], ..Launch::new("sleep") };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         drop(Starting::new(&launch, theirs.into()).unwrap());
-        // Nobody has the other end any more.
+        // No process holds the other end any more.
         assert_eq!(std::io::Read::read(&mut &ours, &mut [0]).unwrap(), 0);
     }
 

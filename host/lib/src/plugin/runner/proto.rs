@@ -1,11 +1,11 @@
-//! What goes over the socket between the host and a runner: the kinds of frame and their
-//! limits. Both ends are the same binary, and neither trusts the other's bytes.
+//! The protocol between the host and a runner: the kinds of frame and their limits. Both ends are
+//! the same binary, and neither trusts the other's bytes.
 //!
-//! A frame is one packet: call id (`u64`), kind (`u8`), body; little-endian. A body that
-//! does not fit lies in a sealed memfd that travels with the packet or, from a runner, is
-//! in several packets, the first with its length (`u64`) in front; the kind has [`APART`]
-//! set. Packets (`SOCK_SEQPACKET`) and not a stream: the kernel keeps a frame
-//! whole and its file descriptor with it.
+//! A frame is one packet: call id (`u64`), kind (`u8`), body; little-endian. From the host, a body
+//! that does not fit is in a sealed memfd that travels with the packet. From a runner, it is in
+//! several packets, the first with its length (`u64`) in front. In both cases the kind has
+//! [`APART`] set. Packets (`SOCK_SEQPACKET`) keep a frame whole and its file descriptor with it; a
+//! stream does not.
 
 mod greeting;
 
@@ -19,34 +19,34 @@ pub(super) use greeting::{Greeting, Told, opened, plugin, write_plugin};
 /// is refused first.
 pub(super) const PROTOCOL: u32 = 6;
 
-/// Names this build to the other end.
+/// Version of this build, for the other end.
 pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");
 
-/// The most bytes of one packet: far below the kernel's socket buffer (208 KiB), so that
-/// three of them wait without blocking the sender.
+/// Maximum size of a packet, in bytes: far below the kernel's socket buffer (208 KiB), so that
+/// three packets wait without blocking the sender.
 pub(super) const MAX_FRAME_BYTES: usize = 64 * 1024;
 
-/// The bytes before the body.
+/// Size of the header before the body, in bytes.
 pub(super) const HEADER_BYTES: usize = 9;
 
-/// Set in a kind whose body lies in the memfd beside it, or is in more packets than one.
+/// Flag in the kind of a frame whose body is in the memfd beside it, or in several packets.
 pub(super) const APART: u8 = 0x80;
 
-/// The most bytes of a body without a limit of its own.
+/// Maximum size of a body without a limit of its own, in bytes.
 pub(super) const MAX_VALUE_BODY: usize = MAX_VALUE_BODY_BYTES + CODE_BYTES;
 
-/// The bytes of a call's or a service's number, before its request.
+/// Size of a call's or a service's number, before its request, in bytes.
 const CODE_BYTES: usize = 4;
 
-/// The most bytes of a body to the runner: the largest request.
+/// Maximum size of a body to the runner, in bytes: the largest request.
 pub(super) const MAX_CALL_BODY: usize = 33 * 1024 * 1024;
 
-/// What a frame is.
+/// Kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
     // To the host.
-    /// The greeting was understood, and the runner has shut itself in.
+    /// The greeting was understood, and the runner is in its sandbox.
     Ready = 1,
     /// The greeting was not understood, or the runner could not enter its sandbox.
     Unwelcome = 2,
@@ -58,15 +58,15 @@ pub(super) enum Kind {
     Unloadable = 5,
     /// The reply exceeds its limit; the call may be made in smaller pieces.
     TooMuch = 6,
-    /// Asks for a service of the host. A line for the log, between two calls as well, is answered by
-    /// nothing; any other service, within a call, by [`Kind::Served`].
+    /// Requests a service of the host. A line for the log, also between two calls, gets no answer;
+    /// any other service, within a call, gets [`Kind::Served`].
     Ask = 7,
 
     // To the runner.
     /// The greeting: protocol, build, grants. The plugin's file may travel with it.
     Hello = 32,
-    /// The plugin, for a runner that has shut itself in: its bytes travel with the frame, unless
-    /// its file came with the greeting.
+    /// The plugin, for a runner in its sandbox: its bytes travel with the frame, unless its file
+    /// came with the greeting.
     Plugin = 33,
     /// Opens the vault.
     Open = 34,
@@ -105,7 +105,7 @@ impl Kind {
     }
 }
 
-/// What the host asks a runner for.
+/// A request of the host to a runner.
 #[derive(Clone, Copy)]
 pub(super) enum Request<'a> {
     /// Opens the vault: the request's byte form.
@@ -123,14 +123,14 @@ impl Request<'_> {
         }
     }
 
-    /// Returns until when it should be done.
+    /// Returns the deadline of the request.
     pub(super) fn deadline(&self) -> Deadline {
         match self {
             Self::Open(_, deadline) | Self::Call(_, _, deadline) => *deadline,
         }
     }
 
-    /// Returns which call it is.
+    /// Returns the called method; `None` when the request opens the vault.
     pub(super) fn method(&self) -> Option<Method> {
         match self {
             Self::Open(..) => None,
@@ -138,12 +138,12 @@ impl Request<'_> {
         }
     }
 
-    /// Returns the most bytes of its body.
+    /// Returns the maximum size of its body, in bytes.
     pub(super) fn limit(&self) -> usize {
         self.method().map_or(MAX_VALUE_BODY, |method| method.max_request() + CODE_BYTES)
     }
 
-    /// Returns the most bytes of its reply.
+    /// Returns the maximum size of its reply, in bytes.
     pub(super) fn reply_limit(&self) -> usize {
         self.method().map_or(MAX_VALUE_BODY, Method::max_reply)
     }

@@ -1,6 +1,6 @@
-//! Frames over a socket: one packet each; a large body lies in a sealed memfd beside it, where the
-//! host sends it, and comes in several packets, where a runner does ([`parts`]).
-//! Buffers are reused and wiped after each frame.
+//! Frames over a socket, one packet each. The host sends a large body in a sealed memfd beside the
+//! packet; a runner sends it in several packets ([`parts`]). Buffers are reused and wiped after
+//! each frame.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -17,14 +17,14 @@ use super::parts::{self, Partial};
 use super::proto::{APART, Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES, Writer};
 use crate::platform::memfd::{SEALS, sealed_memfd};
 
-/// What an allocation has that is mapped for itself: all of it is zero, and only what frames take
-/// of it is ever touched. A smaller one would be zeroed byte by byte, when it is made.
+/// Size of an allocation with a mapping of its own, in bytes. All of it is zero, and only the part
+/// that frames use is ever touched. A smaller allocation is zeroed byte by byte.
 const MAPPED_BYTES: usize = 4 * MAX_FRAME_BYTES;
 
-/// The most descriptors that travel with a frame: of the 253 that the kernel takes.
+/// Maximum number of descriptors with a frame: of the 253 that the kernel takes.
 pub(super) const MAX_DESCRIPTORS: usize = 200;
 
-/// How many descriptors a runner sends that has the host connect its plugin.
+/// Number of descriptors that a runner sends so that the host connects its plugin.
 pub(super) const ASKING: usize = 2;
 
 /// Returns the two ends of a connection, neither inherited by a program that is run.
@@ -37,7 +37,7 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
-/// Why nothing could be read.
+/// Reason why nothing could be read.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// The other end broke the rules.
@@ -59,32 +59,32 @@ fn fault(what: &'static str) -> Trouble {
 /// Whether a call waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Until there is something, or room.
+    /// Until there is a frame, or room.
     Forever,
     /// Not at all.
     Never,
 }
 
-/// What a send came to.
+/// Result of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// The kernel has it.
+    /// The kernel has the whole frame.
     Whole,
     /// The body has this many bytes, more than the limit. Nothing was sent.
     TooLarge(usize),
-    /// There is no room now, and [`Wait::Never`] was asked for.
+    /// There is no room now, and the caller passed [`Wait::Never`].
     NoRoom,
     /// The other end is closed.
     Closed,
 }
 
-/// A frame on its way out: what is said, and under which limit.
+/// An outgoing frame, and its limit.
 pub(super) struct Outgoing<'a> {
     pub(super) id: u64,
     pub(super) kind: Kind,
-    /// The most bytes of the body.
+    /// Maximum size of the body, in bytes.
     pub(super) limit: usize,
-    /// What else travels with it; the body of a frame that has this must fit into a packet.
+    /// Descriptors that travel with the frame, whose body must then fit into a packet.
     pub(super) with: &'a [BorrowedFd<'a>],
 }
 
@@ -93,18 +93,18 @@ pub(super) struct Buffer {
     bytes: Box<[u8]>,
     /// Whether large bodies are sent in parts.
     in_parts: bool,
-    /// What has come of a body in parts.
+    /// The parts of a body so far; `None` if no body in parts is incomplete.
     partial: Option<Partial>,
 }
 
 impl Buffer {
-    /// Returns an empty one.
+    /// Returns an empty buffer.
     pub(super) fn new() -> Self {
         let bytes = vec![0; MAPPED_BYTES].into_boxed_slice();
         Self { bytes, in_parts: false, partial: None }
     }
 
-    /// Returns one that sends large bodies in parts, and waits for room for each.
+    /// Returns a buffer that sends large bodies in parts, and waits for room for each.
     pub(super) fn sending_in_parts() -> Self {
         Self { in_parts: true, ..Self::new() }
     }
@@ -156,12 +156,12 @@ impl Buffer {
         wait: Wait,
         limit: impl Fn(Kind) -> usize,
     ) -> Result<Received<'_>, Trouble> {
-        // Room for one more than any frame has: too many are seen, not silently closed.
+        // Room for a descriptor more than any frame has: an excess is seen, not silently closed.
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ASKING + 1))];
         self.receive_in(&mut space, socket, wait, limit)
     }
 
-    /// Receives the first frame of a host, which brings what is granted.
+    /// Receives the first frame of a host, which brings the grants.
     pub(super) fn receive_greeting(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -181,8 +181,8 @@ impl Buffer {
         loop {
             let (size, descriptors) = match receive_packet(space, socket, self.packet(), wait) {
                 Ok(packet) => packet,
-                // Sent when the other end closed with frames unread: what it had sent
-                // before is still to be had.
+                // Sent when the other end closed with frames unread: its earlier frames can still
+                // be read.
                 Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
                     continue;
                 }
@@ -230,7 +230,7 @@ impl Buffer {
     }
 }
 
-/// What is in front of a body.
+/// The part of a packet in front of its body.
 struct Head {
     id: u64,
     kind: Kind,
@@ -238,7 +238,7 @@ struct Head {
     descriptors: Vec<OwnedFd>,
 }
 
-/// Reads a packet's header, and sees how many descriptors it has.
+/// Reads a packet's header, and checks its number of descriptors.
 fn head(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Head, Trouble> {
     let Some((header, _)) = packet.split_at_checked(HEADER_BYTES) else {
         return Err(fault("a frame without a header"));
@@ -248,7 +248,7 @@ fn head(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Head, Trouble> {
     let kind =
         Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
     let apart = code[0] & APART != 0;
-    // How many these bring, their reader knows.
+    // The reader of these frames knows their number.
     let most = match kind {
         _ if apart => 1,
         Kind::Hello => MAX_DESCRIPTORS,
@@ -276,7 +276,7 @@ fn whole(wanted: usize, write: &dyn Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
     whole
 }
 
-/// Sends a body in parts, each behind the header that this packet has.
+/// Sends a body in parts, each behind this packet's header.
 fn send_parts(socket: BorrowedFd<'_>, packet: &mut [u8], whole: &[u8]) -> io::Result<Sent> {
     for (total, part) in parts::of(whole) {
         let mut at = HEADER_BYTES;
@@ -361,8 +361,8 @@ fn receive_packet(
     Ok((message.bytes, descriptors))
 }
 
-/// Reads a body that lies apart. The seals prove that it is memory, so that reading does
-/// not block, and that it stays as it is.
+/// Reads a body from a memfd. The seals prove that it is memory, so that reading does not block,
+/// and that its bytes stay unchanged.
 fn read_sealed(memfd: &OwnedFd, limit: usize) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     let sealed = rustix::fs::fcntl_get_seals(memfd).is_ok_and(|seals| seals.contains(SEALS));
     if !sealed {
@@ -386,22 +386,22 @@ fn read_sealed(memfd: &OwnedFd, limit: usize) -> Result<Zeroizing<Vec<u8>>, Trou
     Ok(body)
 }
 
-/// What a receive came to.
+/// Result of a receive.
 pub(super) enum Received<'b> {
-    /// A frame, whole.
+    /// A whole frame.
     Frame(Frame<'b>),
-    /// There is none now, and [`Wait::Never`] was asked for.
+    /// There is no frame now, and the caller passed [`Wait::Never`].
     Nothing,
-    /// The other end is closed, and all it sent has been read.
+    /// The other end is closed, and all its frames have been read.
     Closed,
 }
 
-/// A frame that came in. Its bytes are wiped when it goes.
+/// A received frame. Its bytes are wiped on drop.
 pub(super) struct Frame<'b> {
     pub(super) id: u64,
     pub(super) kind: Kind,
     body: Body<'b>,
-    /// What travelled with it, for [`Kind::Hello`] and [`Kind::Plugin`].
+    /// Descriptors that travelled with it, for [`Kind::Hello`] and [`Kind::Plugin`].
     pub(super) descriptors: Vec<OwnedFd>,
 }
 
@@ -414,7 +414,7 @@ impl Frame<'_> {
         }
     }
 
-    /// Returns the body's bytes, no longer in the buffer that they came in.
+    /// Returns the body's bytes, outside of the buffer that they arrived in.
     pub(super) fn into_body(self) -> Zeroizing<Vec<u8>> {
         match self.body {
             Body::Inside(packet) => Zeroizing::new(packet.0[HEADER_BYTES..].to_vec()),

@@ -1,31 +1,31 @@
-//! Looking again for a moment before sleeping: most calls are answered sooner than a processor that
-//! sleeps is woken up (35 µs and more in a virtual machine, on either side of the socket).
+//! Polling for a moment before sleeping. Most calls are answered before a sleeping processor wakes
+//! up (35 µs and more in a virtual machine, on either side of the socket).
 
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, Timespec};
 use rustix::io::Errno;
 
-/// How long is looked: about what a wake-up costs, so that looking in vain costs little more than
-/// sleeping at once.
+/// Duration of the polling: about the cost of a wake-up, so that polling in vain costs little more
+/// than sleeping at once.
 const MOMENT: Duration = Duration::from_micros(50);
 
-/// Who waits for the other end of a connection.
+/// Whether to poll for the other end of a connection before sleeping.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SpinWait(bool);
 
 impl SpinWait {
-    /// Returns one that looks where the other end can run meanwhile: on more than one processor.
+    /// Returns a value that polls if the other end can run meanwhile: on more than one processor.
     pub(super) fn new() -> Self {
         Self(rustix::thread::sched_getaffinity(None).is_ok_and(|processors| processors.count() > 1))
     }
 
-    /// Returns this one the first time, and then one that does not look.
+    /// Returns this value the first time, and then a value that does not poll.
     pub(super) fn once(self, looks: &mut bool) -> Self {
         Self(self.0 && std::mem::take(looks))
     }
 
-    /// Looks until one of these is ready, for a moment; returns whether one is.
+    /// Polls for a moment until a descriptor is ready; returns whether any is ready.
     pub(super) fn look(self, watched: &mut [PollFd<'_>]) -> rustix::io::Result<bool> {
         if !self.0 {
             return Ok(false);
@@ -41,7 +41,7 @@ impl SpinWait {
             if Instant::now() >= until {
                 return Ok(false);
             }
-            // It may be on this very processor.
+            // The other end may be on this very processor.
             rustix::thread::sched_yield();
         }
     }
@@ -65,7 +65,7 @@ mod tests {
         assert!(!sees(SpinWait(true)));
         rustix::io::write(&theirs, b"x").unwrap();
         assert!(sees(SpinWait(true)));
-        // On one processor nobody is looked for: whoever is waited for cannot run meanwhile.
+        // On one processor polling is useless: the other end cannot run meanwhile.
         assert!(!sees(SpinWait(false)));
     }
 

@@ -1,4 +1,4 @@
-//! What a plugin writes to its standard error: lines for the log, cleaned and capped.
+//! A plugin's standard error: lines for the log, cleaned and capped.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,11 +7,11 @@ use keystead_plugin_api::{Level, MAX_MESSAGE_BYTES, Services};
 use rustix::io::Errno;
 use zeroize::Zeroize;
 
-/// The most bytes that are kept of one process's standard error; the rest is read and
-/// dropped, so that the process does not stop at a full pipe.
+/// Maximum bytes that are kept of one process's standard error. The rest is read and dropped, so
+/// that the process does not stop at a full pipe.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The most bytes that are taken at once: what a pipe holds.
+/// Maximum bytes that are read at once: the capacity of a pipe.
 const MAX_AT_ONCE: usize = 64 * 1024;
 
 /// The reading end, and the line that has not ended yet.
@@ -22,18 +22,18 @@ pub(super) struct StderrReader {
 }
 
 impl StderrReader {
-    /// Returns what reads this pipe without ever waiting for it.
+    /// Returns a reader that never waits for this pipe.
     pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
         Ok(Self { pipe: Some(pipe), line: Vec::new(), left: MAX_BYTES })
     }
 
-    /// Returns what to watch, while the other end is open.
+    /// Returns the descriptor to poll; `None` after the other end has closed.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Takes what is there, at most as much as a pipe holds.
+    /// Reads available bytes, at most the capacity of a pipe.
     pub(super) fn take(&mut self, services: &dyn Services) {
         let mut taken = 0;
         let mut buffer = [0; 4_096];
@@ -66,7 +66,7 @@ impl StderrReader {
         buffer.zeroize();
     }
 
-    /// Ends the line.
+    /// Ends the line and logs it.
     pub(super) fn end(&mut self, services: &dyn Services) {
         if !self.line.is_empty() {
             let text = String::from_utf8_lossy(&self.line);

@@ -1,5 +1,5 @@
-//! The host's end of an isolated vault: its calls go to a runner, which is killed when it
-//! is late or misbehaves and started again when it is next needed.
+//! The host's end of an isolated vault: its calls go to a runner. The host kills a runner that
+//! times out or misbehaves, and starts it again when it is next needed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,35 +17,35 @@ use super::proto::{Fault, Request};
 use super::{CallError, During, Ended, Error, Image, Launch, Namespaces};
 use crate::retry;
 
-/// How long a runner that closed its connection may take to end: what its exit takes on a
-/// busy machine.
+/// Time that a runner may take to end after it closed its connection: the time of an exit on a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How a process ends that we kill.
+/// End of a process that the host kills.
 const KILLED: Ended = Ended::Signal(9);
 
-/// The pause after the second death in a row; it doubles with each further one.
+/// The pause after the second death in a row; each further death doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What a runner is made of.
+/// Everything that a runner is started with.
 #[derive(Clone)]
 pub struct Setup {
-    /// What is started.
+    /// Command that starts the runner.
     pub launch: Launch,
     /// The plugin.
     pub image: Image,
-    /// What an earlier layout check of the plugin found ([`Runner::fit`]): it is most of
-    /// what loading costs.
+    /// Result of an earlier layout check of the plugin ([`Runner::fit`]), which is most of the
+    /// loading cost; `None` without a check.
     pub known: Option<AbiCompatibility>,
-    /// What it may do, and how much there has to be of a sandbox.
+    /// The grants, and the required sandbox level.
     pub granted: Granted,
-    /// What the host does for it.
+    /// The host's services for the plugin.
     pub services: Arc<dyn api::Services>,
-    /// Is told of every runner's end that its plugin is to blame for: with
-    /// [`Error::Died`] or [`Error::Protocol`].
+    /// Called at every end of a runner that its plugin is to blame for: with [`Error::Died`] or
+    /// [`Error::Protocol`].
     pub on_misbehaviour: Arc<dyn Fn(&Error) + Send + Sync>,
 }
 
@@ -60,22 +60,21 @@ impl fmt::Debug for Setup {
 
 /// One isolated vault.
 ///
-/// After a death the next call starts a new process and opens the vault again as it was
-/// opened first; what had unlocked it is gone. The first death costs no pause, each
-/// further one in a row a longer one: until it is over, calls answer
-/// [`Error::BackingOff`]. An answer ends the row. A new process is started as well, at once, where
-/// a file that was granted has been replaced since.
+/// After a death the next call starts a new process and opens the vault again as it was opened
+/// first; its unlocked state is gone. The first death costs no pause, each further death in a row
+/// costs a longer pause. Until the pause is over, calls return [`Error::BackingOff`]. An answer
+/// ends the row. A new process also starts, at once, if a granted file has been replaced since.
 ///
-/// Dropped, it kills its process and waits for its end (0.2 ms), so that whoever opens the
-/// vault next does not meet it. What a vault has to keep, it keeps within the call.
+/// On drop, it kills its process and waits for its end (0.2 ms), so that the next opener of the
+/// vault does not meet it. A vault must store its data within the call.
 pub struct Runner {
     setup: Setup,
-    /// Kept to open the vault again; its secrets are wiped when it goes.
+    /// Kept to open the vault again; its secrets are wiped on drop.
     request: api::OpenRequest,
     /// When the session in `request` began to run out.
     since: Instant,
     connection: Option<Connection>,
-    /// What was made for it, as long as nothing came of it. Goes with the runner.
+    /// Paths created for it, as long as they are unused. Dropped with the runner.
     made: CreatedPaths,
     deaths: u32,
     died: Instant,
@@ -95,13 +94,13 @@ impl Runner {
     /// Starts a runner and opens a vault in it.
     ///
     /// # Errors
-    /// The vault's own error, or any of the runner's but [`Error::BackingOff`].
+    /// The vault's own error, or any error of the runner but [`Error::BackingOff`].
     pub fn open(setup: Setup, request: api::OpenRequest) -> Result<Client<Self>, CallError> {
         Self::open_in(None, setup, request)
     }
 
-    /// Opens a vault in a runner that was started and greeted already, with what this setup grants,
-    /// and its image where that is a file of root's, or in a new one.
+    /// Opens a vault in `greeted`, a started runner that has this setup's grants and, if it is a
+    /// file of root's, its image. `None` starts a new runner.
     ///
     /// # Errors
     /// As for [`Runner::open`].
@@ -139,23 +138,23 @@ impl Runner {
         Ok(Client::new(runner))
     }
 
-    /// Returns how the plugin's contract relates to the host's.
+    /// Returns how the plugin's API relates to the host's.
     pub fn fit(&self) -> AbiCompatibility {
         self.setup.known.expect("it was opened, which tells")
     }
 
-    /// Returns the process id of the runner, if one lives.
+    /// Returns the process id of the runner, if a process is alive.
     pub fn process_id(&self) -> Option<u32> {
         self.connection.as_ref().map(|connection| connection.process.id())
     }
 
-    /// Whether the error that the last call answered was not the vault's own.
+    /// Returns whether the error of the last call was not the vault's own.
     pub fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Returns, once, what was wrong with the runner, where the error that the last call
-    /// answered was not the vault's own.
+    /// Returns, once, the error of the runner, if the error of the last call was not the vault's
+    /// own.
     pub fn failure(&mut self) -> Option<Error> {
         self.failure.take()
     }
@@ -202,7 +201,7 @@ impl Runner {
         }
     }
 
-    /// Starts the next process, unless it is too early.
+    /// Starts the next process, or returns an error if the pause is not over.
     fn reconnect(&mut self, deadline: api::Deadline) -> Result<(), CallError> {
         let pause = pause_after(self.deaths);
         let wait = pause.saturating_sub(self.died.elapsed());
@@ -220,14 +219,14 @@ impl Runner {
         self.connect(None)
     }
 
-    /// Checks and opens anew what is granted.
+    /// Checks the grants and opens them anew.
     fn renew(&mut self) -> Result<(), CallError> {
         self.setup.granted =
             self.setup.granted.renew().map_err(Box::new).map_err(Error::Granted)?;
         Ok(())
     }
 
-    /// Makes a call, in a new process where the last one is gone.
+    /// Makes a call, in a new process if the last process is gone.
     fn ask(&mut self, call: &Call<'_>, read: &mut dyn FnMut(&[u8])) -> Result<Answered, CallError> {
         let started = Instant::now();
         let (method, deadline) = (call.method, call.deadline);
@@ -235,7 +234,7 @@ impl Runner {
             self.made = self.setup.granted.make_missing();
         }
         if self.connection.is_some() && self.setup.granted.is_outdated() {
-            // It can open what was there, and nothing in its place: the next one can.
+            // This process can open the old object but not its replacement: the next process can.
             self.connection = None;
         }
         loop {
@@ -246,7 +245,7 @@ impl Runner {
                 self.reconnect(deadline)?;
                 continue;
             }
-            // Anew for each process: what is left of the deadline is less by then.
+            // Encoded anew for each process: less of the deadline is left by then.
             let body = (call.request)()?;
             let request = Request::Call(method, body.expose(), deadline);
             let mut connection = self.connection.take().expect("there is one");
@@ -261,8 +260,8 @@ impl Runner {
                     {
                         self.made = self.setup.granted.make_missing();
                         if !self.made.is_empty() {
-                            // It may only have wanted to make this. The next process can write
-                            // to it.
+                            // The plugin may only have wanted to create this path. The next process
+                            // can write to it.
                             continue;
                         }
                     }
@@ -277,7 +276,7 @@ impl Runner {
                     return Ok(answered);
                 }
                 Err(Lost::Before) => {
-                    // The call has not reached it, so that it may be made once more.
+                    // The call has not reached the process, so that the host may make it again.
                     self.bury(connection, Lost::Before, None, started);
                 }
                 Err(lost) => {
@@ -287,7 +286,7 @@ impl Runner {
         }
     }
 
-    /// Makes sure that the process has ended and says why.
+    /// Makes sure that the process has ended and returns the reason.
     fn bury(
         &mut self,
         mut connection: Connection,
@@ -312,7 +311,7 @@ impl Runner {
                 Error::Sandbox { problem }
             }
             (Lost::Unwelcome(_, problem), ..) => Error::Handshake { program: program(), problem },
-            // Still there, so that it was killed for it.
+            // The process was still there, so the host killed it for this.
             (Lost::Closed | Lost::Before, Ok(None), Ok(KILLED)) => {
                 Error::Protocol { call, what: "the end of its connection".to_owned() }
             }
@@ -332,7 +331,7 @@ impl Runner {
         };
         self.deaths = self.deaths.saturating_add(1);
         self.died = Instant::now();
-        // Where root has written to the file that it was mapped from, it may have died of that.
+        // If root has written to the file that is mapped, the process may have died of that.
         if error.is_misbehaviour() && self.setup.image.is_as_proven() {
             (self.setup.on_misbehaviour)(&error);
         }
@@ -341,7 +340,7 @@ impl Runner {
 }
 
 impl Carrier for Runner {
-    /// Makes a call; what is wrong with the runner is kept for [`Runner::failure`].
+    /// Makes a call, and keeps an error of the runner for [`Runner::failure`].
     fn carry(&mut self, call: Call<'_>, read: &mut dyn FnMut(&[u8])) -> api::Result<Carried> {
         self.failure = None;
         match self.ask(&call, read) {
@@ -357,7 +356,7 @@ impl Carrier for Runner {
     }
 }
 
-/// Whether a plugin may have failed because it may make nothing where nothing is.
+/// Returns whether a plugin may have failed because it cannot create missing paths.
 fn may_want_to_make(refused: &api::Error) -> bool {
     use api::ErrorKind::{Internal, PermissionDenied, Unavailable};
     matches!(refused.kind(), PermissionDenied | Internal | Unavailable)

@@ -1,5 +1,5 @@
-//! Runners as real processes. The test binary itself stands in for keystead; what the
-//! plugin does wrong is chosen by the name of the secret that is asked for.
+//! Runners as real processes. The test binary itself stands in for keystead; the name of the
+//! requested secret chooses the plugin's fault.
 
 mod answers;
 mod image;
@@ -21,7 +21,7 @@ use super::super::grant::Granted;
 use super::super::inspect::Abi;
 use super::*;
 
-/// Services that remember what was logged, and a program that is granted: `upper`.
+/// Services that record log lines, and grant the program `upper`.
 #[derive(Default)]
 struct Log(Mutex<Vec<String>>);
 
@@ -59,7 +59,7 @@ fn within(millis: u64) -> api::Deadline {
     api::Deadline::after(Duration::from_millis(millis))
 }
 
-/// Long enough for a loaded machine.
+/// Returns a deadline that is long enough for a loaded machine.
 fn amply() -> api::Deadline {
     within(20_000)
 }
@@ -90,7 +90,7 @@ struct Stage {
     setup: Setup,
 }
 
-/// Returns a setup of this test binary with these bytes for a plugin.
+/// Returns a setup of this test binary with these bytes as the plugin.
 fn stage(plugin: &str) -> Stage {
     let log = Arc::new(Log::default());
     let blamed = Arc::new(Mutex::new(Vec::new()));
@@ -120,7 +120,7 @@ fn open(stage: &Stage) -> Client<Runner> {
     Runner::open(stage.setup.clone(), request(amply())).unwrap()
 }
 
-/// Asks for a secret whose getting goes wrong, and returns the runner's error.
+/// Requests a secret for which the plugin fails, and returns the runner's error.
 fn failure(runner: &mut Client<Runner>, name: &str, deadline: api::Deadline) -> Error {
     let error = Vault::get(runner, &get_by(name, deadline)).unwrap_err();
     runner.carrier_mut().failure().unwrap_or_else(|| panic!("the plugin's own: {error}"))
@@ -132,8 +132,8 @@ fn not_opened(plugin: &str, deadline: api::Deadline) -> CallError {
 
 fn is_gone(pid: &str) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // Ended, and waiting for whoever adopted it. Its first thread may be so before the
-        // others, and only the last one closes its sockets.
+        // A zombie that waits for its adopter. Its first thread may end before the others, and only
+        // the last one closes its sockets.
         Ok(stat) => {
             let ended = stat.rsplit(')').next().unwrap().trim_start().starts_with('Z');
             let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
@@ -275,7 +275,7 @@ fn largest_value_and_page_cross_runner_in_both_directions() {
     assert_eq!(page.entries[999].name.as_str().len(), 1_024);
     assert_eq!(page.entries[999].metadata.len(), 1);
 
-    // As many as may be written at once, with as much framing as there can be.
+    // As many as can be written at once, with as much framing as possible.
     let mut small = api::Metadata::new();
     for key in 0..api::MAX_METADATA_ENTRIES {
         small.insert(format!("{key:x}"), api::MetadataValue::Text(String::new())).unwrap();
@@ -294,7 +294,7 @@ fn largest_value_and_page_cross_runner_in_both_directions() {
     let more = api::SetManyRequest::new(more.collect());
     assert_eq!(runner.set_many(more).unwrap_err().kind(), api::ErrorKind::Invalid);
 
-    // Together they exceed an answer; one by one they do not.
+    // Together they exceed an answer; each alone does not.
     let many = api::GetManyRequest::new(vec![get("big"), get("big")]);
     let many = runner.get_many(&many);
     assert!(many.unwrap().results.iter().all(|secret| secret.as_ref().unwrap().value == largest()));
@@ -355,7 +355,7 @@ fn process_exit_during_call_reports_exit_status() {
         assert_eq!(failure.to_string(), message);
         let blamed = if name == "term" { vec![] } else { vec![message] };
         assert_eq!(*stage.blamed.lock().unwrap(), blamed);
-        // The vault is there again at the next call.
+        // The next call opens the vault again.
         assert_eq!(text(&mut runner, "folder"), "/");
     }
 }
@@ -435,7 +435,7 @@ fn repeated_exits_back_off_until_reply() {
 fn plugin_that_cannot_open_reports_cause() {
     let refused = not_opened("refuse", amply());
     assert!(matches!(&refused, CallError::Plugin(e) if e.message() == "not today"), "{refused}");
-    // The loader's own code; one that it does not have is not believed.
+    // The loader's own code; the host ignores a code that the loader does not have.
     for (plugin, code) in [("unloadable", "E08.symbol"), ("unknown", "E11.unloadable")] {
         let unloadable = not_opened(plugin, amply());
         assert_eq!(unloadable.to_string(), "/plugins/faulty.so has no ABI");
@@ -518,7 +518,7 @@ fn killed_host_ends_runner_during_call() {
 #[test]
 #[ignore = "needs root"]
 fn runner_works_without_root_needs_root() {
-    // From a directory that everybody can enter, wherever this was built.
+    // From a directory that every user can enter, wherever this was built.
     let dir = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir()

@@ -1,13 +1,13 @@
-//! The plugins this host was built with: the same hands made both, so these files may run
-//! in the host's own process.
+//! The plugins this host was built with: the same build makes host and plugins, so these files may
+//! run in-process.
 
 use crate::plugin::pins::{Digest, PluginId};
 
-/// The plugins this host was built with, as `id=sha256,id=sha256`: given by the build that
-/// made plugins and host together.
+/// The plugins this host was built with, as `id=sha256,id=sha256`: set by the build that makes
+/// plugins and host together.
 pub const BUILTIN: Option<&str> = option_env!("KEYSTEAD_BUILTIN_PLUGINS");
 
-/// Whether this file came out of the host's own build.
+/// Returns whether this file comes from the host's own build.
 pub(super) fn has(id: &PluginId, sha256: &Digest) -> bool {
     lists(BUILTIN, id, sha256)
 }

@@ -1,5 +1,5 @@
 //! Crashes of plugins' runners, counted by hash: three in ten minutes quarantine a file until it is
-//! trusted again. How a runner's end is told from one that somebody else caused is not decided here.
+//! trusted again. Other code decides whether the plugin caused a runner's end.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,32 +7,32 @@ use super::roots::Roots;
 use super::{Digest, Error, PluginStore};
 use crate::fs::{self, PRIVATE_DIR, PRIVATE_FILE, SafeDir};
 
-/// How many crashes within [`CRASH_WINDOW`] quarantine a file.
+/// Number of crashes within [`CRASH_WINDOW`] that quarantine a file.
 pub const CRASHES_TO_QUARANTINE: usize = 3;
 
-/// How far apart crashes may lie and still count together.
+/// Period in which crashes count together.
 pub const CRASH_WINDOW: Duration = Duration::from_secs(600);
 
-/// The directory of counts in the user's data directory.
+/// The directory of crash counts in the user's data directory.
 const COUNTS: &str = "crashes";
 
-/// The lock that counts are changed under.
+/// The lock for changes of crash counts.
 const LOCK: &str = "crashes.lock";
 
-/// What stands in a count instead of times.
+/// Content of a quarantined file's count, in place of times.
 const QUARANTINED: &str = "quarantined";
 
-/// The most bytes a count has: three times.
+/// Maximum size of a count, in bytes: three times.
 const MAX_BYTES: u64 = 1024;
 
-/// How a file stands after a crash.
+/// State of a file after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crashes {
-    /// So many within the window, fewer than it takes.
+    /// This many crashes within the window, fewer than a quarantine needs.
     Counted(usize),
-    /// It is quarantined.
+    /// The file is quarantined.
     Quarantined,
-    /// There is nowhere to count.
+    /// There is no directory for the count.
     NotKept,
 }
 
@@ -40,7 +40,7 @@ impl PluginStore {
     /// Counts a crash of the plugin with this hash.
     ///
     /// # Errors
-    /// When the count is not safe or cannot be kept.
+    /// If the count is not safe or cannot be kept.
     #[doc(hidden)]
     pub fn record_crash(&self, sha256: &Digest) -> Result<Crashes, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
@@ -49,10 +49,10 @@ impl PluginStore {
         Ok(record(&data, sha256, now())?)
     }
 
-    /// Whether the plugin with this hash is quarantined.
+    /// Returns whether the plugin with this hash is quarantined.
     ///
     /// # Errors
-    /// When the count is not safe or cannot be read.
+    /// If the count is not safe or cannot be read.
     #[doc(hidden)]
     pub fn is_quarantined(&self, sha256: &Digest) -> Result<bool, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
@@ -63,14 +63,14 @@ impl PluginStore {
     }
 }
 
-/// Whether this hash is quarantined.
+/// Returns whether this hash is quarantined.
 pub(super) fn is_quarantined(data: &SafeDir, sha256: &Digest) -> Result<bool, fs::Error> {
     let Some(dir) = data.dir(COUNTS)? else { return Ok(false) };
     let count = dir.read(&sha256.to_string(), MAX_BYTES)?;
     Ok(count.is_some_and(|count| count == QUARANTINED.as_bytes()))
 }
 
-/// Forgets the crashes of this hash.
+/// Removes the crash count of this hash.
 pub(super) fn forget(data: &SafeDir, sha256: &Digest) -> Result<(), fs::Error> {
     let _lock = data.lock(LOCK)?;
     match data.dir(COUNTS)? {
@@ -89,7 +89,7 @@ fn record(data: &SafeDir, sha256: &Digest, now: u64) -> Result<Crashes, fs::Erro
         return Ok(Crashes::Quarantined);
     }
     let window = CRASH_WINDOW.as_millis() as u64;
-    // A damaged line is no crash, and neither is one of a clock that was set back since.
+    // A damaged line does not count, nor does a later time from before the clock was set back.
     let mut times: Vec<u64> = text
         .lines()
         .filter_map(|line| line.parse().ok())
@@ -106,7 +106,7 @@ fn record(data: &SafeDir, sha256: &Digest, now: u64) -> Result<Crashes, fs::Erro
     Ok(if quarantined { Crashes::Quarantined } else { Crashes::Counted(times.len()) })
 }
 
-/// Milliseconds since 1970; 0 for a time before that.
+/// Returns the milliseconds since 1970; 0 for a time before that.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -141,7 +141,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
         let hash = Digest::of(b"x");
-        // A clock that was set back since makes none that never ends to count.
+        // A clock that was set back leaves no crash that counts for ever.
         assert_eq!(record(&data, &hash, 9_000).unwrap(), Crashes::Counted(1));
         assert_eq!(record(&data, &hash, 8_000).unwrap(), Crashes::Counted(1));
     }

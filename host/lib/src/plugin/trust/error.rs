@@ -10,18 +10,18 @@ use crate::plugin::pins::{self, Digest, PinLayer, PluginId};
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or directory on the way is not safe to use, or cannot be read or written.
+    /// A file or directory on the path is unsafe, or cannot be read or written.
     #[error(transparent)]
     File(#[from] fs::Error),
-    /// There is no pin, it is not understood, or the administrator denies it.
+    /// The pin is missing or cannot be understood, or the administrator denies the plugin.
     #[error(transparent)]
     Pin(#[from] pins::Error),
-    /// The file is no plugin, or none for this machine.
+    /// The file is no plugin, or no plugin for this machine.
     #[error("`{path}` cannot be used as a plugin", path = path.display())]
     Unfit {
         /// The file.
         path: PathBuf,
-        /// What inspection found.
+        /// Error of the inspection.
         source: inspect::Error,
     },
     /// The file changed after it was pinned: an upgrade past the host, damage, or an attack.
@@ -44,7 +44,7 @@ pub enum Error {
         /// The file's name.
         name: String,
     },
-    /// The pinned file says that it is another plugin: the pin was made for the wrong file.
+    /// The pinned file's manifest has another id: the pin was made for the wrong file.
     #[error("`{path}` is pinned as plugin `{pinned}` and says that it is `{found}`", path = path.display())]
     IdDiffers {
         /// The id in the pin.
@@ -59,19 +59,19 @@ pub enum Error {
     IdTaken {
         /// The id.
         id: PluginId,
-        /// Whose pin it is.
+        /// Layer of the pin that has the id.
         layer: PinLayer,
-        /// The pin that has it.
+        /// Path of that pin.
         path: PathBuf,
         /// The hash that is pinned.
         sha256: Digest,
     },
-    /// The pin belongs to a package or to the administrator, and is theirs to change.
+    /// The pin belongs to a package or to the administrator, and only they can change it.
     #[error("plugin `{id}` is pinned in `{path}`, which only the {owner} can change", path = path.display(), owner = match layer { PinLayer::Packaged => "package that brought it", PinLayer::User => "user who installed it", PinLayer::Administrator => "administrator" })]
     NotYours {
         /// The plugin's id.
         id: PluginId,
-        /// Whose pin it is.
+        /// Layer of the pin.
         layer: PinLayer,
         /// The pin.
         path: PathBuf,
@@ -100,17 +100,17 @@ pub enum Error {
         /// The policy's file.
         path: PathBuf,
     },
-    /// The plugin asks for more than the policy lets any plugin have.
+    /// The plugin requests a permission that the policy gives to no plugin.
     #[error("plugin `{id}` asks for `{permission}`, which the policy `{path}` gives to no plugin", path = path.display())]
     Permission {
         /// The plugin's id.
         id: PluginId,
-        /// What it asks for.
+        /// The requested permission.
         permission: String,
         /// The policy's file.
         path: PathBuf,
     },
-    /// The policy's file is not TOML, or says something this host does not know.
+    /// The policy's file is not TOML, or has content that this host does not know.
     #[error("the policy `{path}` is malformed in line {line}, column {column}: {what}", path = path.display())]
     PolicyMalformed {
         /// The policy's file.
@@ -119,7 +119,7 @@ pub enum Error {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// The plugin crashed three times in ten minutes.
@@ -135,7 +135,7 @@ pub enum Error {
     /// There is no directory for the user's data: a user without a home, or a set-id program.
     #[error("no user data directory for plugins")]
     NoDataDir,
-    /// The directory to install into is not one that plugins are looked for in.
+    /// The directory to install into is not searched for plugins.
     #[error("`{path}` is not one of the directories that plugins are looked for in", path = path.display())]
     NotAPluginDir {
         /// The directory.

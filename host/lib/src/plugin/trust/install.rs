@@ -1,5 +1,5 @@
-//! The moments of trust: a file is looked at, someone agrees, and those very bytes are
-//! copied to a place named for their hash, and pinned. Also what undoes it.
+//! Installation and trust: Keystead inspects a file, and the user agrees. Keystead then copies
+//! exactly those bytes to a path named after their hash, and pins them. Also their removal.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use crate::plugin::pins::{self, Digest, InProcess, Pin, PinEntry, PinLayer, Plug
 use crate::plugin::runner::{Namespaces, SandboxLevel};
 use crate::plugin::verdict::Verdict;
 
-/// The lock that pins and plugin files are changed under.
+/// The lock for changes of pins and plugin files.
 const LOCK: &str = "plugins.lock";
 
-/// A plugin file that was looked at, with the bytes that would be installed: nothing that
-/// happens to the file after this changes them.
+/// An inspected plugin file, with the bytes to install: later changes of the file do not change
+/// these bytes.
 #[derive(Debug)]
 pub struct Candidate {
     id: PluginId,
@@ -30,7 +30,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Returns the plugin's id, as the file says.
+    /// Returns the plugin's id, from the file.
     pub fn id(&self) -> &PluginId {
         &self.id
     }
@@ -51,27 +51,27 @@ impl Candidate {
         &self.bytes
     }
 
-    /// Returns what inspection found, with what is worth a line to whoever decides.
+    /// Returns the result of the inspection, with notes for the user who decides.
     #[doc(hidden)]
     pub fn inspected(&self) -> &Inspected {
         &self.inspected
     }
 
-    /// Returns the pin that the id has now.
+    /// Returns the current pin of the id.
     #[doc(hidden)]
     pub fn existing(&self) -> Option<&Pin> {
         self.existing.as_ref()
     }
 
-    /// Returns what the file asks for that the installed plugin of its id does not: all of
-    /// it, where none is installed or the installed one cannot be looked into.
+    /// Returns the permissions that the file requests and the installed plugin of its id does not.
+    /// Returns all if no plugin is installed or it cannot be inspected.
     pub fn new_permissions(&self) -> Vec<&Permission> {
         let old = self.existing_permissions.as_deref().unwrap_or_default();
         let new = self.inspected.manifest.all_permissions();
         new.into_iter().filter(|one| !old.contains(one)).collect()
     }
 
-    /// Returns what the installed plugin of its id asks for and the file does not.
+    /// Returns the permissions that the installed plugin of its id requests and the file does not.
     pub fn dropped_permissions(&self) -> Vec<&Permission> {
         let new = self.inspected.manifest.all_permissions();
         let old = self.existing_permissions.as_deref().unwrap_or_default();
@@ -79,8 +79,8 @@ impl Candidate {
     }
 }
 
-/// A plugin file that nobody has pinned, and that may be run isolated all the same, to be tested: it was
-/// inspected, and neither policy nor quarantine is against it. It is the bytes that were read.
+/// A plugin file without a pin that may run isolated, for a test: it was inspected, and neither
+/// policy nor quarantine forbids it. It holds the bytes that were read.
 #[derive(Debug)]
 pub struct Unpinned {
     candidate: Candidate,
@@ -89,7 +89,7 @@ pub struct Unpinned {
 }
 
 impl Unpinned {
-    /// Returns what was found in the file.
+    /// Returns the inspected file.
     pub fn candidate(&self) -> &Candidate {
         &self.candidate
     }
@@ -99,7 +99,7 @@ impl Unpinned {
         &self.candidate.sha256
     }
 
-    /// Returns how much of a sandbox there has to be.
+    /// Returns the required sandbox level.
     pub(crate) fn sandbox(&self) -> SandboxLevel {
         self.sandbox
     }
@@ -110,34 +110,34 @@ impl Unpinned {
     }
 }
 
-/// Where a plugin is installed, which is also who vouches for it.
+/// Target of an installation, which is also the trust source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstallTarget {
     /// Into the user's data directory.
     User,
-    /// For all users: the file into this one of the store's directories of packages, the pin into the
-    /// system's configuration directory. Both are root's and readable by everyone.
+    /// For all users: the file into this package directory of the store, the pin into the system's
+    /// configuration directory. Root owns both, and everyone can read them.
     System(PathBuf),
-    /// Into this one of the store's directories of packages, readable by everyone: for what builds and installs
-    /// host and plugins together.
+    /// Into this package directory of the store, readable by everyone: for builds that install host
+    /// and plugins together.
     Packaged(PathBuf),
 }
 
-/// Who vouches for a plugin, and how far.
+/// Who trusts a plugin, and how far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustDecision {
-    /// Where it is installed.
+    /// Target of the installation.
     pub place: InstallTarget,
-    /// Whether it may run in the host's process.
+    /// Whether the plugin may run in-process.
     pub in_process: InProcess,
 }
 
-/// What happens when the id stands for another file already.
+/// Behaviour if the id already stands for another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnIdConflict {
-    /// It is an error.
+    /// Return an error.
     Refuse,
-    /// The new file takes its place: an upgrade. A pin of another layer is never replaced.
+    /// Replace the old file: an upgrade. A pin of another layer is never replaced.
     Replace,
 }
 
@@ -154,10 +154,10 @@ impl InstallTarget {
 }
 
 impl PluginStore {
-    /// Looks at a file that may become a plugin. Nothing is written.
+    /// Inspects a file that may become a plugin. Nothing is written.
     ///
     /// # Errors
-    /// When the path is not safe, the file is no plugin or none for this machine.
+    /// If the path is not safe, or the file is no plugin or none for this machine.
     pub fn examine(&self, path: &Path) -> Result<Candidate, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         self.candidate(&roots, walk::open(path, Rule::User)?)
@@ -166,8 +166,8 @@ impl PluginStore {
     /// Returns the proof that a file may be tested in a runner.
     ///
     /// # Errors
-    /// What policy and quarantine have against it; where only the system's directories count, it is nothing
-    /// of theirs.
+    /// The objections of policy and quarantine. If only the system's directories count, the file is
+    /// none of theirs.
     #[doc(hidden)]
     pub fn unpinned(&self, candidate: Candidate) -> Result<Unpinned, Error> {
         if self.privilege != Privilege::Ordinary {
@@ -177,11 +177,11 @@ impl PluginStore {
         Ok(Unpinned { candidate, sandbox: policy.sandbox, namespaces: policy.namespaces })
     }
 
-    /// Looks at the file of an installed plugin as it is now, changed or not: what
-    /// [`PluginStore::trust`] would accept.
+    /// Inspects the file of an installed plugin as it is now, changed or not: the file that
+    /// [`PluginStore::trust`] accepts.
     ///
     /// # Errors
-    /// When there is no pin or no file, or what [`PluginStore::examine`] says.
+    /// If there is no pin or no file, or the errors of [`PluginStore::examine`].
     pub fn reexamine(&self, id: &PluginId) -> Result<Candidate, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let found = roots.pin(id)?.ok_or_else(|| roots.not_pinned(id))?;
@@ -201,7 +201,7 @@ impl PluginStore {
         let id = PluginId::parse(&inspected.manifest.id)?;
         let found = match roots.pin(&id) {
             Ok(found) => found,
-            // Installing is how a pin that is not understood is put right.
+            // An installation is the fix for a pin that is not understood.
             Err(Error::Pin(pins::Error::Malformed { .. } | pins::Error::Invalid { .. })) => None,
             Err(error) => return Err(error),
         };
@@ -217,11 +217,11 @@ impl PluginStore {
         })
     }
 
-    /// Installs a file that someone agreed to: its bytes first, its pin last.
+    /// Installs a file that the user agreed to: its bytes first, its pin last.
     ///
     /// # Errors
-    /// [`Error::IdTaken`] when the id stands for another file; what the policy says; or
-    /// what the system says, and then nothing is pinned.
+    /// [`Error::IdTaken`] if the id stands for another file; the objection of the policy; or the
+    /// system's error, and then nothing is pinned.
     pub fn install(
         &self,
         candidate: Candidate,
@@ -251,12 +251,12 @@ impl PluginStore {
         self.find(&candidate.id)
     }
 
-    /// Pins an installed plugin's file as [`PluginStore::reexamine`] found it, in the layer of `place`,
-    /// and lifts its quarantine.
+    /// Pins an installed plugin's file as [`PluginStore::reexamine`] found it, in the layer of
+    /// `place`, and lifts its quarantine.
     ///
     /// # Errors
-    /// [`Error::NotYours`] when the file changed, or is to run in-process, and the pin is of another
-    /// layer.
+    /// [`Error::NotYours`] if the pin is of another layer, and the file changed or the plugin is to
+    /// run in-process.
     pub fn trust(&self, candidate: Candidate, decision: &TrustDecision) -> Result<Trusted, Error> {
         let (in_process, layer) = (decision.in_process, decision.place.layer());
         let id = candidate.id.clone();
@@ -277,11 +277,11 @@ impl PluginStore {
         self.install(candidate, decision, OnIdConflict::Replace)
     }
 
-    /// Removes a plugin from where it was installed: the pin, then the file unless another pin has it.
+    /// Removes a plugin from `place`: the pin, then the file unless another pin has it.
     ///
     /// # Errors
-    /// [`Error::NotYours`] when the pin is of another layer; when there is none; or what the system
-    /// says.
+    /// [`Error::NotYours`] if the pin is of another layer; if there is no pin; or the system's
+    /// error.
     pub fn remove(&self, id: &PluginId, place: &InstallTarget) -> Result<(), Error> {
         let place = Destination::of(self, place)?;
         let Some(root) = SafeDir::open_if_there(&place.pins, place.rule)? else {
@@ -293,7 +293,7 @@ impl PluginStore {
         // A pin that is not understood can be removed all the same; its file then stays.
         let sha256 = match book.map(|book| book.entry(id)) {
             Some(Ok(Some(PinEntry::Pin(pin)))) => Some(pin.sha256),
-            // A denial is no plugin, and removing one allows what it denied.
+            // A denial is no plugin, and its removal allows what it denied.
             Some(Ok(Some(PinEntry::Denial))) => return Err(self.not_removable(id)),
             _ => None,
         };
@@ -326,7 +326,7 @@ impl PluginStore {
         Ok(policy)
     }
 
-    /// Looks, under the lock, whether the id is free.
+    /// Checks, under the lock, whether the id is free.
     fn taken(
         &self,
         candidate: &Candidate,
@@ -336,7 +336,7 @@ impl PluginStore {
         let roots = Roots::new(&self.paths, self.privilege);
         let ours = |path: &Path| path == place.pins;
         for root in roots.iter() {
-            // What all users get does not depend on what one of them has.
+            // A plugin for all users does not depend on the plugins of one user.
             if place.layer != PinLayer::User && root.layer == PinLayer::User {
                 continue;
             }
@@ -365,7 +365,7 @@ impl PluginStore {
         Ok(Taken::Free { replaces: None })
     }
 
-    /// Removes the file of a hash, and what was remembered of it, unless a pin still has it.
+    /// Removes the file of a hash, and its cached results, unless a pin still has the hash.
     fn discard(&self, place: &Destination, sha256: &Digest, _lock: &Lock) -> Result<(), Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let has_pins = |path: &Path| path == place.pins || path == place.files;
@@ -375,7 +375,7 @@ impl PluginStore {
                 match entry {
                     Ok(PinEntry::Pin(pin)) if pin.sha256 != *sha256 => {}
                     Ok(PinEntry::Denial) => {}
-                    // It has it, or might: a file too many harms nobody.
+                    // The pin has this hash, or may have it: an extra file does no harm.
                     Ok(PinEntry::Pin(_)) | Err(_) => return Ok(()),
                 }
             }
@@ -388,7 +388,7 @@ impl PluginStore {
         }
         if let Some(data) = roots.data()? {
             Verdict::forget(data, sha256)?;
-            // Whoever installs it again trusts it again.
+            // A new installation is a new decision about trust.
             crash::forget(data, sha256)?;
         }
         Ok(())
@@ -413,18 +413,18 @@ impl Candidate {
 
 /// Whether an id can be pinned.
 enum Taken {
-    /// It can; perhaps in place of this hash.
+    /// The id can be pinned; perhaps in place of this hash.
     Free { replaces: Option<Digest> },
-    /// A layer that is not ours to write pins this very file: all it lacks is the file.
+    /// A layer that this process cannot write pins this very file: only the file is missing.
     ByTheSameElsewhere,
 }
 
-/// Where an installation goes, and with which modes.
+/// Destination of an installation, with its modes.
 struct Destination {
     layer: PinLayer,
-    /// The directory that has `pins.d`.
+    /// The directory that contains `pins.d`.
     pins: PathBuf,
-    /// The directory that has the plugins' files; the same but for the system's layer.
+    /// The directory of the plugins' files; the same except in the system's layer.
     files: PathBuf,
     rule: Rule,
     dir_mode: u32,
@@ -474,7 +474,7 @@ impl Destination {
     }
 }
 
-/// Writes the bytes to the place named for their hash, unless they lie there already.
+/// Writes the bytes to the path named after their hash, unless they lie there already.
 fn store_bytes(root: &SafeDir, place: &Destination, candidate: &Candidate) -> Result<(), Error> {
     let name = file_name(&candidate.sha256);
     let plugins = root.make_dir(PLUGINS, place.plugins_mode)?;
@@ -488,7 +488,7 @@ fn store_bytes(root: &SafeDir, place: &Destination, candidate: &Candidate) -> Re
     Ok(())
 }
 
-/// A directory that may be written to while this lives, and has its old mode again after.
+/// A directory that is writable while this value lives, and then has its old mode again.
 struct OpenedUp<'dir> {
     dir: &'dir SafeDir,
     mode: u32,
@@ -506,14 +506,14 @@ impl<'dir> OpenedUp<'dir> {
 
 impl Drop for OpenedUp<'_> {
     fn drop(&mut self) {
-        // A directory left writable for its owner is less tidy, and no less safe from others.
+        // A directory left writable for its owner is less tidy, but as safe from other users.
         if self.mode & 0o200 == 0 {
             let _ = self.dir.set_mode(self.mode);
         }
     }
 }
 
-/// What the installed plugin asks for, if its file can be looked into.
+/// Returns the permissions that the installed plugin requests, if its file can be inspected.
 fn permissions_of(roots: &Roots<'_>, found: &Found) -> Option<Vec<Permission>> {
     let file = roots.locate(found).ok()?;
     let (bytes, sha256) = trusted::read_and_hash(&file).ok()?;

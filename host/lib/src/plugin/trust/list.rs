@@ -1,4 +1,4 @@
-//! All that is pinned, and how it stands: shown and verified, never run.
+//! All pins and their status: shown and verified, never run.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::roots::Roots;
 use super::{Error, PluginStore, Policy, look_into, trusted};
 use crate::plugin::pins::{self, Digest, PinEntry, PinLayer, PluginId};
 
-/// One pin, and how it stands.
+/// One pin and its status.
 #[derive(Debug)]
 pub struct PinStatus {
     /// The pin's name without `.toml`: an id, or for some denials a hash.
@@ -15,11 +15,11 @@ pub struct PinStatus {
     pub layer: PinLayer,
     /// The pin's file.
     pub path: PathBuf,
-    /// What it says; none when it is not understood, which is then the problem.
+    /// Content of the pin; `None` if it cannot be understood, which is then the problem.
     pub entry: Option<PinEntry>,
-    /// The layer whose pin of the same name counts instead.
+    /// Layer whose pin of the same name overrides this pin; `None` if none does.
     pub shadowed_by: Option<PinLayer>,
-    /// Why the plugin could not be used now, as far as shows without reading its file.
+    /// Why the plugin cannot be used now, as far as known without its file; `None` if it can.
     pub problem: Option<Error>,
 }
 
@@ -30,18 +30,18 @@ pub struct PinVerification {
     pub name: String,
     /// The layer it lies in.
     pub layer: PinLayer,
-    /// The file that was read, where there is one.
+    /// The file that was read; `None` if no file was read.
     pub path: Option<PathBuf>,
-    /// The hash that file and pin share, or what is wrong.
+    /// The hash that file and pin share, or the error.
     pub outcome: Result<Digest, Error>,
 }
 
 impl PluginStore {
-    /// Returns every pin of every layer, in the order they count, and by name in each.
+    /// Returns every pin of every layer, in order of precedence, and by name in each layer.
     ///
     /// # Errors
-    /// When a layer's directory or the policy is unsafe or cannot be read: a single pin's
-    /// fault is told with that pin.
+    /// When a layer's directory or the policy is unsafe or cannot be read. The error of a single
+    /// pin is returned with that pin.
     #[doc(hidden)]
     pub fn list(&self) -> Result<Vec<PinStatus>, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
@@ -69,8 +69,7 @@ impl PluginStore {
         Ok(all)
     }
 
-    /// Reads and hashes the file of each pin afresh, without regard to verdicts: of this
-    /// id's, or of all.
+    /// Reads and hashes the file of each pin afresh and ignores verdicts: pins of this id, or all.
     ///
     /// # Errors
     /// [`pins::Error::NotPinned`] when no layer has the id; or when a layer's directory is

@@ -1,5 +1,5 @@
-//! The administrator's policy for all plugins of a machine: `policy.toml` beside her pins.
-//! Small on purpose; a key that is not known is an error, since it was meant to forbid.
+//! The administrator's policy for all plugins of a machine: `policy.toml` beside the pins. Small on
+//! purpose. An unknown key is an error, since it was meant to forbid.
 
 use std::path::{Path, PathBuf};
 
@@ -14,28 +14,28 @@ use crate::plugin::runner::{Namespaces, SandboxLevel};
 /// The policy's file in the administrator's directory.
 const FILE: &str = "policy.toml";
 
-/// The most bytes a policy may have: ten thousand hashes.
+/// Maximum size of a policy, in bytes: ten thousand hashes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Where plugins may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlacementPolicy {
-    /// Where pin and registration say.
+    /// As pin and registration specify.
     #[default]
     #[serde(skip)]
     AsRegistered,
-    /// In a child process, whatever they say.
+    /// In a runner, whatever pin and registration specify.
     Isolated,
 }
 
-/// What the administrator lets plugins be and do. Without a file: everything.
+/// The administrator's limits for plugins. Without a file everything is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
     path: PathBuf,
     /// Where plugins may run.
     pub placement: PlacementPolicy,
-    /// How much of a sandbox isolated plugins must have.
+    /// The required sandbox level of isolated plugins.
     pub sandbox: SandboxLevel,
     /// Whether isolated plugins have namespaces of their own.
     pub namespaces: Namespaces,
@@ -59,7 +59,7 @@ enum Name {
     Hash(Digest),
 }
 
-/// A sort of permission, whatever file, variable or program it is for.
+/// A type of permission, for any file, variable or program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Ability {
@@ -142,7 +142,7 @@ impl Policy {
         })
     }
 
-    /// Refuses what may not be used at all.
+    /// Refuses a plugin that may not be used at all.
     pub(super) fn permit(
         &self,
         id: &PluginId,
@@ -168,7 +168,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Refuses what asks for more than any plugin may have.
+    /// Refuses a plugin that requests more than any plugin may have.
     pub(super) fn permit_permissions(
         &self,
         id: &PluginId,
@@ -190,7 +190,7 @@ impl Policy {
 }
 
 impl Ability {
-    /// None for a sort of permission that this list does not know yet: not given.
+    /// Returns the ability for a permission; `None` for a type that this list does not know yet.
     #[allow(unreachable_patterns, reason = "permissions are a list that grows")]
     fn of(permission: &Permission) -> Option<Self> {
         match permission {

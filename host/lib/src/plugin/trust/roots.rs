@@ -1,5 +1,5 @@
-//! The directories of one call: administrator's, packages', user's, each opened when it is first
-//! needed and at most once.
+//! The directories of one call: administrator's, packages', user's. Each is opened when it is first
+//! needed, and at most once.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::similar::similar;
 /// The directory of plugin files in each root.
 pub(super) const PLUGINS: &str = "plugins";
 
-/// All layers' directories, in the order they are asked in.
+/// All layers' directories, in the order in which they are searched.
 pub(super) struct Roots<'paths> {
     all: Vec<Root<'paths>>,
 }
 
-/// One layer's directory: `pins.d` and, but for the administrator's, `plugins` lie in it.
+/// One layer's directory: it contains `pins.d` and, except for the administrator's, `plugins`.
 pub(super) struct Root<'paths> {
     pub(super) layer: PinLayer,
     pub(super) path: &'paths Path,
@@ -26,13 +26,13 @@ pub(super) struct Root<'paths> {
     dir: OnceCell<Option<SafeDir>>,
 }
 
-/// A pin, and where it lies.
+/// A pin and its location.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) pin: Pin,
     /// The pin's file.
     pub(super) path: PathBuf,
-    /// Which root it lies in.
+    /// Index of the root that contains the pin.
     at: usize,
 }
 
@@ -54,13 +54,13 @@ impl<'paths> Roots<'paths> {
         self.all.iter()
     }
 
-    /// The administrator's directory, if there is one.
+    /// Returns the administrator's directory, if it exists.
     pub(super) fn administrator(&self) -> Result<Option<&SafeDir>, fs::Error> {
         self.all[0].dir()
     }
 
-    /// The user's data directory, if there is one that this process can enter: a process of
-    /// another user that was left with this one's paths works without.
+    /// Returns the user's data directory, if it exists and this process can enter it. A process of
+    /// another user that still has this user's paths works without it.
     pub(super) fn data(&self) -> Result<Option<&SafeDir>, fs::Error> {
         let Some(root) = self.all.iter().find(|root| root.layer == PinLayer::User) else {
             return Ok(None);
@@ -75,14 +75,13 @@ impl<'paths> Roots<'paths> {
         }
     }
 
-    /// The path of the user's data directory, whether it is there or not.
+    /// Returns the path of the user's data directory, whether it exists or not.
     pub(super) fn data_path(&self) -> Option<&'paths Path> {
         self.all.iter().find(|root| root.layer == PinLayer::User).map(|root| root.path)
     }
 
-    /// The user's data directory, made where it is missing: what is found out about a packaged
-    /// plugin is kept there as well, by users who never installed one. `None` where it
-    /// cannot be.
+    /// Returns the user's data directory, and creates a missing one: it also stores results about
+    /// packaged plugins, for users who never installed a plugin. `None` if it cannot be created.
     pub(super) fn data_made(&self) -> Option<SafeDir> {
         SafeDir::create(self.data_path()?, Rule::User).ok()
     }
@@ -105,9 +104,9 @@ impl<'paths> Roots<'paths> {
         Ok(None)
     }
 
-    /// Returns the error for an id that nothing is pinned under.
+    /// Returns the error for an id without a pin.
     pub(super) fn not_pinned(&self, id: &PluginId) -> Error {
-        // What cannot be listed has nothing to offer; the id is missing all the same.
+        // Layers that cannot be listed offer no similar id; the id is missing all the same.
         let books = self.all.iter().filter_map(|root| root.book().ok().flatten());
         let names: Vec<String> = books
             .flat_map(|book| book.entries().unwrap_or_default())
@@ -119,7 +118,7 @@ impl<'paths> Roots<'paths> {
         pins::Error::NotPinned { id: id.clone(), similar }.into()
     }
 
-    /// Refuses what the administrator denies by hash.
+    /// Refuses a hash that the administrator denies.
     pub(super) fn deny(&self, id: &PluginId, sha256: &Digest) -> Result<(), Error> {
         let Some(book) = self.all[0].book()? else { return Ok(()) };
         match book.denial(sha256)? {
@@ -147,7 +146,7 @@ impl<'paths> Roots<'paths> {
         Err(Error::FileMissing { id: found.pin.id.clone(), name })
     }
 
-    /// Takes a pin of this root as the one that was found.
+    /// Returns a pin of this root as the pin that was found.
     pub(super) fn found(&self, root: &Root<'_>, pin: Pin, path: PathBuf) -> Found {
         let at = self.all.iter().position(|one| std::ptr::eq(one.path, root.path)).unwrap_or(0);
         Found { pin, path, at }

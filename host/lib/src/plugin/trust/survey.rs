@@ -1,5 +1,5 @@
-//! All plugins of all layers looked at afresh, for a diagnosis: unlike everywhere else, a
-//! fault hides nothing beside it, and nothing that is found out is kept.
+//! All plugins of all layers inspected afresh, for a diagnosis. Unlike everywhere else, a fault
+//! hides no other fault, and no result is cached.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ use crate::fs::{self, OpenedFile, SafeDir};
 use crate::plugin::pins::{self, Pin, PinEntry, PinLayer};
 use crate::plugin::runner::{Namespaces, SandboxLevel};
 
-/// What a look at every plugin found.
+/// Result of a survey of all plugins.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// What is wrong with directories and with the policy.
+    /// Faults of directories and of the policy.
     pub(crate) faults: Vec<Error>,
-    /// What the policy demands of the sandbox.
+    /// The sandbox level that the policy requires.
     pub(crate) sandbox: SandboxLevel,
-    /// What the policy says of namespaces.
+    /// The policy's setting for namespaces.
     pub(crate) namespaces: Namespaces,
-    /// Every pin and denial, in the order they count.
+    /// All pins and denials, in the order they count.
     pub(crate) pins: Vec<Surveyed>,
-    /// Files in the plugin directories that no pin stands for.
+    /// Files in the plugin directories without a pin.
     pub(crate) unpinned: Vec<PathBuf>,
     /// Half-written files.
     pub(crate) left_over: Vec<PathBuf>,
@@ -31,15 +31,15 @@ pub(crate) struct Survey {
 pub(crate) struct Surveyed {
     /// The name without `.toml`.
     pub(crate) name: String,
-    /// The layer it lies in.
+    /// The layer of the pin.
     pub(crate) layer: PinLayer,
-    /// Its file.
+    /// The pin's file.
     pub(crate) path: PathBuf,
-    /// What it says, where that is a pin that is understood.
+    /// The pin; `None` for a denial, or if the pin is not understood.
     pub(crate) pin: Option<Pin>,
-    /// Whether another one of this name counts instead.
+    /// Whether another pin or denial of this name counts instead.
     pub(crate) is_shadowed: bool,
-    /// The plugin, proven afresh; nothing for a denial.
+    /// The plugin, verified afresh; `None` for a denial.
     pub(crate) outcome: Result<Option<Trusted>, Error>,
 }
 
@@ -51,7 +51,7 @@ impl Survey {
 }
 
 impl PluginStore {
-    /// Looks at every pin, every plugin file and the policy. Runs nothing, changes nothing.
+    /// Inspects every pin, every plugin file and the policy. Runs nothing, changes nothing.
     pub(crate) fn survey(&self) -> Survey {
         let roots = Roots::new(&self.paths, self.privilege);
         let mut survey = Survey::default();
@@ -67,7 +67,7 @@ impl PluginStore {
             }
         }
         for root in roots.iter() {
-            // What keeps a directory from being opened was found out above.
+            // The code above has reported why a directory cannot be opened.
             let Ok(Some(dir)) = root.dir() else { continue };
             if let Err(fault) = survey.files(root.layer, dir) {
                 survey.faults.push(fault.into());
@@ -116,7 +116,7 @@ impl PluginStore {
 }
 
 impl Survey {
-    /// Looks for what lies in a layer's directories and belongs to nothing.
+    /// Finds files in a layer's directories that belong to nothing.
     fn files(&mut self, layer: PinLayer, dir: &SafeDir) -> Result<(), fs::Error> {
         self.left_over.extend(dir.left_over()?);
         if let Some(pins) = dir.dir(pins::DIR)? {
@@ -129,7 +129,7 @@ impl Survey {
         self.left_over.extend(plugins.left_over()?);
         let pinned: Vec<String> =
             self.pins.iter().filter_map(|one| Some(file_name(&one.pin.as_ref()?.sha256))).collect();
-        // A pin that is not understood may be the one of any file.
+        // A pin that is not understood may belong to any file.
         let is_certain = self.pins.iter().all(|one| one.pin.is_some() || one.outcome.is_ok());
         if is_certain {
             let names = plugins.names()?.into_iter();

@@ -1,5 +1,5 @@
-//! From a file to proof and back, with real ELF files and real directories: what changes a
-//! file, a pin, a policy or an owner behind the store's back must show.
+//! From a file to its proof, with real ELF files and directories: a changed file, pin, policy or
+//! owner behind the store's back must show.
 
 mod people;
 
@@ -14,11 +14,11 @@ use super::*;
 use crate::plugin::AbiCompatibility;
 use crate::plugin::verdict::record_layout;
 
-/// How many bytes the fixture keeps for its manifest.
+/// Bytes that the fixture reserves for its manifest.
 const ROOM: usize = 2_048;
 
-/// A plugin of the C table, made by the system's compiler once; each test writes its own
-/// manifest into the room kept for it.
+/// Returns a plugin of the C ABI, which the system's compiler makes once. Each test writes its own
+/// manifest into the reserved room.
 fn plugin(id: &str, version: &str, permissions: &str) -> Vec<u8> {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     let mut bytes = BASE.get_or_init(compile).clone();
@@ -121,7 +121,7 @@ fn id(text: &str) -> PluginId {
     PluginId::parse(text).unwrap()
 }
 
-/// Whether the file was read for the proof; otherwise a verdict spared that.
+/// Returns whether the proof read the file; otherwise a verdict made that unnecessary.
 fn by_its_bytes(trusted: &Trusted) -> bool {
     matches!(trusted.bytes().unwrap(), Cow::Borrowed(_))
 }
@@ -135,7 +135,7 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Lets a fresh file grow old enough to be remembered.
+/// Waits until a fresh file is old enough for a verdict.
 fn settle() {
     std::thread::sleep(Duration::from_millis(80));
 }
@@ -147,7 +147,7 @@ fn install_keeps_inspected_bytes_after_file_change() {
     let path = machine.file("p.so", &bytes);
     let candidate = machine.store.examine(&path).unwrap();
     assert_eq!(candidate.new_permissions().len(), 1);
-    // Exchanged between the look and the consent.
+    // Exchanged between inspection and consent.
     std::fs::write(&path, plugin("memory", "6.6.6", "\"dbus\"")).unwrap();
     let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     let trusted = machine.store.install(candidate, &decision, OnIdConflict::Refuse).unwrap();
@@ -168,7 +168,7 @@ fn cached_verdict_avoids_second_read_and_keeps_layout() {
     let machine = machine();
     machine.install("memory");
     settle();
-    // On a busy machine the file was old enough to be remembered when it was installed.
+    // On a busy machine the file was old enough for a verdict when it was installed.
     let _ = std::fs::remove_dir_all(machine.data().join("verdicts"));
     let first = machine.store.find(&id("memory")).unwrap();
     assert!(by_its_bytes(&first), "proven by its bytes");
@@ -252,7 +252,7 @@ fn plugin_id_conflict_is_rejected_unless_replaced() {
     assert_eq!(error.code(), "E07.id-taken");
     assert!(error.to_string().contains("pins.d/memory.toml"), "{error}");
     assert_eq!(machine.store.find(&id("memory")).unwrap().manifest().version.major, 1);
-    // The same file again is no other file.
+    // The same file again counts as the same.
     machine.install("memory");
 
     let candidate = machine.store.examine(&machine.file("p.so", &other)).unwrap();
@@ -513,7 +513,7 @@ fn trusting_packaged_plugin_lifts_quarantine() {
     let machine = machine();
     let trusted = machine.package("memory", 0);
     for _ in 0..3 {
-        // A user without plugins of her own has a data directory all the same.
+        // A user without plugins of their own also has a data directory.
         std::fs::create_dir_all(machine.data()).unwrap();
         machine.store.record_crash(trusted.sha256()).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The proof: only this module's parent makes one, and only what is proven can be loaded.
+//! The proof: only the parent module makes one, and only a proven file can be loaded.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::plugin::pins::{Digest, InProcess, PluginId};
 use crate::plugin::runner::{Namespaces, SandboxLevel};
 use crate::plugin::verdict::Verdict;
 
-/// Who says that a plugin may be used.
+/// Source of the trust in a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TrustSource {
     /// The administrator.
@@ -32,7 +32,7 @@ pub enum TrustSource {
 }
 
 impl TrustSource {
-    /// Returns its name for people and for `--json`.
+    /// Returns the name for output and for `--json`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Administrator => "administrator",
@@ -43,7 +43,7 @@ impl TrustSource {
     }
 }
 
-/// On which terms a plugin may run.
+/// Terms on which a plugin may run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) in_process: InProcess,
@@ -51,12 +51,12 @@ pub(super) struct Terms {
     pub(super) namespaces: Namespaces,
 }
 
-/// File systems on which root is this machine's, by their numbers in Linux: ext4, XFS, Btrfs, overlay,
-/// EROFS, SquashFS. Elsewhere another machine or a user's program may say that a file is root's.
+/// File systems whose root user is this machine's, by their numbers in Linux: ext4, XFS, Btrfs,
+/// overlay, EROFS, SquashFS. On others, another machine or a user's program may claim root's files.
 const LOCAL: [rustix::fs::FsWord; 6] =
     [0xef53, 0x5846_5342, 0x9123_683e, 0x794c_7630, 0xe0f5_e1e2, 0x7371_7368];
 
-/// A plugin file that is the pinned one, was inspected, and may be loaded.
+/// A plugin file that equals the pinned one, was inspected, and may be loaded.
 #[derive(Debug)]
 pub struct Trusted {
     id: PluginId,
@@ -64,9 +64,9 @@ pub struct Trusted {
     terms: Terms,
     file: OpenedFile,
     verdict: Verdict,
-    /// Where they were read for the proof.
+    /// Bytes that the proof read; `None` if a verdict made that unnecessary.
     bytes: Option<Vec<u8>>,
-    /// The user's data directory, where verdicts lie.
+    /// The user's data directory, which contains verdicts; `None` without one.
     data: Option<PathBuf>,
 }
 
@@ -93,41 +93,41 @@ impl Trusted {
         &self.verdict.sha256
     }
 
-    /// Returns who vouched for it.
+    /// Returns the trust source.
     pub fn trust_source(&self) -> TrustSource {
         self.trust_source
     }
 
-    /// Returns whether it may run in the host's own process, should a registration ask.
+    /// Returns whether the plugin may run in-process if a registration requests that.
     pub fn in_process(&self) -> InProcess {
         self.terms.in_process
     }
 
-    /// Returns how much there has to be of a sandbox where it runs isolated.
+    /// Returns the sandbox level that the plugin must have in isolated placement.
     #[doc(hidden)]
     pub fn sandbox(&self) -> SandboxLevel {
         self.terms.sandbox
     }
 
-    /// Returns whether it has namespaces of its own where it runs isolated.
+    /// Returns whether the plugin has namespaces of its own in isolated placement.
     #[doc(hidden)]
     pub fn namespaces(&self) -> Namespaces {
         self.terms.namespaces
     }
 
-    /// Returns what the plugin says of itself.
+    /// Returns the plugin's manifest.
     #[doc(hidden)]
     pub fn manifest(&self) -> &ParsedManifest {
         &self.verdict.manifest
     }
 
-    /// Returns which ABI it has.
+    /// Returns the plugin's ABI.
     #[doc(hidden)]
     pub fn abi(&self) -> Abi {
         self.verdict.abi
     }
 
-    /// Returns how well its layout fits this host, if it was loaded before.
+    /// Returns the compatibility of the plugin's layout, if it was loaded before.
     #[doc(hidden)]
     pub fn fit(&self) -> Option<AbiCompatibility> {
         self.verdict.fit
@@ -138,14 +138,14 @@ impl Trusted {
         self.file.path()
     }
 
-    /// Returns the open file. Its position is nobody's: read it by offset.
+    /// Returns the open file. Its position is not defined: read it by offset.
     #[doc(hidden)]
     pub fn file(&self) -> &File {
         self.file.as_file()
     }
 
-    /// Returns the file's bytes: those the proof read, or, where a verdict spared that, the
-    /// file's now.
+    /// Returns the file's bytes: those that the proof read or, if a verdict made that unnecessary,
+    /// the current ones.
     ///
     /// # Errors
     /// [`fs::Error::Changed`] when the file is no longer in the state that was proven.
@@ -157,8 +157,8 @@ impl Trusted {
         }
     }
 
-    /// Returns the file, opened once more, where nobody but root can change it or put another one in
-    /// its place, and it can be mapped to be run.
+    /// Returns the file, opened once more, if only root can change or replace it, and it can be
+    /// mapped to be run.
     pub(crate) fn of_roots(&self) -> Option<OpenedFile> {
         let file = fs::walk::open(self.path(), Rule::System).ok()?;
         let flags = rustix::fs::fstatvfs(file.as_file()).ok()?.f_flag;
@@ -167,11 +167,11 @@ impl Trusted {
         (proven && local && !flags.contains(StatVfsMountFlags::NOEXEC)).then_some(file)
     }
 
-    /// Writes what [`Trusted::bytes`] returns to an empty file, without a copy of ours where the
-    /// system can do it.
+    /// Writes the bytes of [`Trusted::bytes`] to an empty file, without a copy in this process if
+    /// the system supports that.
     ///
     /// # Errors
-    /// As for [`Trusted::bytes`]; what the system answers for the other file.
+    /// As for [`Trusted::bytes`]; the system's error for the other file.
     pub(crate) fn copy_to(&self, to: &OwnedFd) -> Result<(), CopyError> {
         if let Some(bytes) = &self.bytes {
             return File::from(to.try_clone()?).write_all(bytes).map_err(CopyError::To);
@@ -189,7 +189,7 @@ impl Trusted {
         unchanged(&self.file).map_err(|error| CopyError::From(error.into()))
     }
 
-    /// Returns the verdict with this fit, and the directory it is kept in.
+    /// Returns the verdict with this compatibility, and the directory that stores it.
     pub(in crate::plugin) fn verdict_with(
         &self,
         fit: AbiCompatibility,
@@ -199,7 +199,7 @@ impl Trusted {
     }
 }
 
-/// Reads a file once, and hashes what was read.
+/// Reads a file once, and hashes the bytes that were read.
 pub(super) fn read_and_hash(file: &OpenedFile) -> Result<(Vec<u8>, Digest), Error> {
     let bytes = read(file)?;
     let digest = Digest::of(&bytes);
@@ -220,7 +220,7 @@ fn read(file: &OpenedFile) -> Result<Vec<u8>, fs::Error> {
     Ok(bytes)
 }
 
-/// Checks that a file is as it was when it was opened.
+/// Checks that a file has not changed since it was opened.
 fn unchanged(file: &OpenedFile) -> Result<(), fs::Error> {
     let now = Identity::of_file(file.as_file())
         .map_err(|error| fs::Error::io("look at", file.path(), error))?;
@@ -233,7 +233,7 @@ fn unchanged(file: &OpenedFile) -> Result<(), fs::Error> {
 /// Why a plugin's bytes could not be copied.
 #[derive(Debug)]
 pub(crate) enum CopyError {
-    /// They are no longer those that were proven.
+    /// The bytes are no longer the proven ones.
     From(Error),
     /// The copy could not be written.
     To(std::io::Error),

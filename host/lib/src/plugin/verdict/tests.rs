@@ -78,7 +78,7 @@ fn verdict_applies_to_single_file_state_and_host() {
     assert!(other(|i| i.modified.1 += 1).is_none());
     assert!(other(|i| i.changed.0 += 1).is_none());
     assert!(Verdict::read(&data, &v.sha256, &v.identity, HostBuild(8)).is_none());
-    // The right text under another hash's name.
+    // A valid text under another hash's name.
     let held = data.dir(DIR).unwrap().unwrap();
     let wrong = Digest::of(b"other");
     held.write(&name(&wrong, v.host), text::write(&v).unwrap().as_bytes(), 0o600).unwrap();

@@ -1,5 +1,5 @@
-//! A verdict as lines of text: `key value`, in one order, with a checksum at the end. Read
-//! at every cold start, so it is no TOML and no JSON.
+//! A verdict as lines of text: `key value`, in one order, with a checksum at the end. Every cold
+//! start reads it, so it is no TOML and no JSON.
 
 use std::fmt::Write;
 use std::str::FromStr;
@@ -12,10 +12,10 @@ use crate::fs::Identity;
 use crate::plugin::inspect::{Abi, ParsedKind, ParsedManifest, Permission, Request, Unknown};
 use crate::plugin::pins::Digest;
 
-/// The first line: another version is no verdict.
+/// The first line: a verdict of another version is ignored.
 const FIRST: &str = "keystead-verdict 6";
 
-/// Returns the verdict as text, unless something in it would not be one line.
+/// Returns the verdict as text; `None` if a value in it is not a single line.
 pub(super) fn write(verdict: &Verdict) -> Option<String> {
     let mut out = Writer { text: format!("{FIRST}\n"), one_line_each: true };
     let Identity { device, inode, len, modified, changed } = verdict.identity;
@@ -90,7 +90,7 @@ impl Writer {
     }
 }
 
-/// Returns the verdict that [`write`] wrote; nothing where a byte of it differs.
+/// Returns the verdict that [`write`] wrote; `None` if a byte of it differs.
 pub(super) fn read(bytes: &[u8]) -> Option<Verdict> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (body, end) = text.strip_suffix('\n')?.rsplit_once('\n')?;

@@ -1,4 +1,4 @@
-//! What is typed, what is registered, what a plugin is given: and every fault at once.
+//! Tests of typed and registered parameters, of what a plugin receives, and of all faults.
 
 use super::*;
 use keystead_plugin_api::Parameter;
@@ -55,7 +55,7 @@ fn typed_parameters_become_values_of_their_kind() {
     assert_eq!(settings["cache"], Setting::Text("/srv/here/c/../d".into()));
 }
 
-/// As a newer plugin's action may have it.
+/// A newer plugin's action may have such a parameter.
 #[test]
 fn parameter_of_unknown_kind_is_rejected_alone() {
     let unknown = |name| Parameter::optional(name, ParameterKind::Unknown, "");
@@ -73,7 +73,7 @@ fn parameter_of_unknown_kind_is_rejected_alone() {
         let said = faults[0].to_string();
         assert!(said.ends_with("of a kind that this version of keystead does not know"), "{said}");
     }
-    // A default is the host's to fill in, so that the action as a whole is not for this host.
+    // The host must fill in a default, so this host cannot run the action at all.
     let schema = owned(&[Parameter::defaulting("new", ParameterKind::Unknown, "x", "")]);
     let faults = check(&schema, &BTreeMap::new(), None);
     assert!(matches!(faults[..], [ParameterError::WrongKind { .. }]), "{faults:?}");
@@ -87,7 +87,7 @@ fn vault_dependent_default_is_registered() {
     let base = Base { vault: Some(&vault), ..base() };
     let settings = validate(&schema, &BTreeMap::new(), base).unwrap();
     assert_eq!(settings["path"], Setting::Text("/data/keystead/store/work".into()));
-    // A file of the registry that somebody wrote by hand has to say it.
+    // A registration that was written by hand must contain the path.
     let name = || "path".to_owned();
     let missing = vec![ParameterError::Missing { name: name() }];
     assert_eq!(check(&schema, &BTreeMap::new(), None), missing);

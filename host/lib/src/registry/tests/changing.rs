@@ -1,4 +1,4 @@
-//! What is written, and what is left alone.
+//! Tests of changes: which files are written, and which stay unchanged.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn first_vault_becomes_default_unless_declined() {
     let edit = sandbox.registry.register(Layer::User, entry, Replace::Never, DefaultChoice::No);
     edit.apply().unwrap();
     assert_eq!(default_of(&sandbox), None);
-    // It is not the first any more.
+    // The new vault is not the first one.
     sandbox.register(Layer::User, "two").unwrap();
     assert_eq!(default_of(&sandbox), None);
 }
@@ -396,7 +396,7 @@ fn reference_cycle_is_rejected() {
         cycle("root", "keystead://b/x"),
         "E01.cycle: references lead in a circle: `root` -> `b` -> `a` -> `root`"
     );
-    // Without a vault the default is meant.
+    // A reference without a vault means the default vault.
     assert!(cycle("root", "keystead:///x").starts_with("E01.cycle"));
     register("e", "keystead:///x").unwrap();
 }

@@ -1,5 +1,5 @@
-//! What only shows with several processes, with an ordinary user's rights, or when a
-//! process ends in the middle. The children are this test binary again.
+//! Tests that need several processes, an ordinary user's rights, or a process that ends
+//! during a write. The children run this test binary again.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -10,10 +10,10 @@ use super::*;
 const PART: &str = "KEYSTEAD_TEST_PART";
 const DIR: &str = "KEYSTEAD_TEST_FOLDER";
 
-/// The user `nobody`, whom every machine has.
+/// The user `nobody`, which every machine has.
 const NOBODY: u32 = 65_534;
 
-/// Not a test: what the children of the tests below do. On its own it does nothing.
+/// Not a test: the code of the children of the tests below. On its own it does nothing.
 #[test]
 fn registry_child_process_runs_given_command() {
     let Ok(part) = std::env::var(PART) else { return };
@@ -23,7 +23,7 @@ fn registry_child_process_runs_given_command() {
     let answer = match part {
         "register" => {
             let mut entry = Registration::new(name(argument), "memory");
-            // More than one block, so that a limit strikes in the middle.
+            // More than one block, so that a limit takes effect during the write.
             entry.description = "x".repeat(5_000);
             registry
                 .register(Layer::User, entry, Replace::Never, DefaultChoice::Yes)
@@ -79,7 +79,7 @@ fn arguments(mut command: Command, sandbox: &Sandbox, part: &str) -> Command {
     command
 }
 
-/// Returns what the child says, with the sandbox's directory shortened to `.`.
+/// Returns the child's answer, with the sandbox's directory shortened to `.`.
 fn answer(sandbox: &Sandbox, output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     let answer = text.lines().find_map(|line| line.strip_prefix("answer="));
@@ -88,7 +88,7 @@ fn answer(sandbox: &Sandbox, output: &Output) -> String {
     answer.replace(real.to_str().unwrap(), ".").replace(sandbox.dir.path().to_str().unwrap(), ".")
 }
 
-/// Runs a part as a user for whom permissions count: where we are root, as `nobody`.
+/// Runs a part as a user for whom permissions count: as `nobody` if the tests run as root.
 fn as_ordinary_user(sandbox: &Sandbox, part: &str) -> String {
     let mut command = command(sandbox, part);
     if is_root() {
@@ -228,7 +228,7 @@ fn ordinary_user_rejects_registration_of_other_user_needs_root() {
     give_away(&sandbox);
     chown(sandbox.path("user/vaults/v.toml"), Some(12_345), None).unwrap();
     assert!(as_ordinary_user(&sandbox, "read v").starts_with("E02.owner"));
-    // Root's own is good for everybody.
+    // A file of root is accepted for every user.
     chown(sandbox.path("user/vaults/v.toml"), Some(0), None).unwrap();
     assert_eq!(as_ordinary_user(&sandbox, "read v"), "m");
 }
@@ -257,8 +257,8 @@ fn failed_edit_in_read_only_dir_is_rolled_back() {
     sandbox.mode("user/vaults", 0o700);
 }
 
-/// Runs a part in a process that may write files of 1,024 bytes: beyond them a write fails,
-/// as on a full disk, or the process is killed.
+/// Runs a part in a process that may write files of 1,024 bytes. A longer write fails, as on
+/// a full disk, or the process is killed.
 fn with_little_room(sandbox: &Sandbox, part: &str, beyond: &str) -> Output {
     let mut shell = Command::new("/bin/sh");
     // A shell counts in blocks of 512 bytes or of 1,024.
@@ -288,7 +288,7 @@ fn process_killed_during_write_leaves_registry_intact() {
     assert!(output.status.signal().is_some(), "{output:?}");
     assert_eq!(texts(&sandbox.registry.names().unwrap()), ["one"]);
     assert!(sandbox.registry.all().faults.is_empty());
-    // Nor does it keep the lock.
+    // The killed process does not keep the lock.
     sandbox.register(Layer::User, "two").unwrap();
     assert_eq!(texts(&sandbox.registry.names().unwrap()), ["one", "two"]);
 }

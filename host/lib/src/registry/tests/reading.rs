@@ -1,4 +1,4 @@
-//! What is read, and what is refused.
+//! Tests of reading: which files are accepted, and which are rejected.
 
 use super::*;
 use crate::reference::Reference;

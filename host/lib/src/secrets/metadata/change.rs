@@ -1,4 +1,4 @@
-//! Changing a secret's metadata while its value stays.
+//! Changes a secret's metadata while its value stays.
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Metadata, SecretName, SetMetadataRequest, VaultName};
@@ -13,47 +13,47 @@ use crate::secrets::named;
 pub struct Change {
     /// The secret's name.
     pub name: SecretName,
-    /// The vault; `None` for the default one.
+    /// The vault; `None` for the default vault.
     pub vault: Option<VaultName>,
-    /// What is changed.
+    /// The edit to apply.
     pub edit: MetadataEdit,
-    /// Whether to write.
+    /// Whether to write or only to check.
     pub run: RunMode,
 }
 
-/// What is changed in metadata. What the vault reports as read-only stays in any case.
+/// An edit of metadata. Keys that the vault reports as read-only stay in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetadataEdit {
-    /// These keys get these values; the others stay.
+    /// Sets these keys to these values; other keys stay.
     Merge(Metadata),
-    /// It is exactly this from then on, beside what is read-only.
+    /// Replaces all metadata except the read-only keys.
     Replace(Metadata),
-    /// These keys go; the others stay.
+    /// Removes these keys; other keys stay.
     Remove(Vec<String>),
-    /// All keys go that are not read-only.
+    /// Removes all keys that are not read-only.
     Clear,
 }
 
-/// What came of a change.
+/// Result of a change.
 #[derive(Debug, Clone)]
 pub struct Changed {
     /// The vault that has the secret.
     pub vault: VaultName,
-    /// Its metadata from then on, without what is read-only.
+    /// The new metadata, without the read-only keys.
     pub metadata: Metadata,
-    /// Whether it differs from what it was. Where it does not, nothing was written.
+    /// Whether the metadata differs from before. If not, nothing was written.
     pub differs: bool,
-    /// The keys that were to go and were not there.
+    /// Keys to remove that did not exist.
     pub missing: Vec<String>,
 }
 
 impl MetadataEdit {
-    /// Returns the metadata as it is changed, and the keys that were missing.
+    /// Returns the changed metadata, and the keys that were missing.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it would be over
-    /// the limits, or for a key that is read-only; [`ErrorKind::Unsupported`](keystead_plugin_api::ErrorKind::Unsupported) when
-    /// what is unknown here would be lost.
+    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) above the limits or for a
+    /// read-only key; [`ErrorKind::Unsupported`](keystead_plugin_api::ErrorKind::Unsupported) if
+    /// unknown metadata would get lost.
     fn apply(&self, metadata: &Metadata) -> keystead_plugin_api::Result<(Metadata, Vec<String>)> {
         match self {
             Self::Merge(given) | Self::Replace(given) => {
@@ -67,7 +67,7 @@ impl MetadataEdit {
         let mut missing = Vec::new();
         match self {
             Self::Merge(more) => {
-                // What is replaced goes first, so that only the whole counts.
+                // Remove replaced keys first, so that only the result counts.
                 for (key, _) in more.iter() {
                     new.remove(key);
                 }
@@ -107,13 +107,13 @@ pub(crate) fn check_keys<'k>(
 impl Host {
     /// Changes a secret's metadata. Its value is neither read nor written.
     ///
-    /// What is there is read first and written as a whole, unless another writer was there in
-    /// between: then the change is made anew. In a vault without the capability `conditional` that
-    /// holds among the processes of one user.
+    /// The host reads the metadata, then writes it as a whole. If another writer came in between,
+    /// the host makes the change anew. In a vault without the capability `conditional` that holds
+    /// among the processes of one user.
     ///
     /// # Errors
     /// That the vault keeps no metadata, before it is opened; [`Error::NoDefaultVault`],
-    /// [`Error::NoSuchSecret`], or what the vault answers.
+    /// [`Error::NoSuchSecret`], or the vault's error.
     ///
     /// # Examples
     /// ```no_run
@@ -223,10 +223,10 @@ mod tests {
             let refused = edit.apply(&old).unwrap_err();
             let message = "the metadata `own` is read-only: the vault itself reports it";
             assert_eq!(refused.message(), message, "{edit:?}");
-            // Where the vault reports no such key, it is one as any other.
+            // Without such a report of the vault, the key is an ordinary key.
             edit.apply(&metadata(&[("a", 1)])).unwrap();
         }
-        // Nothing is given as read-only, and nothing that is unknown here is lost.
+        // An edit cannot set read-only keys, and never loses unknown metadata.
         assert!(MetadataEdit::Merge(own(metadata(&[]))).apply(&metadata(&[])).is_err());
         let mut unknown = old.clone();
         unknown.mark_more_read_only();

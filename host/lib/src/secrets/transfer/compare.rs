@@ -1,6 +1,5 @@
-//! Whether two secrets are the same: kind, bytes and, where it is carried, metadata. The
-//! order of a map's keys is no part of it, nor is read-only metadata; metadata that is incomplete
-//! is the same as none.
+//! Equality of two secrets: kind, bytes and, if it is carried, metadata. The order of a map's keys
+//! does not count, nor does read-only metadata. Incomplete metadata equals no other metadata.
 
 use keystead_plugin_api::{Map, Secret, Value};
 
@@ -13,7 +12,7 @@ pub(super) fn same(one: &Secret, other: &Secret, carried: Carried) -> bool {
     metadata && same_value(&one.value, &other.value)
 }
 
-/// Goes as deep as a value may: the boundary refuses more levels than 16.
+/// Returns whether two values are equal. The boundary limits their depth to 16 levels.
 pub fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Map(one), Value::Map(other)) => {
@@ -77,13 +76,13 @@ mod tests {
         assert!(!same(&plain, &described, Carried::All));
         assert!(same(&plain, &described, Carried::ValueOnly));
         assert!(same(&described, &described, Carried::All));
-        // Each vault reports its own.
+        // Each vault reports its own read-only metadata.
         let mut own = Secret::new(Value::text("canary"));
         own.metadata.insert_read_only("n", MetadataValue::Integer(2)).unwrap();
         own.metadata.mark_more_read_only();
         assert!(same(&own, &plain, Carried::All) && same(&plain, &own, Carried::All));
         assert!(!same(&own, &described, Carried::All));
-        // Nobody knows what is missing.
+        // The missing part is not known.
         let mut unknown = Secret::new(Value::text("canary"));
         unknown.metadata.mark_incomplete();
         assert!(!same(&unknown, &unknown, Carried::All));

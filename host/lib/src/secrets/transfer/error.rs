@@ -1,49 +1,49 @@
-//! Why secrets are not copied or moved, all of them or one.
+//! Reasons why secrets are not copied or moved, all of them or a single secret.
 
 use keystead_plugin_api::{SecretName, ValueKind, VaultName};
 
 use crate::error::{Error as HostError, ErrorClass};
 
-/// Why the target cannot have a secret.
+/// Reason why the target cannot store a secret.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
-    /// It has another one of this name.
+    /// The target has another secret of this name.
     #[error("a different secret `{0}` exists")]
     Exists(SecretName),
-    /// It cannot hold a value of this kind.
+    /// The target cannot hold a value of this kind.
     #[error("this vault cannot hold a value of kind {0}")]
     Kind(ValueKind),
     /// The secret has metadata, and the target keeps none.
     #[error("it has metadata, and this vault keeps none")]
     Metadata,
-    /// The secret has metadata of a kind that is unknown here, which would be lost.
+    /// The secret has metadata of an unknown kind, which a transfer loses.
     #[error("it has metadata of a kind that is unknown here")]
     Incomplete,
-    /// Its name or its value is larger than the target takes.
+    /// The name or the value is larger than the target accepts.
     #[error("{0}")]
     Limit(String),
-    /// These, of the same transfer, would be the same secret by the target's rule for names.
+    /// These secrets of the same transfer are the same secret by the target's rule for names.
     #[error("it would be the same secret there as {}", quoted(.0))]
     Clash(Vec<SecretName>),
-    /// The target has something to say of this name.
+    /// The target reports an error for this name.
     #[error("{0}")]
     Target(Box<HostError>),
-    /// The source does not give the secret out.
+    /// The source does not return the secret.
     #[error("{0}")]
     Source(Box<HostError>),
 }
 
-/// A secret that the target cannot have.
+/// A secret that the target cannot store.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// Its name in the source.
+    /// Name in the source.
     pub name: SecretName,
     /// Every reason, as a lower-case fragment.
     pub reasons: Vec<String>,
 }
 
-/// Why secrets are not copied or moved. No variant holds a value.
+/// Reason why secrets are not copied or moved. No variant holds a value.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,12 +55,12 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
-    /// A new name is for one secret, and the pattern matches several.
+    /// A new name fits only a single secret, and the pattern matches several.
     #[error("`{pattern}` matches {count} secrets, which cannot all have one new name")]
     Several {
         /// The pattern.
         pattern: String,
-        /// How many it matches.
+        /// Number of matches.
         count: usize,
     },
     /// Source and target are the same secret.
@@ -74,32 +74,32 @@ pub enum Error {
     /// Source and target use the same storage.
     #[error("the vaults `{from}` and `{to}` use the same storage")]
     OnePlace {
-        /// The vault they are in.
+        /// The source vault.
         from: VaultName,
-        /// The vault they were to go to.
+        /// The target vault.
         to: VaultName,
     },
-    /// The target cannot have some of the secrets.
+    /// The target cannot store some of the secrets.
     #[error("nothing was written: vault `{to}` cannot have {} of {total} secrets", .refused.len())]
     Refused {
         /// The target.
         to: VaultName,
-        /// How many secrets the plan has.
+        /// Number of secrets in the plan.
         total: usize,
-        /// Whether some are refused because others are in their place.
+        /// Whether the target has other secrets of some of these names.
         by_others: bool,
-        /// Whether some are refused because of their metadata.
+        /// Whether some are rejected because of their metadata.
         by_metadata: bool,
-        /// What is refused.
+        /// The rejected secrets.
         refused: Vec<Refusal>,
     },
-    /// The target gave back something else than was written to it, or nothing: another program may
-    /// have been at it meanwhile, so that nobody is blamed.
+    /// The target did not return the secret as written, or not at all. Another program may have
+    /// changed it meanwhile, so the error blames no plugin.
     #[error("vault `{vault}` did not return `{name}` as written; the source still has it")]
     NotKept {
         /// The target.
         vault: VaultName,
-        /// The secret's name there.
+        /// The secret's name in the target.
         name: SecretName,
     },
     /// The secret in the source changed between its copy and its removal.
@@ -110,7 +110,7 @@ pub enum Error {
         /// The secret.
         name: SecretName,
     },
-    /// The secret went from the target as it was removed from the source: it was put back.
+    /// The removal from the source also removed the target's secret; the host restored it.
     #[error(
         "`{name}` also vanished from vault `{to}` when removed from vault `{from}`, and was restored"
     )]

@@ -1,6 +1,6 @@
-//! Running a plan, secret by secret: read, write, read back, compare, and only then, for a
-//! move, remove. Killed at any point, every secret is whole in the source or the target: unless
-//! both are one place that is registered in two ways (docs/reference/limitations.md).
+//! Runs a plan, secret by secret: read, write, read back, compare, and only then, for a move,
+//! remove. If the process is killed, the source or the target has every secret whole, unless both
+//! are the same storage, registered in two ways (docs/reference/limitations.md).
 
 use std::sync::Arc;
 
@@ -19,45 +19,45 @@ use crate::prompter::Prompter;
 use crate::secrets::atomic::Guard;
 use crate::secrets::named;
 
-/// How often a secret is copied anew that another program changes while it is moved.
+/// How often a move copies a secret again that another program changes meanwhile.
 const ROUNDS: usize = 8;
 
-/// One secret of a run.
+/// Result for one secret of a run.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// What was planned for it.
+    /// The plan for the secret.
     pub planned: &'a Planned,
-    /// What came of it.
+    /// Result of that plan.
     pub outcome: Outcome,
 }
 
-/// What came of one secret.
+/// Result for one secret.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The target has it, as it was read back, and did not have it before.
+    /// The target has the secret, as reading it back showed, and did not have it before.
     Written,
-    /// The target has it, as it was read back, instead of another.
+    /// The target has the secret, as reading it back showed, in place of another secret.
     Replaced,
-    /// The target had it already.
+    /// The target had the secret already.
     Same,
-    /// It was refused, and left out as was asked for.
+    /// The secret was rejected, and skipped as requested.
     Skipped,
-    /// It is in the source as before; what the target has, the error says.
+    /// The source has the secret as before; the error describes the target's state.
     Failed(HostError),
 }
 
 impl Host {
-    /// Copies or moves what was planned, and tells of each secret as it is done. What fails
-    /// with one secret is its outcome, and the others go on.
+    /// Copies or moves the planned secrets, and reports each when it is done. An error with one
+    /// secret is its outcome, and the run continues.
     ///
-    /// A secret of the source that another program changes meanwhile is copied anew: what is removed
-    /// is what was copied. In a vault without the capability `conditional` that holds among the
-    /// processes of one user.
+    /// If another program changes a secret of the source meanwhile, the host copies it again: it
+    /// removes only the state that it copied. In a vault without the capability `conditional` that
+    /// holds among the processes of one user.
     ///
     /// # Errors
-    /// [`Error::Refused`] before anything is written, unless such secrets are to be left
-    /// out. In the middle of a run what concerns all that follow as well: that a vault is
-    /// locked again and nobody unlocks it, that it cannot be opened, [`Error::Vanished`].
+    /// [`Error::Refused`] before anything is written, unless such secrets are skipped. During a
+    /// run, errors that affect all later secrets: a vault is locked again without answers to its
+    /// prompts, it cannot be opened, [`Error::Vanished`].
     pub fn transfer(
         &self,
         plan: &TransferPlan,
@@ -99,9 +99,9 @@ impl TransferPlan {
             match renamed {
                 Ok(_) => return Ok(Outcome::Written),
                 Err(error) if self.renames == Renames::Spelling => return Err(error),
-                // The new name came since: what is there decides, below.
+                // The new name exists since then: its secret decides, below.
                 Err(HostError::SecretExists { .. }) => {}
-                // Its kind of vault renames, and this one does not.
+                // The vault kind renames, but this vault does not.
                 Err(HostError::Refused { answer, .. })
                     if answer.kind() == ErrorKind::Unsupported => {}
                 Err(error) => return Err(error),
@@ -116,7 +116,7 @@ impl TransferPlan {
                 return Ok(outcome);
             }
             match self.take_away(host, name, &secret, ask) {
-                // Another program changed it since: what it is now is copied over our own copy.
+                // Another program has changed the secret: copy its new state over our own copy.
                 Err(HostError::Transfer(Error::Changed { .. })) => copied = Some(secret),
                 taken => {
                     taken?;
@@ -128,11 +128,11 @@ impl TransferPlan {
         Err(Error::Changed { vault: from.clone(), name: name.clone() }.into())
     }
 
-    /// Checks that the target can have all of a secret.
+    /// Checks that the target can store all parts of a secret.
     fn check(&self, secret: &Secret) -> Result<()> {
         let (from, to) = (&self.transfer.from, &self.transfer.to);
         if self.transfer.carried == Carried::All {
-            // It came after the plan was made, or with the vault's refusal to rename.
+            // The metadata is newer than the plan, or the vault rejected a rename.
             let refused = |answer| HostError::Refused { vault: from.clone(), answer };
             secret.metadata.check_complete().map_err(refused)?;
         }
@@ -140,15 +140,14 @@ impl TransferPlan {
             && !secret.metadata.writable().is_empty()
             && !self.keeps_metadata()
         {
-            // It came after the plan was made.
+            // The metadata is newer than the plan.
             let answer = keystead_plugin_api::Error::unsupported("this vault keeps no metadata");
             return Err(HostError::Refused { vault: to.clone(), answer });
         }
         Ok(())
     }
 
-    /// Sees to it that the target has the secret. What was copied there before, in this run, is
-    /// replaced.
+    /// Makes sure that the target has the secret. Replaces an earlier copy that this run has made.
     fn put(
         &self,
         host: &Host,
@@ -163,7 +162,7 @@ impl TransferPlan {
         let is_ours = |there: &Secret| {
             copied.is_some_and(|copied| compare::same(copied, there, self.transfer.carried))
         };
-        // What was planned may be true no longer: nothing is replaced that was not to be.
+        // The plan may be out of date: replace nothing that it does not allow.
         let looks = !matches!(action, TransferAction::Write) || copied.is_some();
         let mut put = |guard: Guard, ask: &mut dyn Prompter| {
             let (mut outcome, mut mode, mut version) =
@@ -185,13 +184,13 @@ impl TransferPlan {
             }
             match (self.write(host, target, secret, (mode, version), ask), mode) {
                 (Err(HostError::SecretExists { .. }), _) => {
-                    // Another program was quicker, perhaps with the same.
+                    // Another program was quicker, perhaps with the same secret.
                     if is_same(&host.read((&self.target).into(), target, ask)?) {
                         return Ok(Outcome::Same);
                     }
                     return Err(exists(to, target));
                 }
-                // What was to be replaced is gone.
+                // The secret to replace is gone.
                 (Err(HostError::NoSuchSecret { .. }), WriteMode::Replace) => {
                     return Err(conflict(to));
                 }
@@ -222,7 +221,7 @@ impl TransferPlan {
         write(host, &self.target, target, (&secret.value, metadata), how, ask)
     }
 
-    /// Removes from the source what the target has, unless somebody changed it meanwhile.
+    /// Removes a secret from the source that the target has, unless it was changed meanwhile.
     fn take_away(
         &self,
         host: &Host,
@@ -239,7 +238,7 @@ impl TransferPlan {
                 Ok(_) => {
                     return Err(Error::Changed { vault: from.clone(), name: name.clone() }.into());
                 }
-                // Another program took it away, and the target has it.
+                // Another program removed it, and the target has it.
                 Err(HostError::NoSuchSecret { .. }) => return Ok(()),
                 Err(error) => return Err(error),
             };
@@ -255,9 +254,9 @@ impl TransferPlan {
         })
     }
 
-    /// Puts back what went from the target as it was removed from the source: two
-    /// registrations may keep their secrets in one place, which only shows here, and two
-    /// programs may move one secret in opposite directions.
+    /// Restores a secret that vanished from the target when it was removed from the source. Two
+    /// registrations may share their storage, which only shows here. Two programs may move one
+    /// secret in opposite directions.
     fn see_it_is_still_there(
         &self,
         host: &Host,
@@ -308,7 +307,7 @@ fn conflict(vault: &VaultName) -> HostError {
     HostError::Refused { vault: vault.clone(), answer }
 }
 
-/// Whether the secrets that follow would meet the same, and a person the same question.
+/// Returns whether later secrets would meet the same error, and the user the same prompt.
 fn ends_a_run(error: &HostError) -> bool {
     matches!(
         error,

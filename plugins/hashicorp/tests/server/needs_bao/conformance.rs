@@ -1,5 +1,5 @@
-//! The vault keeps every obligation: version 2 with a token and with a password, version 1 as
-//! far as that goes.
+//! The vault keeps every obligation: version 2 with a token and with a password, version 1 as far
+//! as it can.
 
 use keystead_plugin_api::manifest::{Capability, Kind};
 use keystead_plugin_api::testing::{Declared, Linked, Places, Subject, assert_kept, run};
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bao::{Bao, ROOT, unique};
 use crate::opened::parameters;
 
-/// What is not checked of a vault that is never locked.
+/// Obligations that are not checked for a vault that is never locked.
 const WITHOUT_LOCK: [&str; 7] = [
     "no-prompt",
     "unlock-right",
@@ -23,7 +23,7 @@ const WITHOUT_LOCK: [&str; 7] = [
     "set-many-refused",
 ];
 
-/// What is not checked of any vault of this kind.
+/// Obligations that are not checked for any vault of this kind.
 const NEVER: [&str; 6] = [
     "set-kind",
     "unregister-keeps",
@@ -64,8 +64,7 @@ fn kv_version_2_with_password_keeps_obligations() {
     assert_kept(&linked.outcomes().unwrap(), &NEVER);
 }
 
-/// A mount of version 1: what the manifest declares of the kind, without what only version 2
-/// has.
+/// A mount of version 1: the kind's manifest without the capabilities of version 2.
 struct One {
     mount: String,
 }

@@ -1,4 +1,4 @@
-//! What engines make: certificates by the server's own pki, users of a real database.
+//! Secrets that engines create: certificates by the server's own pki, users of a real database.
 
 use keystead_plugin_api::testing::{Linked, Outcome};
 use keystead_plugin_api::{ListRequest, Metadata, MetadataValue, Value};
@@ -21,7 +21,7 @@ fn text(metadata: &Metadata, key: &str) -> String {
     }
 }
 
-/// Returns for how many seconds a secret is still good.
+/// Returns the remaining lifetime of a secret in seconds.
 fn left(metadata: &Metadata) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     match metadata.get("expires") {
@@ -59,7 +59,7 @@ fn pki_role_issues_certificates() {
     assert_eq!(text(&secret.metadata, "serial-number"), part("serial_number"));
     assert!(text(&secret.metadata, "lease-id").starts_with(&format!("{mount}/issue/web/")));
     assert!((3_400..=3_600).contains(&left(&secret.metadata)));
-    // Asking again is no reason for another one; another handle has its own.
+    // A repeated read returns the same secret; another handle gets its own.
     assert_eq!(vault.get("web/a.example.com").unwrap(), secret);
     assert_ne!(dynamic(&mount).get("web/a.example.com").unwrap(), secret);
 
@@ -114,13 +114,13 @@ mod needs_redis {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Its standard input ends with this process, and it with that.
+        // The child's standard input closes when this process ends, which ends the child.
         std::mem::forget(child);
         eventually("the database", || ask(port, "AUTH default canary-root").starts_with("+OK"));
         port
     }
 
-    /// Says something to the database, and returns its first line.
+    /// Sends a line to the database, and returns the first line of the reply.
     fn ask(port: u16, line: &str) -> String {
         use std::io::{BufRead, BufReader, Write};
         let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else {

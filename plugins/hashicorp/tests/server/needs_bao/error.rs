@@ -1,4 +1,4 @@
-//! Each way in which the server says no is told apart, in words that say what to do.
+//! Each refusal of the server has a distinct message that suggests a fix.
 
 use std::net::TcpListener;
 
@@ -31,7 +31,7 @@ fn missing_mount_and_non_kv_engine_are_distinct_errors() {
         told(open(ROOT, "cubbyhole").get("x")),
         "invalid: the mount `cubbyhole` is of the kind `cubbyhole`, and not a KV engine"
     );
-    // To a token without rights the server does not say whether there is a mount.
+    // The server does not reveal to a token without permissions whether a mount exists.
     let nobody = server.token(&["default"], "1h");
     for mount in ["nosuch", "secret"] {
         assert_eq!(
@@ -105,7 +105,7 @@ fn sealed_or_uninitialized_server_is_unavailable() {
         let pairs = [("address", &*url), ("token", token), ("kv-version", "2")];
         told(Opened::new(&pairs).get("x"))
     };
-    // Before there are keys it says of itself that it is sealed.
+    // A server without keys reports that it is sealed.
     let sealed = format!("unavailable: {url} is sealed: whoever keeps its keys must unseal it");
     let before = ask(ROOT);
     assert!(before == sealed || before.contains("not initialized"), "{before}");
@@ -158,14 +158,14 @@ fn standby_without_leader_is_unavailable() {
     second.unseal(&key);
     eventually("a standby", || second.ask("GET", "sys/health", None, &Json::Null).0 == 429);
 
-    // As long as there is a leader a standby asks it.
+    // While there is a leader, a standby forwards requests to it.
     let url = second.url();
     let pairs = [("address", &*url), ("token", &root), ("mount", "kv"), ("kv-version", "1")];
     let mut vault = Opened::new(&pairs);
     eventually("a forwarded request", || vault.get("x").is_ok());
     drop(first);
     let words = format!("unavailable: {url} is a standby, and no server is active");
-    // Reading it goes on by itself; what is written would be lost.
+    // Reads still work; a write would be lost.
     eventually("a lost leader", || match vault.set("x", Value::text(CANARY)) {
         Ok(()) => false,
         failed => told(failed) == words,
@@ -205,7 +205,7 @@ fn absent_or_foreign_server_is_unavailable_not_missing_secret() {
         told(Opened::new(&pairs).get("x")),
         format!("unavailable: {url} refuses the connection: nothing listens there")
     );
-    // A 404 of another kind of server is not an absent secret.
+    // A 404 from another kind of server does not mean that a secret is missing.
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", other.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -237,7 +237,7 @@ fn names_unsupported_by_server_are_rejected_locally() {
     for wrong in ["/a", "a/", "a//b", "..", "a/../../../sys/mounts", "a/./b", "a\u{202e}b"] {
         let answer = told(vault.set(wrong, Value::text(CANARY)));
         assert!(answer.starts_with("invalid: the server has no place for "), "{answer}");
-        // A search goes on to the next vault.
+        // With `NotFound`, a search continues in the next vault.
         assert!(told(vault.get(wrong)).starts_with("not found: "), "{wrong}");
     }
     let shape = {

@@ -1,4 +1,4 @@
-//! What the server's own client writes is read here, and what is written here it reads.
+//! The plugin reads secrets of the server's own client, and the client reads those of the plugin.
 
 use keystead_plugin_api::{
     DescribeRequest, ListRemovedRequest, Map, Metadata, MetadataValue, SetMetadataRequest,
@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::bao::{Bao, ROOT, unique};
 use crate::opened::{CANARY, Opened, name, soon, told};
 
-/// Returns a vault in a directory of its own, and the directory.
+/// Returns a vault in its own directory, and the directory.
 fn vault(more: &[(&str, &str)]) -> (Opened, String) {
     let dir = unique("foreign");
     let url = Bao::shared().url();
@@ -34,7 +34,7 @@ fn map(pairs: Vec<(&str, Value)>) -> Value {
     Value::Map(map)
 }
 
-/// What the client writes, and what that is.
+/// Fields that the client writes, and the value that the plugin reads.
 fn theirs() -> Vec<(&'static str, Vec<&'static str>, Value)> {
     vec![
         ("text", vec!["value=canary-5d1f"], Value::text(CANARY)),
@@ -174,7 +174,7 @@ fn metadata_round_trips_as_custom_metadata_of_bao_client() {
     expected.insert("count", MetadataValue::Integer(3)).unwrap();
     assert_eq!(vault.get("x").unwrap().metadata.writable(), expected);
 
-    // And the other way; a kind that the client's own write has made stale is not told.
+    // The reverse direction; the kind is omitted, since the client's write made it stale.
     expected.insert("owner", MetadataValue::Text("bob".into())).unwrap();
     vault.set_with("x", Value::bytes(vec![1]), Some(expected.clone()), WriteMode::Replace).unwrap();
     let read =
@@ -212,7 +212,7 @@ fn server_times_are_read_only_and_custom_metadata_overrides() {
     assert!(described.is_read_only("created") && described.is_read_only("updated"));
     let found: Vec<_> = described.iter().collect();
     assert_eq!(found, [("created", &created), ("updated", &updated)]);
-    // A value alone comes without when the secret was first written.
+    // A read of the value does not return the creation time.
     let got = vault.get("x").unwrap().metadata;
     assert_eq!(got.iter().collect::<Vec<_>>(), [("updated", &updated)]);
     assert!(got.is_read_only("updated"));
@@ -252,7 +252,7 @@ fn versions_are_listed_and_actions_delete_and_restore_them() {
     assert_eq!(told(at(&mut vault, "9")), "not found: the secret has no version 9");
     assert_eq!(told(at(&mut vault, "x")), "invalid: `x` is no version's number");
 
-    // Removing is what the client's `delete` is: it can be undone.
+    // `remove` matches the client's `delete`, which can be undone.
     vault.remove("x").unwrap();
     assert_eq!(told(vault.get("x")), "not found: its version 3 is deleted");
     assert_eq!(told(vault.remove("x")), "not found: no such secret");
@@ -385,7 +385,7 @@ fn listing_walks_nested_dirs_in_order_with_any_page_size() {
     for secret in &names {
         vault.set(secret, Value::text("x")).unwrap();
     }
-    // Beside the directory, and not in it.
+    // Outside the vault's directory.
     Bao::shared().client(&["kv", "put", "-mount=secret", &format!("{dir}-other/x"), "value=x"]);
     vault.set("b/gone", Value::text("x")).unwrap();
     vault.remove("b/gone").unwrap();
@@ -395,7 +395,7 @@ fn listing_walks_nested_dirs_in_order_with_any_page_size() {
     }
     let some = vault.names(1_000, Some("b/*"));
     assert!(some == ["b/*", "b/c"], "{some:?}");
-    // A page that nobody has begun here is found by its cursor.
+    // A page that this handle did not start is found by its cursor.
     for (at, after) in names.iter().enumerate() {
         let (mut fresh, mut request) =
             (self::again(&dir), keystead_plugin_api::ListRequest::new(soon()));
@@ -428,7 +428,7 @@ fn vaults_with_different_tokens_stay_separate() {
         assert_eq!(vault.value("x"), Value::text(format!("{CANARY} {number}")));
         assert_eq!(vault.names(10, None), ["x"]);
     }
-    // Each account is kept out of the other's directory by the server.
+    // The server denies each account access to the other's directory.
     let mut crossed = open(&tokens[0], &yours);
     let denied =
         |verb: &str| format!("permission denied: the token may not {verb} `secret/data/{yours}/x`");
@@ -484,7 +484,7 @@ fn listing_works_with_list_right_alone() {
     writer.set("gone", Value::text(CANARY)).unwrap();
     writer.remove("gone").unwrap();
     let url = server.url();
-    // As HashiCorp Vault has it, one request a secret; and one who sees names alone.
+    // One request a secret, as with HashiCorp Vault; and a token that may only list names.
     for (rights, expected) in [
         ("\"list\", \"read\"", vec![("a/x", about), ("b", Metadata::new())]),
         ("\"list\"", ["a/x", "b", "gone"].map(|name| (name, Metadata::new())).into()),

@@ -1,4 +1,4 @@
-//! Every way to log in, and what becomes of tokens.
+//! All login methods, and the lifetime of tokens.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::bao::{Bao, ROOT, unique};
 use crate::opened::{CANARY, Opened, told};
 
-/// Mounts a login method under a name of its own, with a policy for a directory of that name.
+/// Mounts a login method under a separate name, with a policy for a directory of that name.
 fn method(kind: &str) -> String {
     let server = Bao::shared();
     let name = unique(&format!("login-{kind}-"));
@@ -28,7 +28,7 @@ fn text(answer: &Json, path: &str) -> String {
     answer.pointer(path).and_then(Json::as_str).unwrap_or_else(|| panic!("{path}")).to_owned()
 }
 
-/// Writes and reads with a vault that logs in by itself.
+/// Asserts that a vault which logs in without a prompt can write and read.
 #[track_caller]
 fn works(pairs: &[(&str, &str)]) {
     let mut vault = Opened::new(pairs);
@@ -76,14 +76,14 @@ fn approle_login_works_and_replaces_revoked_token() {
     );
     assert_eq!(told(opened(&pairs(Some(CANARY))).get("x")), words);
 
-    // Without a secret id it is asked for.
+    // Without a secret id, the vault prompts for it.
     let mut vault = opened(&pairs(None));
     let locked = vault.get("x").unwrap_err();
     assert_eq!(told(vault.unlock(&locked, &[("secret-id", CANARY)])), words);
     vault.unlock(&locked, &[("secret-id", &secret_id)]).unwrap().unwrap();
     assert_eq!(vault.value("x"), Value::text(CANARY));
 
-    // A token that is revoked meanwhile is fetched anew.
+    // The vault replaces a token that was revoked meanwhile.
     let mut vault = Opened::new(&given);
     vault.get("x").unwrap();
     assert_eq!(vault.said(), ["keep"]);
@@ -128,7 +128,7 @@ fn userpass_login_prompts_and_returns_session() {
     assert!((8..=10).contains(&minutes), "{minutes}");
     vault.set("x", Value::text(CANARY)).unwrap();
 
-    // Another handle opens with the session alone, until the server takes the token no more.
+    // Another handle opens with the session alone, until the server rejects the token.
     let reopened = |session| Opened::with("kv", &pairs, session).unwrap();
     let copy = Session::new(session.secret.duplicate(), session.lifetime);
     assert_eq!(reopened(Some(copy)).value("x"), Value::text(CANARY));
@@ -164,7 +164,7 @@ fn typed_token_unlocks_vault_and_returns_session() {
     let mut again = Opened::with("kv", &pairs, Some(session)).unwrap();
     assert_eq!(again.value("x"), Value::text(CANARY));
 
-    // A token without an end lives as long as a session may.
+    // The session of a token without an end has the longest allowed lifetime.
     let locked = Opened::new(&pairs).get("x").unwrap_err();
     let session = Opened::new(&pairs).unlock(&locked, &[("token", ROOT)]).unwrap().unwrap();
     assert_eq!(session.lifetime, keystead_plugin_api::MAX_SESSION_LIFETIME);
@@ -205,7 +205,7 @@ fn token_near_expiry_is_renewed() {
     };
     assert_eq!(renewal(&token), Json::Null);
     let url = server.url();
-    // A session that says that of an hour ten seconds are left.
+    // A session of a token with an hour's lifetime, of which ten seconds are left.
     let ends = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let session = |left: u128, token: &str| {
         let text = format!("keystead-hashicorp-1 {} 3600 1 {token}", ends.as_millis() + left);
@@ -221,7 +221,7 @@ fn token_near_expiry_is_renewed() {
     assert_eq!(vault.said(), ["keep"], "the host gets what was renewed");
 }
 
-/// Returns a JWT with these claims, and the key that proves it.
+/// Returns a JWT with these claims, signed with this key.
 fn signed(claims: &Json, key: &rcgen::KeyPair) -> String {
     let random = ring::rand::SystemRandom::new();
     let signer =
@@ -271,7 +271,7 @@ fn jwt_login_works_and_rejects_forged_signature() {
         let pairs: Vec<_> = pairs.iter().map(|(name, text)| (*name, &**text)).collect();
         works(&pairs);
     }
-    // One that somebody else has signed.
+    // A JWT that is signed with another key.
     let forged = signed(&claims, &rcgen::KeyPair::generate().unwrap());
     let pairs = pairs("jwt", &forged);
     let pairs: Vec<_> = pairs.iter().map(|(name, text)| (*name, &**text)).collect();
@@ -282,8 +282,8 @@ fn jwt_login_works_and_rejects_forged_signature() {
     assert_eq!(told(Opened::new(&pairs).get("x")), words);
 }
 
-/// The login method is the server's own; the Kubernetes that it asks whether a service account's
-/// token is good is played here by a few lines.
+/// The server's own login method; a few lines simulate the Kubernetes that checks service account
+/// tokens.
 #[test]
 #[ignore = "needs bao"]
 fn kubernetes_service_account_login_works() {
@@ -318,7 +318,7 @@ fn kubernetes_service_account_login_works() {
             stream.write_all(reply.as_bytes()).unwrap();
         }
     });
-    // It wants one, although it is not asked for over TLS.
+    // The server requires a certificate, although the connection uses no TLS.
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate =
         rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();

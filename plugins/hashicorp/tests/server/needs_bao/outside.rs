@@ -1,4 +1,4 @@
-//! The way to the server: TLS with certificates of both sides, and namespaces.
+//! The connection to the server: TLS with certificates of both sides, and namespaces.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::bao::{Bao, ROOT, eventually, free, unique};
 use crate::opened::{CANARY, Opened, told};
 
-/// Makes an authority, and files with what it signs.
+/// A certificate authority, and files with the certificates that it signs.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: PathBuf,

@@ -1,5 +1,5 @@
-//! What a process that is killed does, and what it makes of its names: written on one line, so
-//! that the test knows of it before it is done.
+//! The steps of a killed process, and their effects on its names. Each step is reported on one line
+//! before it is done.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,24 +9,24 @@ use keystead_plugin_api::{MetadataValue, Result, Secret, SetRequest, Value, Vaul
 use crate::child::Random;
 use crate::vault::{bytes, metadata, remove, set_many, set_metadata, setting};
 
-/// The names that all write.
+/// Names that all processes write.
 pub(crate) const SHARED: [&str; 3] = ["shared/a", "shared/b", "shared/c"];
 
-/// How many names one process has.
+/// Number of names of one process.
 const OWN: usize = 6;
 
-/// How long values are: within a page, and over several.
+/// Lengths of values: within a page, and over several.
 const LENGTHS: [usize; 4] = [12, 300, 2_000, 9_000];
 
-/// Returns the names that one process alone writes.
+/// Returns the names that only one process writes.
 pub(crate) fn own(process: usize) -> impl Iterator<Item = String> {
     (0..OWN).map(move |number| format!("own/{process}/{number}"))
 }
 
-/// What is at the names that are there.
+/// Names with a secret, and their writes.
 pub(crate) type Names = BTreeMap<String, Written>;
 
-/// Which write a secret's value is of, and which its metadata.
+/// The writes that a secret's value and metadata come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
     value: usize,
@@ -43,10 +43,10 @@ fn value(number: usize) -> Value {
 }
 
 impl Written {
-    /// Returns which writes a secret is of.
+    /// Returns the writes that a secret comes from.
     ///
     /// # Panics
-    /// When it is a part of one, or a mix.
+    /// If the value or the metadata is incomplete.
     pub(crate) fn of(secret: &Secret) -> Self {
         let Value::Bytes(found) = &secret.value else { panic!("another kind of value") };
         let number = usize::from_le_bytes(found.expose()[..8].try_into().unwrap());
@@ -97,7 +97,7 @@ impl Step {
         Self { what, number, names }
     }
 
-    /// Sets these names at once.
+    /// Returns a step that sets these names at once.
     pub(crate) fn many(number: usize, names: Vec<String>) -> Self {
         Self { what: "many", number, names }
     }
@@ -134,7 +134,7 @@ impl Step {
         }
     }
 
-    /// Returns what is at the names after it; `None` where it cannot have ended like that.
+    /// Returns the names after the step; `None` if the step cannot have had this result.
     pub(crate) fn after(&self, mut names: Names, ok: bool) -> Option<Names> {
         if self.shared().is_some() {
             return ok.then_some(names);
@@ -161,7 +161,7 @@ impl Step {
         Some(names)
     }
 
-    /// Returns the name that all write, and what it is afterwards.
+    /// Returns the shared name of the step, and its new content; `None` for other names.
     pub(crate) fn shared(&self) -> Option<(&str, Written)> {
         let name = self.names[0].as_str();
         let new = Written { value: self.number, note: Some(self.number) };

@@ -1,5 +1,5 @@
-//! A disk that promises what `fsync` promises and nothing else: what was not made last is there
-//! or not, in any order, and each sector for itself.
+//! A disk that guarantees only what `fsync` does: unsynced writes are there or not, in any order,
+//! each sector separately.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::DirBuilderExt;
@@ -9,20 +9,20 @@ use super::trace::Event;
 use crate::child::Random;
 use crate::vault::chmod;
 
-/// How much of a write is all or nothing.
+/// Size in bytes of an atomic write.
 const SECTOR: usize = 512;
 
-/// A file or a directory, whatever it is called.
+/// Number of a file or a directory, under any name.
 type Node = usize;
 
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
     nodes: Vec<File>,
-    /// What each path means to those who use it, power or not.
+    /// Current file of each path, as processes see it.
     now: HashMap<PathBuf, Node>,
-    /// What it means for good.
+    /// File of each path after a power failure.
     lasting: BTreeMap<PathBuf, Node>,
-    /// Changes of names that may be lost, in order.
+    /// Unsynced changes of names, in order.
     names: Vec<Change>,
 }
 
@@ -39,7 +39,7 @@ enum Pending {
     Truncate(usize),
 }
 
-/// A change of names, atomic as journalling file systems make it.
+/// A change of names, atomic as on journalling file systems.
 #[derive(Clone)]
 enum Change {
     Add(PathBuf, Node),
@@ -70,7 +70,7 @@ impl Change {
 }
 
 impl Disk {
-    /// Returns a disk with what is in this directory, all of it for good.
+    /// Returns a disk with the content of this directory, all synced.
     pub(crate) fn of(dir: &Path) -> Self {
         let mut disk = Self::default();
         disk.take(dir);
@@ -91,7 +91,7 @@ impl Disk {
         self.lasting.insert(path.to_owned(), self.nodes.len() - 1);
     }
 
-    /// Lets something happen; `false` where that leaves the disk as it was.
+    /// Applies an event; `false` if it does not change the disk.
     pub(crate) fn happens(&mut self, event: &Event) -> bool {
         match event {
             Event::Mkdir(path) => self.add(path, true),
@@ -142,9 +142,9 @@ impl Disk {
         }
     }
 
-    /// Takes the power away and writes what is left of a directory into another one.
+    /// Simulates a power failure: writes the remains of a directory into another one.
     pub(crate) fn fails(&self, from: &Path, into: &Path, random: &mut Random) {
-        // From almost nothing to almost all.
+        // From almost none to almost all changes.
         let share = random.below(101);
         let mut names = self.lasting.clone();
         for change in &self.names {
@@ -152,7 +152,7 @@ impl Disk {
                 change.apply(&mut names);
             }
         }
-        // A directory comes before what is in it; what is in one that is lost is lost.
+        // A directory comes before its content; the content of a lost directory is lost.
         for (path, node) in &names {
             let Ok(below) = path.strip_prefix(from) else { continue };
             let target = into.join(below);
@@ -171,7 +171,7 @@ impl Disk {
 }
 
 impl File {
-    /// Returns what is left of a file: any of what was not made last, in any order.
+    /// Returns the remains of a file: any unsynced writes, in any order.
     fn left(&self, share: usize, random: &mut Random) -> Vec<u8> {
         let mut parts = Vec::new();
         for pending in &self.pending {
@@ -189,7 +189,7 @@ impl File {
             }
         }
         parts.retain(|_| random.below(100) < share);
-        // In half of the cases as they came.
+        // In half of the cases in the original order.
         if random.below(2) == 0 {
             for at in (1..parts.len()).rev() {
                 parts.swap(at, random.below(at + 1));

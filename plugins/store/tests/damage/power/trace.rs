@@ -1,31 +1,31 @@
-//! What a process did to its files, and what it said meanwhile: read from what `strace` wrote.
+//! A process's file operations and output, read from a log of `strace`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug)]
 pub(crate) enum Event {
     Mkdir(PathBuf),
-    /// Opened a file that is made where there is none; which number it has from now on.
+    /// Opened a file, and created it if it was missing.
     Make(PathBuf),
     Write(PathBuf, usize, Vec<u8>),
     Truncate(PathBuf, usize),
-    /// Made all of a file, or a directory's names, last.
+    /// Synced a file, or a directory's names.
     Sync(PathBuf),
     Rename(PathBuf, PathBuf),
     Unlink(PathBuf),
-    /// Said a line.
+    /// Wrote a line to standard output.
     Say(String),
 }
 
-/// The calls that can change a file, and those that say which file it is.
+/// Calls that can change a file, and those that identify the file.
 pub(crate) const CALLS: &str = "openat,open,creat,close,dup,dup2,dup3,write,writev,pwrite64,\
     pwritev,pwritev2,ftruncate,truncate,fallocate,copy_file_range,sendfile,splice,fsync,fdatasync,\
     sync_file_range,unlink,unlinkat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,\
     mkdirat,rmdir,mmap";
 
-/// Reads a trace: what happened in this directory, and what was written to standard output.
+/// Reads a trace: the events in this directory, and the standard output.
 pub(crate) fn read(trace: &str, dir: &Path) -> Vec<Event> {
     let mut reader = Reader { dir, files: HashMap::new(), events: Vec::new() };
     trace.lines().for_each(|line| reader.line(line));
@@ -34,7 +34,7 @@ pub(crate) fn read(trace: &str, dir: &Path) -> Vec<Event> {
 
 struct Reader<'a> {
     dir: &'a Path,
-    /// The files of the directory that are open, and where the next `write` goes.
+    /// Open files of the directory, with the offset of the next `write`.
     files: HashMap<i32, (PathBuf, usize)>,
     events: Vec<Event>,
 }
@@ -44,7 +44,7 @@ impl Reader<'_> {
         let Some((_, call)) = line.split_once(' ') else { return };
         let call = call.trim_start();
         let Some((name, rest)) = call.split_once('(') else { return };
-        // Short calls are padded before the `=`.
+        // strace pads short calls before the `=`.
         let Some((arguments, result)) = rest.rsplit_once(" = ") else {
             assert!(!call.contains("unfinished"), "two threads at once: {line}");
             return;
@@ -122,7 +122,7 @@ impl Reader<'_> {
         arguments.iter().any(|argument| self.path(argument).is_some())
     }
 
-    /// Returns a path of the directory that is watched.
+    /// Returns a path if it is in the traced directory.
     fn path(&self, argument: &str) -> Option<PathBuf> {
         if !argument.starts_with('"') {
             return None;
@@ -132,7 +132,7 @@ impl Reader<'_> {
     }
 }
 
-/// Splits arguments: those in quotes are digits alone.
+/// Splits arguments: those in quotes contain only hexadecimal escapes.
 fn split(arguments: &str) -> Vec<&str> {
     arguments.split(", ").collect()
 }

@@ -1,9 +1,9 @@
-//! Which system calls a sandboxed plugin can make. What is not listed here does not exist for it
-//! (`ENOSYS`, so that libraries fall back as on an older kernel); what reaches other processes,
-//! programs, sockets or the metadata of any path is refused (`EPERM`); what only an attack needs
-//! kills.
+//! System calls that a sandboxed plugin can make. Unlisted calls do not exist for the plugin
+//! (`ENOSYS`): libraries fall back as on an older kernel. Calls that reach other processes,
+//! programs, sockets or the metadata of any path are refused (`EPERM`). A call that only an attack
+//! needs is fatal.
 //!
-//! Files that are opened and made are landlock's business ([`super::files`]): a filter sees
+//! Landlock ([`super::files`]) restricts which files are opened and created: a filter sees
 //! pointers, not paths.
 
 use libc::c_long;
@@ -12,7 +12,7 @@ use seccompiler::BpfProgram;
 use super::Reach;
 use super::filter::{Answer, Answers, Test};
 
-/// What a plugin may do with itself, its files and its connections.
+/// Allowed calls: on the plugin's own process, files and connections.
 #[rustfmt::skip]
 const ALLOWED: &[c_long] = &[
     // Descriptors.
@@ -23,7 +23,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_copy_file_range, libc::SYS_ppoll,
     libc::SYS_pselect6, libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait,
     libc::SYS_epoll_pwait2, libc::SYS_fcntl, libc::SYS_ioctl,
-    // Files, where landlock lets it.
+    // Files, within the limits of landlock.
     libc::SYS_openat, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx,
     libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_faccessat, libc::SYS_faccessat2,
     libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir,
@@ -49,7 +49,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_clock_getres, libc::SYS_gettimeofday, libc::SYS_times, libc::SYS_setitimer,
     libc::SYS_getitimer, libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime, libc::SYS_timerfd_gettime, libc::SYS_prctl,
-    // Who and where it is.
+    // Identity of the process, and the system it runs on.
     libc::SYS_getpid, libc::SYS_gettid, libc::SYS_getppid, libc::SYS_getuid, libc::SYS_geteuid,
     libc::SYS_getgid, libc::SYS_getegid, libc::SYS_getresuid, libc::SYS_getresgid,
     libc::SYS_getgroups, libc::SYS_getpgid, libc::SYS_getsid, libc::SYS_capget, libc::SYS_uname,
@@ -60,11 +60,11 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_recvmsg,
     libc::SYS_shutdown, libc::SYS_getsockname, libc::SYS_getpeername, libc::SYS_setsockopt,
     libc::SYS_getsockopt,
-    // Refused unless granted; known, so that the answer is the refusal.
+    // Refused unless granted; listed so that the answer is `EPERM`.
     libc::SYS_connect, libc::SYS_bind, libc::SYS_sendmsg,
 ];
 
-/// The same under the names that this architecture had first.
+/// The same calls under the older names of this architecture.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const ALLOWED_HERE: &[c_long] = &[
@@ -78,8 +78,8 @@ const ALLOWED_HERE: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[c_long] = &[];
 
-/// Calls of Linux 6.13 and 6.17, which the crate `libc` does not have yet. They have one number
-/// everywhere.
+/// System calls of Linux 6.13 and 6.17 that the crate `libc` does not have yet. Each has the same
+/// number on every architecture.
 const SETXATTRAT: c_long = 463;
 const GETXATTRAT: c_long = 464;
 const LISTXATTRAT: c_long = 465;
@@ -87,7 +87,7 @@ const REMOVEXATTRAT: c_long = 466;
 const FILE_GETATTR: c_long = 468;
 const FILE_SETATTR: c_long = 469;
 
-/// What reaches beyond the plugin's own process, or what landlock does not look at: refused.
+/// Refused calls: they reach beyond the plugin's own process, or landlock does not check them.
 #[rustfmt::skip]
 const REFUSED: &[c_long] = &[
     // Programs and processes.
@@ -99,11 +99,11 @@ const REFUSED: &[c_long] = &[
     libc::SYS_pidfd_send_signal, libc::SYS_kcmp, libc::SYS_process_madvise,
     libc::SYS_process_mrelease, libc::SYS_migrate_pages, libc::SYS_move_pages,
     libc::SYS_perf_event_open,
-    // Of these each one counts against all that the user has.
+    // Each of these counts against a limit of the whole user.
     libc::SYS_timer_create,
-    // What a file has besides its content, which landlock leaves to whoever owns the file. Of
-    // extended attributes those of an open file can be read, and none is written: an access list
-    // is one, and says who may do what with the file.
+    // File attributes other than content: landlock leaves them to the owner of the file. A plugin
+    // can read the extended attributes of an open file and write none. An access list is such an
+    // attribute, and grants rights to the file.
     libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_utimensat,
     libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_truncate, libc::SYS_setxattr,
     libc::SYS_lsetxattr, libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_getxattr,
@@ -147,7 +147,7 @@ const REFUSED_HERE: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_HERE: &[c_long] = &[];
 
-/// What no vault has any use for, and many attacks begin with.
+/// Calls that no vault needs and that many attacks begin with.
 #[rustfmt::skip]
 const KILLED: &[c_long] = &[
     libc::SYS_ptrace, libc::SYS_process_vm_readv, libc::SYS_process_vm_writev, libc::SYS_bpf,
@@ -158,16 +158,16 @@ const KILLED: &[c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// What may be asked of a descriptor: its size, whether it waits, whether programs inherit it;
-/// and whether it is a terminal, which none is.
+/// Allowed requests about a descriptor: its size, its blocking mode, its inheritance by programs,
+/// and whether it is a terminal (none is).
 const IOCTLS: &[u64] =
     &[libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX, libc::FIONCLEX, libc::TCGETS, libc::TIOCGWINSZ];
 
-/// Names of interfaces, for addresses that are bound to one.
+/// Names of network interfaces, for addresses that are bound to an interface.
 const IOCTLS_OF_NETWORK: &[u64] = &[libc::SIOCGIFNAME, libc::SIOCGIFINDEX];
 
-/// Not: owners of signals, leases, notifications, hints for a file's life, seals, and the size of
-/// pipes, which counts against all that the user has.
+/// Allowed commands. Excluded: owners of signals, leases, notifications, hints for a file's life,
+/// and seals. The size of pipes is excluded too: it counts against a limit of the whole user.
 #[rustfmt::skip]
 const FCNTLS: &[i32] = &[
     libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL,
@@ -175,7 +175,7 @@ const FCNTLS: &[i32] = &[
     libc::F_OFD_SETLK, libc::F_OFD_SETLKW, libc::F_GETPIPE_SZ, libc::F_GET_SEALS,
 ];
 
-/// Names of threads and of memory, and what it may know of itself.
+/// Names of threads and of memory, and queries of the process's own state.
 const PRCTLS: &[i32] = &[
     libc::PR_SET_NAME,
     libc::PR_GET_NAME,
@@ -185,13 +185,12 @@ const PRCTLS: &[i32] = &[
     libc::PR_CAPBSET_READ,
 ];
 
-/// What of `open`'s flags says how a file is used.
+/// Flags of `open` that define how a file is used.
 const USE: u32 = (libc::O_ACCMODE | libc::O_TRUNC) as u32;
 
-/// To read or to write, and to cut short only what is opened to be written: a file that was opened
-/// for neither (3) needs no right of landlock's, and one that is opened to be read and cut short
-/// none but to read before Linux 6.2. `openat2` has its flags where no filter sees them, and is
-/// not there.
+/// Read, write, and truncate only when opened for writing. A file opened for neither (3) needs no
+/// landlock right. A file opened for reading and truncated needs only the right to read before
+/// Linux 6.2. `openat2` has its flags in memory, where no filter sees them, and is missing.
 const USES: [u32; 5] = [
     libc::O_RDONLY as u32,
     libc::O_WRONLY as u32,
@@ -200,8 +199,8 @@ const USES: [u32; 5] = [
     (libc::O_RDWR | libc::O_TRUNC) as u32,
 ];
 
-/// A thread that has all in common with the others: a table of descriptors of its own would be
-/// one more to fill.
+/// A thread that shares everything with the other threads: its own descriptor table is a further
+/// table to fill.
 const THREAD: u32 = (libc::CLONE_VM
     | libc::CLONE_FS
     | libc::CLONE_FILES
@@ -209,34 +208,34 @@ const THREAD: u32 = (libc::CLONE_VM
     | libc::CLONE_THREAD
     | libc::CLONE_SYSVSEM) as u32;
 
-/// What a thread may be given besides: its thread-local memory, and words that hold its number.
-/// `CLONE_DETACHED` does nothing, and musl says it.
+/// Further flags that a thread may have: its thread-local memory, and words that hold its number.
+/// `CLONE_DETACHED` does nothing, but musl passes it.
 const OF_THREAD: u32 = (libc::CLONE_SETTLS
     | libc::CLONE_PARENT_SETTID
     | libc::CLONE_CHILD_CLEARTID
     | libc::CLONE_CHILD_SETTID
     | libc::CLONE_DETACHED) as u32;
 
-/// What a process does not send itself: SIGKILL, which is a sign that somebody else ended it, and
-/// what only stops it.
+/// Signals that a process does not send itself: SIGKILL, a sign that another process ended it, and
+/// signals that only stop it.
 const NOT_TO_ITSELF: [i32; 5] =
     [libc::SIGKILL, libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
-/// The bits of a new file's mode that give whoever runs it another user's rights, or its directory
+/// Mode bits of a new file that give the user who runs it another user's rights, or its directory
 /// other rules.
 const SPECIAL_MODE: u32 = 0o7000;
 
-/// What of a mode is for other users.
+/// Mode bits for other users.
 const FOR_OTHERS: u32 = 0o077;
 
-/// The flags with which a file may be made by opening it. `O_TMPFILE` has the bit of a directory too.
+/// Flags with which opening a file can create it. `O_TMPFILE` includes the bit of a directory.
 const MAKES: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
 
-/// How names may be changed: not with a device (`RENAME_WHITEOUT`) left where the old one was.
+/// Allowed flags of a rename. `RENAME_WHITEOUT` is excluded: it leaves a device at the old name.
 const RENAMES: [u32; 3] = [0, libc::RENAME_NOREPLACE, libc::RENAME_EXCHANGE];
 
-/// What a process may tell the kernel of its memory: nothing that others notice, as merging,
-/// giving up what is shared or poisoning are.
+/// Allowed advice about memory. Excluded is advice that other processes notice: merging, giving up
+/// shared memory, poisoning.
 const ADVICE: [i32; 15] = [
     libc::MADV_NORMAL,
     libc::MADV_RANDOM,
@@ -251,16 +250,16 @@ const ADVICE: [i32; 15] = [
     libc::MADV_DONTDUMP,
     libc::MADV_WIPEONFORK,
     libc::MADV_KEEPONFORK,
-    // Pages that nobody may touch, and may again: what newer C libraries put below stacks.
+    // Inaccessible pages, set and reset: newer C libraries put them below stacks.
     MADV_GUARD_INSTALL,
     MADV_GUARD_REMOVE,
 ];
 const MADV_GUARD_INSTALL: i32 = 102;
 const MADV_GUARD_REMOVE: i32 = 103;
 
-/// Which options of a socket may be set, by their level: what clients of TLS and HTTP use.
+/// Allowed socket options by level: those that clients of TLS and HTTP use.
 const OPTIONS: [(i32, &[i32]); 4] = [
-    // Not SO_LINGER: whoever closes such a connection last waits, and that may be the host.
+    // Not SO_LINGER: the last process to close such a connection waits, possibly the host.
     (
         libc::SOL_SOCKET,
         &[
@@ -301,7 +300,7 @@ const DATAGRAM: u32 = libc::SOCK_DGRAM as u32;
 const PACKETS: u32 = libc::SOCK_SEQPACKET as u32;
 const RAW: u32 = libc::SOCK_RAW as u32;
 
-/// Returns the filter of a process of this number that may reach this much.
+/// Returns the filter for the process with this number and this reach.
 pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
     let mut answers = Answers::new();
     for list in [ALLOWED, ALLOWED_HERE] {
@@ -319,9 +318,9 @@ pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
         answers.set(libc::SYS_sendto, Answer::Allowed);
     }
     if reach.sockets {
-        // No socket of this process can be connected to another one by it: the host gives it what is
-        // connected already. An address lies in memory, where no filter sees it, so that the host
-        // is asked for each connection.
+        // This process cannot connect its sockets to another one: the host passes it connected
+        // sockets. An address lies in memory, where no filter sees it, so the process asks the host
+        // for each connection.
         let unix = vec![is(libc::AF_UNIX), of(&[STREAM])];
         answers.set(libc::SYS_socket, Answer::AllowedOrAsked(made(reach), vec![unix]));
         answers.set(libc::SYS_connect, Answer::AllowedOrAsked(vec![], vec![vec![]]));
@@ -332,7 +331,7 @@ pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
 /// A call, and the ways in which it may be made.
 type InPart = (c_long, Vec<Vec<Test>>);
 
-/// Returns what may be done to this process and to nothing else.
+/// Returns the calls that are allowed on this process only.
 fn in_part(pid: u32) -> Vec<InPart> {
     let sent = |signal| {
         let not = NOT_TO_ITSELF.map(|signal| signal as u32);
@@ -340,14 +339,14 @@ fn in_part(pid: u32) -> Vec<InPart> {
     };
     let [low, high] = Test::null(2);
     vec![
-        // What it makes is for its user alone: without a network, a file for everybody is a way out.
+        // Files it makes are its user's alone: without a network, a public file could leak data.
         (libc::SYS_umask, vec![vec![Test::masked(0, FOR_OTHERS, [FOR_OTHERS])]]),
-        // Threads, and no processes.
+        // Threads only.
         (libc::SYS_clone, vec![vec![Test::masked(0, !OF_THREAD, [THREAD])]]),
         (libc::SYS_kill, sent(1)),
         (libc::SYS_tgkill, sent(2)),
         (libc::SYS_sched_setaffinity, vec![vec![Test::word(0, [0])]]),
-        // Of others these tell that they are there, and whose sessions they are in.
+        // For other processes, these calls reveal that they exist and their sessions.
         (libc::SYS_getpgid, vec![vec![Test::word(0, [0, pid])]]),
         (libc::SYS_getsid, vec![vec![Test::word(0, [0, pid])]]),
         (
@@ -357,15 +356,15 @@ fn in_part(pid: u32) -> Vec<InPart> {
         (libc::SYS_clock_gettime, own_clocks(pid)),
         (libc::SYS_clock_getres, own_clocks(pid)),
         (libc::SYS_clock_nanosleep, own_clocks(pid)),
-        // To see its limits, not to set them.
+        // Reads limits and never sets them.
         (libc::SYS_prlimit64, vec![vec![Test::word(0, [0, pid]), low, high]]),
         (libc::SYS_fcntl, vec![vec![Test::word(1, words(FCNTLS))]]),
         (libc::SYS_prctl, vec![vec![Test::word(0, words(PRCTLS))]]),
     ]
 }
 
-/// Returns which clocks are read. A negative one is the processor time of a process, whoever's it
-/// is, or of a thread, which the kernel tells to its own process only.
+/// Returns which clocks are readable. A negative clock is the processor time of any process, or of
+/// a thread, which the kernel reports to its own process only.
 fn own_clocks(pid: u32) -> Vec<Vec<Test>> {
     const OF_SOMEBODY: u32 = 1 << 31;
     const OF_THREAD: u32 = 4;
@@ -377,25 +376,25 @@ fn own_clocks(pid: u32) -> Vec<Vec<Test>> {
     ]
 }
 
-/// Returns what may be done with descriptors and memory.
+/// Returns the allowed calls on descriptors and memory.
 fn files_and_memory() -> Vec<InPart> {
     let without = |argument, flags: i32| vec![vec![Test::masked(argument, flags as u32, [0])]];
     vec![
-        // Pages that the machine has set aside for somebody.
+        // No huge pages: the machine reserves them for specific programs.
         (libc::SYS_mmap, without(3, libc::MAP_HUGETLB)),
         (libc::SYS_madvise, vec![vec![Test::word(2, words(&ADVICE))]]),
-        // Not for a table of descriptors of this thread's own.
+        // No descriptor table of this thread's own.
         (libc::SYS_close_range, without(2, libc::CLOSE_RANGE_UNSHARE as i32)),
-        // Not behind a file's end, where no limit counts it.
+        // Not beyond a file's end, where no limit counts it.
         (libc::SYS_fallocate, vec![vec![Test::word(1, [0])]]),
         (libc::SYS_renameat2, vec![vec![Test::word(4, RENAMES)]]),
     ]
 }
 
-/// Returns how files may be opened, and files and directories made. `openat2` has its words in memory.
+/// Returns how files are opened and made, and directories made. `openat2` has its flags in memory.
 fn makes() -> Vec<InPart> {
     let plain = |mode| vec![Test::masked(mode, SPECIAL_MODE, [0])];
-    // Where nothing is made, the mode is whatever is in the register.
+    // If nothing is created, the mode register holds an arbitrary value.
     let opened = |flags, mode| {
         let used = || Test::masked(flags, USE, USES);
         let mut plain = plain(mode);
@@ -418,7 +417,7 @@ fn words(list: &[i32]) -> Vec<u32> {
     list.iter().map(|one| *one as u32).collect()
 }
 
-/// Returns what may be done with sockets.
+/// Returns the allowed calls on sockets.
 fn sockets(reach: Reach) -> Vec<InPart> {
     let connected = match reach.network || reach.bus || reach.sockets {
         true => vec![vec![]],
@@ -431,43 +430,43 @@ fn sockets(reach: Reach) -> Vec<InPart> {
     let ioctls = IOCTLS.iter().chain(network).map(|one| *one as u32);
     vec![
         (libc::SYS_socket, made(reach)),
-        // Connected for good: a datagram could be sent from one of a pair to any name.
+        // Connected types only: a datagram socket of a pair could send to any name.
         (libc::SYS_socketpair, vec![vec![is(libc::AF_UNIX), of(&[STREAM, PACKETS])]]),
         // Descriptors that are on their way in it have no number: connections only, of libraries
         // that write to them like that.
         (libc::SYS_sendmsg, connected.clone()),
         (libc::SYS_connect, connected),
-        // A name of a socket with a path or a name is bound by nobody: nor is a port.
+        // A plugin binds no socket to a path, a name or a port.
         (libc::SYS_bind, vec![]),
         (libc::SYS_setsockopt, options.collect()),
-        // Without a network, to whom it is connected and nobody else.
+        // Without a network, only to the connected peer.
         (libc::SYS_sendto, vec![Test::null(4).into()]),
         (libc::SYS_ioctl, vec![vec![Test::word(1, ioctls)]]),
     ]
 }
 
-/// A socket of this family.
+/// Returns the test for a socket of this family.
 fn is(family: i32) -> Test {
     Test::word(0, [family as u32])
 }
 
-/// A socket of one of these types.
+/// Returns the test for a socket of one of these types.
 fn of(types: &[u32]) -> Test {
     Test::masked(1, TYPE, types.iter().copied())
 }
 
-/// Returns which sockets it makes itself.
+/// Returns which sockets the process makes itself.
 fn made(reach: Reach) -> Vec<Vec<Test>> {
     let mut made = vec![];
     if reach.network {
-        // TCP alone. A socket of UDP is given a port by the first thing that is done with it, a
-        // connection that fails among it, and hears from everybody there.
+        // TCP only. The first operation on a UDP socket, even a failed connection, gives it a port,
+        // which receives from any sender.
         let protocols = [0, libc::IPPROTO_TCP as u32];
         for family in [libc::AF_INET, libc::AF_INET6] {
             let protocol = Test::word(2, protocols);
             made.push(vec![is(family), of(&[STREAM]), protocol]);
         }
-        // Which addresses this machine has, for a choice among a server's.
+        // This machine's addresses, to choose among those of a server.
         let route = Test::word(2, [libc::NETLINK_ROUTE as u32]);
         made.push(vec![is(libc::AF_NETLINK), of(&[RAW, DATAGRAM]), route]);
     }

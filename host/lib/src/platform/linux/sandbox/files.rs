@@ -1,5 +1,5 @@
-//! Which files a sandboxed plugin can open and make: landlock rules, from its grants and from what
-//! every program needs. A rule is of what is there now.
+//! Files that a sandboxed plugin can open and create: landlock rules from its grants and from the
+//! needs of every program. A rule covers a file that exists now.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -13,35 +13,35 @@ use rustix::fs::{Mode, OFlags};
 use super::{Object, Reach};
 use crate::plugin::inspect::{ELF_BASE, FileAccess};
 
-/// The rights that are asked of the kernel, of those that it has: Linux 6.12 has all of them.
-/// Later ones change what a plugin may do, and are put in once they were tried.
+/// Rights requested from the kernel, as far as the kernel has them: Linux 6.12 has all of them.
+/// Later rights change what a plugin may do and are added after a test.
 const RIGHTS: ABI = ABI::V6;
 
-/// What is read of a file.
+/// Rights to read a file.
 const READ_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile});
 
-/// What is read of a directory.
+/// Rights to read a directory.
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 
-/// What is done with a file in place.
+/// Rights to write a file in place.
 const WRITE_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate});
 
-/// What is done below a directory: no devices, pipes or sockets are made, and nothing is run.
+/// Rights below a writable directory: no devices, pipes or sockets are made, and nothing is run.
 const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile
         | RemoveDir | Refer
 });
 
-/// What every program may open.
+/// Paths that every program may open.
 const EVERYBODY: &[&str] =
     &["/dev/zero", "/dev/random", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];
 
-/// What a program reads of itself in /proc: not `net`, which tells of all sockets, nor `task`, which
-/// has it again.
+/// Entries of its `/proc` directory that a program reads. Excluded: `net`, which lists all sockets,
+/// and `task`, which contains `net` again.
 const OF_ITSELF: [&str; 5] = ["cgroup", "fd", "maps", "stat", "status"];
 
-/// What is read before a name of the network becomes a connection: how names are resolved, and
-/// whom a certificate may be from.
+/// Files that are read to connect to a network name: how names are resolved, and the trusted
+/// issuers of certificates.
 pub(super) const FOR_NETWORK: &[&str] = &[
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -63,14 +63,14 @@ pub(super) const FOR_NETWORK: &[&str] = &[
     "/usr/local/share/ca-certificates",
 ];
 
-/// Where the system's libraries are: for granted ones, and for those that resolve names.
+/// Paths of the system's libraries, for granted libraries and for those that resolve names.
 pub(super) const LIBRARIES: &[&str] =
     &["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
-/// What lies where the libraries are that every program may need.
+/// Library whose directory also holds the libraries that every program may need.
 const C_LIBRARY: &str = "libc.so.6";
 
-/// Returns the rules of a plugin with these grants, and its own file where it is mapped from one.
+/// Returns the rules for a plugin with these grants, and for its own file if it is mapped from one.
 pub(super) fn rules(
     objects: &[Object<'_>],
     reach: Reach,
@@ -78,7 +78,7 @@ pub(super) fn rules(
 ) -> Result<RulesetCreated, RulesetError> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(RIGHTS))?
-        // Servers are nobody's: there is no rule that lets a port be bound.
+        // No plugin is a server: no rule lets a port be bound.
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::Signal)?;
     if !reach.network {
@@ -126,20 +126,20 @@ pub(super) fn rules(
     Ok(rules)
 }
 
-/// Returns where the libraries are that need no permission, whichever of them this program has
-/// itself.
+/// Returns the paths of the libraries that need no permission, whichever of them this program
+/// itself has.
 pub(super) fn base_libraries() -> Vec<PathBuf> {
     let here = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
     let mut dirs = [here.as_str(), "/lib64", "/usr/lib"].into_iter().map(Path::new);
     let Some(dir) = dirs.find(|dir| dir.join(C_LIBRARY).exists()) else {
         return Vec::new();
     };
-    // Both are there already, wherever a plugin is loaded.
+    // Both are there already in every process that loads a plugin.
     let others = ELF_BASE.iter().filter(|name| **name != C_LIBRARY && !name.starts_with("ld-"));
     others.map(|name| dir.join(name)).collect()
 }
 
-/// Allows what is at a path, if there is something.
+/// Allows the file or directory at a path, if there is one.
 fn allow(
     rules: RulesetCreated,
     path: &Path,

@@ -1,5 +1,5 @@
-//! A filter of system calls that has some of them answered by another process, and how that one
-//! answers (`seccomp_unotify(2)`): no library that the project uses has it.
+//! A filter of system calls that lets another process answer some of them, and that process's side
+//! (`seccomp_unotify(2)`). No library that the project uses has it.
 #![allow(unsafe_code, reason = "system calls that no library has")]
 
 use std::io;
@@ -10,18 +10,18 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use seccompiler::sock_filter;
 
-/// Filters the system calls of this thread and of those it starts from now on, and returns what the
-/// process reads that answers some of them. It can gain no privileges any more.
+/// Filters the system calls of this thread and of those it starts from now on; it gains no
+/// privileges any more. Returns the descriptor that the answering process reads.
 pub(super) fn filter(program: &[sock_filter]) -> Result<OwnedFd, Errno> {
-    // A call that is being answered ends early by SIGKILL alone. Before Linux 5.19 also by other
-    // signals, and is made again then.
+    // Only SIGKILL ends a call early that is being answered. Before Linux 5.19 other signals do
+    // too; the process then repeats the call.
     match filter_with(program, libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
         Err(Errno::INVAL) => filter_with(program, 0),
         done => done,
     }
 }
 
-/// Tries it with a filter that lets everything through.
+/// Checks that the kernel supports such a filter, with one that allows every call.
 pub(super) fn try_it() -> Result<(), Errno> {
     let code = (libc::BPF_RET | libc::BPF_K) as u16;
     filter(&[sock_filter { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }]).map(drop)
@@ -30,7 +30,7 @@ pub(super) fn try_it() -> Result<(), Errno> {
 fn filter_with(program: &[sock_filter], flags: c_ulong) -> Result<OwnedFd, Errno> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?;
     let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
-    // SAFETY: the structure has the program's length and place; both live until the call returns,
+    // SAFETY: the structure has the program's length and address; both live until the call returns,
     // and the kernel writes to neither. `sock_filter` of both crates is the kernel's.
     let answer = unsafe {
         libc::syscall(
@@ -44,7 +44,7 @@ fn filter_with(program: &[sock_filter], flags: c_ulong) -> Result<OwnedFd, Errno
     if descriptor < 0 {
         return Err(last());
     }
-    // SAFETY: the kernel has just made it for this caller.
+    // SAFETY: the kernel has just created this descriptor for this caller.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -65,14 +65,14 @@ pub(crate) struct Question {
     pub(crate) arguments: [u64; 6],
 }
 
-/// What comes of a call.
+/// Result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It returns this number.
+    /// The call returns this number.
     Returns(u32),
-    /// It fails.
+    /// The call fails.
     Fails(Errno),
-    /// The kernel makes it as it stands in the memory of the process, whatever that is by then.
+    /// The kernel makes the call with whatever the memory of the process holds by then.
     Made,
 }
 
@@ -81,7 +81,7 @@ impl Listener {
         Self(descriptor)
     }
 
-    /// Waits for the next call; there is none any more where all processes of the filter have ended.
+    /// Waits for the next call; returns `None` after all processes of the filter have ended.
     pub(crate) fn next(&self) -> Result<Option<Question>, Errno> {
         loop {
             let mut watched = [PollFd::new(&self.0, PollFlags::IN)];
@@ -99,7 +99,7 @@ impl Listener {
                 data: libc::seccomp_data { nr: 0, arch: 0, instruction_pointer: 0, args: [0; 6] },
             };
             match self.control(libc::SECCOMP_IOCTL_NOTIF_RECV, &mut told) {
-                // Its thread was ended or interrupted meanwhile.
+                // The calling thread was ended or interrupted meanwhile.
                 Err(Errno::NOENT | Errno::INTR) => {}
                 Err(error) => return Err(error),
                 Ok(_) => {
@@ -116,8 +116,8 @@ impl Listener {
         self.control(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &mut id).is_ok()
     }
 
-    /// Gives the process that makes a call a descriptor, with this number or one that is free, and
-    /// returns the number.
+    /// Gives the calling process a descriptor, with this number or a free one, and returns the
+    /// number.
     pub(crate) fn give(
         &self,
         question: &Question,
@@ -129,14 +129,14 @@ impl Listener {
             flags: number.map_or(0, |_| libc::SECCOMP_ADDFD_FLAG_SETFD as u32),
             srcfd: descriptor.as_raw_fd().unsigned_abs(),
             newfd: number.unwrap_or(0),
-            // Nothing is ever run there.
+            // The receiving process never runs a program.
             newfd_flags: libc::O_CLOEXEC as u32,
         };
         let number = self.control(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut given)?;
         Ok(number.unsigned_abs())
     }
 
-    /// Answers a call. One that does not wait any more needs no answer.
+    /// Answers a call. A call that no longer waits needs no answer.
     pub(crate) fn answer(&self, question: &Question, outcome: Outcome) {
         let (val, error, flags) = match outcome {
             Outcome::Returns(number) => (i64::from(number), 0, 0),
@@ -148,9 +148,9 @@ impl Listener {
     }
 
     fn control<T>(&self, what: libc::Ioctl, with: &mut T) -> Result<i32, Errno> {
-        // SAFETY: each number of these has the size of its structure in it, which is the one that every
-        // caller here gives; it lives until the call returns. Another descriptor than a listener
-        // knows none of the numbers.
+        // SAFETY: each of these request numbers contains the size of its structure, and every
+        // caller here passes that structure. It lives until the call returns. A descriptor that is
+        // no listener rejects these numbers.
         let answer = unsafe { libc::ioctl(self.0.as_raw_fd(), what, std::ptr::from_mut(with)) };
         if answer < 0 { Err(last()) } else { Ok(answer) }
     }

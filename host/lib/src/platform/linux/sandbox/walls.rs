@@ -1,8 +1,8 @@
-//! Namespaces of a runner's own, and a root directory that has what its plugin was granted, what
-//! every program needs, and nothing else: no other file can be named there. It stands beside landlock
-//! and the filter of system calls, and does without either.
+//! Namespaces and a root directory of a runner's own. The root has only the plugin's grants and the
+//! files that every program needs: the plugin can name no other file. Both work beside landlock and
+//! the filter of system calls, and also without either.
 //!
-//! Best effort: where the machine does not let it be made, the runner goes on without it.
+//! Best effort: if the machine does not allow namespaces, the runner continues without them.
 
 mod attributes;
 mod root;
@@ -23,24 +23,24 @@ use super::{Reach, files, told};
 use crate::plugin::inspect::FileAccess;
 use root::{Root, Tree};
 
-/// The owner that the kernel shows for each user that a user namespace does not know.
+/// The owner that the kernel shows for users that a user namespace does not know.
 const OVERFLOW: u32 = 65_534;
 
 /// Whether runners get namespaces of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Namespaces {
-    /// Where the machine lets them be made.
+    /// Where the machine allows them.
     #[default]
     #[serde(skip)]
     BestEffort,
-    /// No.
+    /// Never.
     Off,
-    /// Yes, or no plugin is loaded.
+    /// Always; otherwise no plugin is loaded.
     Required,
 }
 
-/// The libraries that this program is linked with itself: the loader finds them in memory.
+/// Libraries that this program itself links: the loader finds them in memory.
 const OWN_LIBRARIES: [&str; 2] = ["libgcc_s.so.1", "libm.so.6"];
 
 /// A granted file or directory.
@@ -50,20 +50,20 @@ pub(crate) struct Object<'a> {
     pub(crate) path: &'a Path,
     /// The object itself.
     pub(crate) found: BorrowedFd<'a>,
-    /// What may be done with it.
+    /// Granted access to the object.
     pub(crate) access: FileAccess,
 }
 
-/// What a runner is behind.
+/// The walls around a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Walls {
     /// A root of its own, and these capabilities.
     Own(CapabilitySet),
-    /// None, and why.
+    /// None, with the reason.
     None(Unavailable),
 }
 
-/// Why a machine has no namespaces for a runner.
+/// Reason why a machine has no namespaces for a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unavailable(String);
 
@@ -73,15 +73,15 @@ impl fmt::Display for Unavailable {
     }
 }
 
-/// What root's privileges over files are.
+/// Root's privileges over files.
 pub(super) const OVER_FILES: CapabilitySet =
     CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::DAC_READ_SEARCH);
 
-/// Moves this process, which has one thread, into namespaces and a root of its own. It has the
-/// capabilities there that it had here, or all of a user namespace of its own.
+/// Moves this process, which has one thread, into namespaces and a root of its own. The process
+/// keeps its capabilities there, or has all of them in a user namespace of its own.
 ///
 /// # Errors
-/// What the system answers in the middle: this process is of no more use then.
+/// The system's error midway: this process is unusable then.
 pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, String> {
     let none = |why: &str| Ok(Walls::None(Unavailable(why.to_owned())));
     let Ok(places) = objects.iter().map(Place::of).collect::<io::Result<Vec<_>>>() else {
@@ -108,7 +108,7 @@ pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, Strin
         if is_disarmed() {
             return none("AppArmor takes all capabilities away in user namespaces of this program");
         }
-        // It cannot be undone once it is begun.
+        // Once begun, this step cannot be undone.
         if rustix::fs::accessat(rustix::fs::CWD, UID_MAP, Access::WRITE_OK, AtFlags::EACCESS)
             .is_err()
         {
@@ -127,8 +127,8 @@ pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, Strin
     Ok(Walls::Own(if is_foreign { OVER_FILES } else { CapabilitySet::empty() }))
 }
 
-/// Whether the root directory is a part of a mount only: no other one can be made in its place. Before
-/// Linux 5.8 it is not told, and found out in the middle.
+/// Returns whether the root directory is only part of a mount: no other root can replace it. Before
+/// Linux 5.8 the kernel does not report this, and the attempt fails midway.
 fn is_chroot() -> bool {
     let flags = StatxFlags::BASIC_STATS;
     let root = rustix::fs::statx(rustix::fs::CWD, "/", AtFlags::empty(), flags);
@@ -138,7 +138,7 @@ fn is_chroot() -> bool {
     })
 }
 
-/// Whether a user namespace would be made, and nothing could be mounted in it: Ubuntu's default for
+/// Returns whether a user namespace can be created but allows no mounts: Ubuntu's default for
 /// programs without a profile of their own.
 fn is_disarmed() -> bool {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
@@ -146,7 +146,7 @@ fn is_disarmed() -> bool {
         && read("/proc/self/attr/current").trim() == "unconfined"
 }
 
-/// Which users a namespace knows by which number.
+/// Path of the user number map of this process's namespace.
 const UID_MAP: &str = "/proc/self/uid_map";
 
 fn refusal(is_privileged: bool, error: nix::errno::Errno) -> String {
@@ -157,16 +157,16 @@ fn refusal(is_privileged: bool, error: nix::errno::Errno) -> String {
     format!("{what} ({error})")
 }
 
-/// Gives this process's user and group the numbers that they have outside. All others are shown as
-/// nobody's.
+/// Gives this process's user and group the numbers that they have outside. All other users and
+/// groups appear as `nobody`.
 fn map(user: u32, group: u32) -> io::Result<()> {
-    // Without it the kernel takes no groups: one may be there to be kept out by.
+    // Without this the kernel accepts no group map: a group may exist to deny access.
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write(UID_MAP, format!("{user} {user} 1"))?;
     std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
 }
 
-/// Where a granted object is outside.
+/// A granted object outside: its path and its state.
 struct Place {
     path: OsString,
     stat: Stat,
@@ -185,11 +185,11 @@ fn make_root(objects: &[Object<'_>], places: &[Place], reach: Reach) -> io::Resu
     let root = Root::new()?;
     make_base(&root, reach)?;
     let mut order: Vec<usize> = (0..objects.len()).collect();
-    // What lies in another one is mounted upon it.
+    // An object inside another object is mounted upon it, so later.
     order.sort_by_key(|at| objects[*at].path.components().count());
     for at in order {
         let (object, place) = (&objects[at], &places[at]);
-        // Replaced meanwhile: the host notices before the next call.
+        // The object was replaced meanwhile: the host notices before the next call.
         let Some(found) = root::again(&place.path, &place.stat) else { continue };
         let flags = match object.access {
             FileAccess::Read => root::READ,
@@ -204,11 +204,11 @@ fn make_root(objects: &[Object<'_>], places: &[Place], reach: Reach) -> io::Resu
     root.enter()
 }
 
-/// Puts what a plugin with this reach sees of the system there. Each mount costs some 12 µs.
+/// Mounts the parts of the system that a plugin with this reach sees. A mount costs some 12 µs.
 fn make_base(root: &Root, reach: Reach) -> io::Result<()> {
     let mount = |path: &Path| match rustix::fs::stat(path) {
         Ok(stat) => root.mount_base(path, FileType::from_raw_mode(stat.st_mode)),
-        // What this system does not have, its programs do without.
+        // The system's programs do not need a path that the system lacks.
         Err(_) => Ok(()),
     };
     for path in ["/dev/null", "/dev/zero", "/dev/urandom"] {
@@ -222,7 +222,7 @@ fn make_base(root: &Root, reach: Reach) -> io::Result<()> {
         Ok(target) if target.starts_with(ZONES) => root.link(&target, zone)?,
         _ => mount(zone)?,
     }
-    // As a whole, and not the few names that landlock opens of it: those would be four mounts more.
+    // The whole directory: the few names that landlock opens of it take four mounts more.
     mount(Path::new("/proc/self"))?;
     if reach.network {
         files::FOR_NETWORK.iter().try_for_each(|path| mount(Path::new(path)))?;
@@ -240,10 +240,10 @@ fn make_base(root: &Root, reach: Reach) -> io::Result<()> {
     root.end_base()
 }
 
-/// Where the time zones are, to which the local one is a link.
+/// Directory of the time zones; the local time zone is a link into it.
 const ZONES: &str = "/usr/share/zoneinfo";
 
-/// Returns where the sockets of the session bus are, as this process's variables say.
+/// Returns the paths of the session bus's sockets, from this process's variables.
 pub(crate) fn session_buses() -> Vec<PathBuf> {
     let addresses = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
     let named = addresses.split(';').filter_map(|address| address.strip_prefix("unix:"));

@@ -38,8 +38,8 @@ pub(super) unsafe extern "C" fn exec(
         }
     };
     if let Some(take) = take {
-        // SAFETY: the plugin's own function with the plugin's own pointer; what it is given
-        // lives until `answer` ends.
+        // SAFETY: the plugin's own function with the plugin's own pointer; its arguments live until
+        // `answer` ends.
         unsafe { take(own, &given) };
     }
     status

@@ -1,4 +1,4 @@
-//! The host's functions for a file that it replaces for a plugin, and for what is granted.
+//! The host's functions for files that it replaces for a plugin, and for granted permissions.
 //!
 //! # Safety
 //! As for [the module above](super).
@@ -13,7 +13,7 @@ use super::{asked, contained, host_of};
 /// The most bytes of a permission: a path, and a few words.
 const MAX_PERMISSION_BYTES: usize = 4_096 + 64;
 
-/// What the host says of a file.
+/// The host's answer about a file.
 #[derive(Default)]
 struct Told {
     content: Option<SecretBytes>,
@@ -28,7 +28,7 @@ pub(super) unsafe extern "C" fn read(
 ) -> u32 {
     let answer = contained(|| {
         let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         let read = vault.services.read_file(unsafe { asked(request) }?)?;
         Ok(read.file.map_or_else(Told::default, |file| Told {
             content: Some(file.content),
@@ -47,7 +47,7 @@ pub(super) unsafe extern "C" fn replace(
 ) -> u32 {
     let answer = contained(|| {
         let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         let replaced = vault.services.replace_file(unsafe { asked(request) }?)?;
         Ok(Told { content: None, version: Some(replaced.version) })
     });
@@ -57,7 +57,7 @@ pub(super) unsafe extern "C" fn replace(
 
 pub(super) unsafe extern "C" fn is_granted(context: u64, permission: Bytes) -> u32 {
     let granted = contained(|| {
-        // SAFETY: the module's promise.
+        // SAFETY: the module's safety section.
         let permission = unsafe { permission.text("a permission", MAX_PERMISSION_BYTES) };
         let Ok(permission) = permission else { return false };
         match host_of(context).map(|vault| vault.services.is_granted(permission)) {
@@ -66,7 +66,7 @@ pub(super) unsafe extern "C" fn is_granted(context: u64, permission: Bytes) -> u
             None => true,
         }
     });
-    // Where there is no answer, nothing is said to be missing.
+    // Without an answer, no permission counts as missing.
     u32::from(granted.unwrap_or(true))
 }
 
@@ -91,7 +91,7 @@ unsafe fn give(answer: Option<Result<Told>>, take: Option<TakeFile>, own: *mut c
         }
     };
     if let Some(take) = take {
-        // SAFETY: the caller's; what it is given lives until `answer` ends.
+        // SAFETY: the caller's obligation; the given struct is valid until `answer` ends.
         unsafe { take(own, &given) };
     }
     status

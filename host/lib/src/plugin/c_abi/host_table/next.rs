@@ -1,4 +1,4 @@
-//! What a later version of the C ABI adds to the host's table: a service, and what a new call answers.
+//! Additions of a later C ABI version to the host's table: a service, and answers of a new call.
 //!
 //! # Safety
 //! As for the module above.

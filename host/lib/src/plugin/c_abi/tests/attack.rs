@@ -1,5 +1,5 @@
-//! What a plugin of the C ABI may do wrong with structs: sizes that lie, pointers to nothing, counts
-//! that lie, conditions that nobody checks.
+//! Faults of a C ABI plugin in structs: false sizes, invalid pointers, false counts, and unchecked
+//! conditions.
 
 use std::ptr;
 use std::sync::Barrier;
@@ -39,7 +39,7 @@ fn struct_with_wrong_size_is_rejected() {
         assert_eq!(message(check(size)), format!("a removal says that it has {size} bytes"));
     }
     assert_eq!(check(16).unwrap().recoverable_until, 5);
-    // A later header has more at the end, which is not looked at.
+    // A later header has more fields at the end, which are not read.
     #[repr(C)]
     struct Later(Removed, u64);
     let later = Later(Removed { size: 24, present: 512, recoverable_until: 7 }, u64::MAX);
@@ -84,7 +84,7 @@ fn bytes_with_null_pointer_or_excess_size_are_rejected() {
         format!("it has {} bytes; the most is 8", usize::MAX)
     );
     assert_eq!(message(read(b"\xff".as_ptr(), 1)), "it is not UTF-8");
-    // Of no bytes the address means nothing.
+    // Without bytes, the address means nothing.
     assert_eq!(read(ptr::without_provenance(1), 0), Ok(""));
     assert_eq!(read(ptr::null(), 0), Ok(""));
     let empty = Bytes::of(b"");
@@ -200,7 +200,7 @@ fn text_list_without_text_lists_flag_is_unsupported() {
     assert_eq!(asked(), ["set_many 1"]);
 }
 
-/// Returns what a plugin's piece of metadata is, or what is wrong with it.
+/// Returns a plugin's piece of metadata as the host reads it, or its fault.
 fn answered(piece: &Metadata) -> Result<api::Metadata> {
     static mut PIECE: *const Metadata = ptr::null();
     unsafe extern "C" fn describe(_: State, request: *const DescribeRequest, reply: u64) -> u32 {
@@ -228,7 +228,7 @@ fn text_list_with_invalid_texts_is_rejected() {
     assert_eq!(message(list(&faulty, 1)), "a list of texts is not UTF-8");
     let found = list(ptr::null(), 0).unwrap();
     assert_eq!(found.get("l"), Some(&api::MetadataValue::TextList(Vec::new())));
-    // What another kind says of texts is not read.
+    // Texts of another kind are not read.
     let texts = Texts { count: 9, ..Texts::default() };
     let other = Metadata { texts, ..item("i", 2, 7, "") };
     assert_eq!(answered(&other).unwrap().get("i"), Some(&api::MetadataValue::Integer(7)));
@@ -266,7 +266,7 @@ fn reply_part_of_other_call_type_is_rejected() {
                 (HOST.rules)(reply, &some_rules()),
                 (HOST.entry)(reply, &entry(bytes("n"), 0)),
                 (HOST.action)(reply, &action("a", "")),
-                // A reply is no context.
+                // A reply's number is no context.
                 (HOST.keep_session)(reply, bytes("s"), 1),
                 (HOST.forget_session)(reply),
                 (HOST.next_cursor)(reply, bytes("c")),
@@ -377,7 +377,7 @@ fn vaults_of_same_plugin_are_called_in_parallel() {
 
 #[test]
 fn random_plugin_replies_satisfy_plugin_api() {
-    // As the fuzz target, for a moment and always the same.
+    // Like the fuzz target, for a moment and always with the same input.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..20_000 {
         let mut script = Vec::new();
@@ -386,7 +386,7 @@ fn random_plugin_replies_satisfy_plugin_api() {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let byte = (state >> 56) as u8;
-            // Small numbers choose what is answered, and must be frequent.
+            // Small numbers choose the answer, and must be frequent.
             script.push(if state & 0x400 == 0 { byte & 31 } else { byte });
         }
         super::super::fuzzing::answer(&script);
@@ -415,8 +415,8 @@ fn unknown_value_kind_fails_only_its_own_result() {
     assert_eq!(unknown.message(), "the value is of kind 77, unknown here");
 }
 
-/// Has a plugin lie about a length, in a process of its own. The step `boundary under AddressSanitizer`
-/// of `cargo xtask test` runs this, so that all that it runs is known to be looked at.
+/// Makes a plugin report a false length, in a process of its own. `cargo xtask test` runs this in
+/// the step `boundary under AddressSanitizer` to prove that the sanitizer is on.
 #[test]
 #[ignore = "needs asan"]
 fn overlong_length_is_caught_by_sanitizer_needs_asan() {

@@ -1,4 +1,4 @@
-//! What the header says, asked of a C compiler, is what Rust has.
+//! The header's layouts and numbers, as a C compiler reports them, equal Rust's.
 
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ pub(super) fn compile(compiler: &str, language: &str, source: &str, options: &[&
     told(&mut command);
 }
 
-/// Returns what C says of these expressions, each a number.
+/// Returns the numbers that C computes for these expressions.
 pub(super) fn in_c(expressions: &[String]) -> Vec<u64> {
     let lines: String =
         expressions.iter().map(|it| format!("    number((uint64_t)({it}));\n")).collect();
@@ -67,7 +67,7 @@ pub(super) fn in_c(expressions: &[String]) -> Vec<u64> {
     String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// Each expression in C, with what it is here.
+/// Compares each expression in C with its number in Rust.
 fn compare(pairs: Vec<(String, u64)>) {
     let expressions: Vec<String> = pairs.iter().map(|(text, _)| text.clone()).collect();
     let found = in_c(&expressions);
@@ -91,24 +91,24 @@ macro_rules! layout {
                 assert!(at >= last, "the fields of {c} are not in order");
                 last = at;
             )*
-            // Nothing is left out behind the last one.
+            // The struct has no further field behind the last one.
             assert!(size_of::<$rust>() as u64 - last <= 16, "{c} has more fields: {last}");
         )*
         pairs
     }};
 }
 
-/// How a struct that is described is laid out.
+/// Layout of a described struct.
 struct Layout {
     rust: &'static str,
     c: &'static str,
     size: usize,
-    /// The size of its first version, of one that a plugin tells.
+    /// Size of its first version, in bytes, for a struct that a plugin reports.
     first: usize,
     fields: Vec<LaidField>,
 }
 
-/// A field: its names in C, behind each other; its type here; where it is, and its size.
+/// A field: its names in C, in order; its type in Rust; its offset and size, in bytes.
 struct LaidField {
     names: &'static [&'static str],
     rust: &'static str,
@@ -127,7 +127,7 @@ macro_rules! layouts {
         /// The names and numbers of the bits of `present`.
         const BITS: &[(&str, u32)] = &[ $( $(#[$bit_attribute])* (stringify!($bit), $value), )* ];
 
-        /// Returns all that are described.
+        /// Returns all described layouts.
         fn layouts() -> Vec<Layout> {
             let mut layouts = Vec::new();
             $( $(
@@ -284,7 +284,7 @@ fn header_constants_match_plugin_api() {
     let mut pairs = vec![
         ("KEYSTEAD_MAGIC".to_owned(), MAGIC),
         ("KEYSTEAD_PLUGIN_V1_SIZE".to_owned(), PLUGIN_V1_BYTES as u64),
-        // The first version's, for ever.
+        // The size of the first version never changes.
         ("KEYSTEAD_HOST_V1_SIZE".to_owned(), 240),
         named("OK", 0),
         named("NOT_FOUND", ErrorKind::NotFound.code()),
@@ -352,7 +352,7 @@ fn header_constants_match_plugin_api() {
     for kind in ParameterKind::ALL {
         pairs.push(named(&format!("SCHEMA_{}", text(kind.as_str())), kind.code()));
     }
-    // None was forgotten here.
+    // The list above has every constant.
     let known: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
     for constant in constants() {
         assert!(known.contains(&constant.as_str()), "{constant} is compared with nothing");

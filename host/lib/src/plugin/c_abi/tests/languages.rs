@@ -1,4 +1,4 @@
-//! The headers as other languages read them: every number is there and the same.
+//! The headers in other languages: every number is there and the same.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,7 @@ fn written(dir: &Path, name: &str, text: &str) {
 fn header_constants_match_in_rust_needs_bindgen() {
     let dir = tempfile::tempdir().unwrap();
     let mut bindgen = Command::new(provided("KEYSTEAD_TEST_BINDGEN"));
-    // Without what the C library declares beside.
+    // Without declarations of the C library.
     bindgen.args(["--no-layout-tests", "--allowlist-type", "keystead_.*", "--allowlist-var"]);
     bindgen.args(["KEYSTEAD_.*", "--allowlist-function", "keystead_.*"]);
     bindgen.arg(include().join("keystead_value.h")).arg("--").arg("-I").arg(include());

@@ -1,5 +1,5 @@
-//! The headers in every language and by every compiler that they are for: no warning, no padding, and
-//! the manifest where Keystead looks for it.
+//! The headers in every language and compiler that they support: no warning, no padding, and the
+//! manifest where Keystead searches for it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::Command;
 use super::header::{include, told};
 use crate::plugin::inspect::inspect;
 
-/// Uses all that a header can get wrong in one language and not in the other.
+/// Uses everything in a header that can be wrong in one language and right in the other.
 const USER: &str = r#"
 #include "keystead_value.h"
 #include "keystead_value.h"
@@ -65,7 +65,7 @@ static const keystead_plugin table = {KEYSTEAD_MAGIC, sizeof(keystead_plugin), 0
 const keystead_plugin *KEYSTEAD_CALL keystead_plugin_v1(void) { return &table; }
 "#;
 
-/// What of `string.h` the headers use, for targets whose C library is not here.
+/// The parts of `string.h` that the headers use, for targets without a C library here.
 const STRING: &str = "#include <stddef.h>\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\
     size_t strlen(const char *);\nint memcmp(const void *, const void *, size_t);\n\
     void *memcpy(void *, const void *, size_t);\nvoid *memset(void *, int, size_t);\n\
@@ -172,7 +172,7 @@ const MACROS: &str = "#include <assert.h>\n#include <ctype.h>\n#include <errno.h
 
 #[test]
 fn headers_compile_with_c_library_macros() {
-    // `tgmath.h` itself is not free of what `-Wpadded` and the like say.
+    // `tgmath.h` itself causes warnings of `-Wpadded` and the like.
     for standard in ["c99", "c11", "gnu17"] {
         let source = format!("{MACROS}{USER}");
         object("cc".as_ref(), "c", standard, &["-Wno-padded"], &source);
@@ -204,7 +204,7 @@ fn headers_compile_without_warning_in_clang_needs_clang() {
     }
 }
 
-/// Whether the object has these bytes, which only the manifest's block has.
+/// Returns whether the object has the bytes that only the manifest's block has.
 fn has_block(object: &[u8]) -> bool {
     object.windows(8).any(|bytes| bytes == b"KEYSTEAD")
 }
@@ -237,7 +237,7 @@ fn windows_library(language: &str, standard: &str, dir: &Path) -> PathBuf {
     let (from, to) = (dir.join("bare.obj"), dir.join("bare.dll"));
     std::fs::write(&from, object).unwrap();
     let mut link = Command::new(provided("KEYSTEAD_TEST_LLD"));
-    // Drops what nothing refers to, as a release build does.
+    // Drops unreferenced data, as a release build does.
     link.args(["/dll", "/noentry", "/nodefaultlib", "/opt:ref", "/opt:icf"]);
     told(link.arg(format!("/out:{}", to.display())).arg(from));
     to

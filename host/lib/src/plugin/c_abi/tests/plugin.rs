@@ -1,5 +1,4 @@
-//! Each call of the contract through the C ABI, what ends with a call, and tables that are
-//! none.
+//! Each call of the plugin API through the C ABI, state that ends with a call, and invalid tables.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -104,7 +103,7 @@ fn metadata() -> Metadata {
     metadata
 }
 
-/// What a secret's metadata is answered as.
+/// Returns the metadata that the plugin's answers hold for a secret.
 fn answered() -> Metadata {
     let mut metadata = metadata();
     metadata.insert_read_only("own", MetadataValue::Integer(7)).unwrap();
@@ -140,7 +139,7 @@ fn every_c_abi_call_round_trips_to_plugin() {
     (page.limit, page.pattern) = (7, Some("*".to_owned()));
     let found = vault.list(&page).unwrap();
     assert_eq!(found.next_cursor.as_deref(), Some("a"));
-    // A kind of metadata that is unknown here must not hide the entry.
+    // An unknown kind of metadata must not hide the entry.
     assert_eq!((found.entries.len(), found.entries[0].metadata.len()), (1, 0));
     assert_eq!(found.entries[0].version.as_deref(), Some("v1"));
     assert!(found.entries[0].metadata.is_incomplete());
@@ -174,7 +173,7 @@ fn every_c_abi_call_round_trips_to_plugin() {
     change.if_version = Some(String::new());
     assert_eq!(vault.set_metadata(change).unwrap().version.as_deref(), Some("v3"));
     let rename = api::RenameRequest::new(name("n"), name("m"), soon());
-    // Empty is not absent.
+    // An empty version is not an absent one.
     assert_eq!(vault.rename(&rename).unwrap().version.as_deref(), Some(""));
     let mut remove = removed("n");
     remove.if_version = Some("v1".to_owned());
@@ -303,7 +302,7 @@ fn null_table_function_uses_trait_default() {
     vault.unregister(&api::UnregisterRequest::new(soon())).unwrap();
     assert_eq!(vault.actions(&api::ActionsRequest::new(soon())).unwrap().actions, []);
     assert_eq!(asked(), [] as [String; 0]);
-    // The second page has it.
+    // The second page has this entry.
     assert_eq!(vault.describe(&described("b")).unwrap().name.as_str(), "b");
     assert_eq!(vault.describe(&described("c")), Err(Error::not_found()));
     assert_eq!(asked().len(), 4);
@@ -338,7 +337,7 @@ fn reply_after_call_returned_is_rejected() {
     vault.get(&named("text")).unwrap();
     let (context, stale) = LAST.with_borrow(|last| *last);
     let tell = |reply| unsafe { (HOST.text)(reply, bytes("late")) };
-    // Nobody's, and the context's own number.
+    // Numbers of no vault, and the context's own number.
     assert_eq!([0, 1, u64::MAX, context].map(tell), [1; 4]);
     assert!(vault.get(&named("text")).is_err(), "the context's number is no reply");
     assert!(vault.get(&named("text")).is_ok(), "one fault is told once");
@@ -348,7 +347,7 @@ fn reply_after_call_returned_is_rejected() {
     assert_eq!(error.kind(), ErrorKind::Internal);
     vault.get(&named("text")).unwrap();
 
-    // After the last call there is only the log for it, and then nothing.
+    // After the last call only the log reports the misuse, and later misuse goes unreported.
     assert_eq!(tell(stale), 1);
     drop(vault);
     let line = "Warning the reply was used after its call returned";
@@ -362,7 +361,7 @@ fn reply_after_call_returned_is_rejected() {
 fn stale_reply_in_later_call_is_rejected() {
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         let earlier = LAST.with_borrow(|last| last.1);
-        // Only what is told to the own reply could be a value.
+        // Only data passed to the call's own reply can become its value.
         unsafe { (HOST.text)(earlier, bytes("mixed up")) };
         u32::from(earlier == reply)
     }
@@ -422,7 +421,7 @@ fn log_and_exec_go_through_context() {
     };
     let said = r#"3 [\"a\", \"b c\"] [1, 2] [(\"A\", \"b=c\")] warned -"#;
     assert_eq!(exec(context, &sound()), (0, said.to_owned()));
-    // Without a place for it the output is forgotten.
+    // Without a function to receive the output, the host drops it.
     assert_eq!(unsafe { (HOST.exec)(context, &sound(), None, ptr::null_mut()) }, 0);
     let denied = ExecRequest { program: bytes("other"), ..sound() };
     let (status, kept) = exec(context, &denied);
@@ -471,7 +470,7 @@ fn reply_from_other_thread_during_call_is_accepted() {
 #[test]
 fn endless_reply_is_cut_off_at_limit() {
     unsafe extern "C" fn versions(_: State, _: *const VersionsRequest, reply: u64) -> u32 {
-        // Until the host does not take any more: a plugin that goes on is heard no longer.
+        // Until the host accepts no more: it ignores a plugin that goes on.
         let more = || unsafe { (HOST.version)(reply, &one_version("1", None)) };
         while more() == 0 {}
         assert_eq!(more(), 1);
@@ -521,7 +520,7 @@ fn invalid_plugin_table_is_rejected_with_reason() {
     ] {
         assert_eq!(check(&table), why);
     }
-    // A newer one has more behind.
+    // A newer table has more functions at the end.
     let newer = (PluginTable { size: size::<PluginTable>() + 8, ..whole() }, 0_u64);
     assert!(unsafe { copied(&newer.0) }.is_ok());
 }

@@ -1,4 +1,4 @@
-//! Values in C: taken apart without reading behind their end, and maps put together.
+//! Values in C: taken apart without reads behind their end, and maps put together.
 
 use std::process::Command;
 
@@ -45,7 +45,7 @@ int main(void) {
     assert_eq!(run(parts), "0 1 100 12 100 0\n");
 }
 
-/// What every program here begins with: prints a value's byte form as numbers.
+/// Start of every program here: prints a value's byte form as numbers.
 const SHOW: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>

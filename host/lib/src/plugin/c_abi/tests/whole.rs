@@ -1,5 +1,5 @@
-//! A plugin of the C ABI that does all there is: it notes what it is asked, and tells what
-//! the tests of `plugin` expect.
+//! A plugin of the C ABI with every function: it notes each request, and gives the answers that the
+//! tests of `plugin` expect.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use super::super::host_table::HOST;
 use super::super::table::*;
 
 thread_local! {
-    /// What the plugin was asked.
+    /// Requests that the plugin received.
     static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     /// The context and the last reply.
     pub(super) static LAST: RefCell<(u64, u64)> = const { RefCell::new((0, 0)) };
@@ -30,7 +30,7 @@ pub(super) fn bytes(text: &str) -> Bytes {
 }
 
 pub(super) unsafe fn shown(bytes: Bytes) -> String {
-    // What is empty is null, never the address of nothing.
+    // An empty value is null, never the address of no bytes.
     assert_eq!(bytes.data.is_null(), bytes.size == 0);
     if bytes.size == 0 {
         return "-".to_owned();
@@ -38,7 +38,7 @@ pub(super) unsafe fn shown(bytes: Bytes) -> String {
     unsafe { bytes.text("it", 1_000) }.unwrap().escape_debug().to_string()
 }
 
-/// What is there where its bit says so.
+/// Returns the bytes as text if their bit is set, and `-` otherwise.
 unsafe fn maybe(present: u32, bit: u32, bytes: Bytes) -> String {
     if present & bit == 0 {
         assert!(bytes.data.is_null());
@@ -119,29 +119,29 @@ pub(super) fn item(key: &str, kind: u32, integer: i64, text: &str) -> Metadata {
     }
 }
 
-/// What is known of a secret that is this version.
+/// Returns the details of a secret with this version.
 pub(super) fn known(text: &str) -> Secret {
     Secret { present: with::VERSION, version: bytes(text), ..Secret::sized() }
 }
 
-/// What is known of a secret that was written as this version.
+/// Returns the result of a write with this version.
 pub(super) fn version(text: &str) -> Written {
     Written { present: with::VERSION, version: bytes(text), ..Written::sized() }
 }
 
-/// An entry of this name, without a version.
+/// Returns an entry with this name, without a version.
 pub(super) fn entry(name: Bytes, kind: u32) -> Entry {
     let kind = Opt(Padded { number: kind, reserved: 0 });
     Entry { name, kind, ..Entry::sized() }
 }
 
-/// A version of this name; the time of the epoch is one.
+/// Returns a version with this name; the time of the epoch is a valid time.
 pub(super) fn one_version(id: &str, created: Option<i64>) -> Version {
     let present = if created.is_some() { with::CREATED } else { 0 };
     Version { present, id: bytes(id), created: created.unwrap_or(7), ..Version::sized() }
 }
 
-/// An action that loses something, and a parameter of one.
+/// Returns a destructive action.
 pub(super) fn action(id: &str, description: &str) -> Action {
     let flags = Padded { number: 1, reserved: 0 };
     Action { id: bytes(id), description: bytes(description), flags, ..Action::sized() }
@@ -152,7 +152,7 @@ pub(super) fn schema(name: &str, kind: u32, description: &str, preset: &str) -> 
     OwnedParameter { kind, flags: 1, name, description, preset, ..OwnedParameter::sized() }
 }
 
-/// A step of unlocking, with everything that it may say.
+/// Returns an unlock step with every field set.
 pub(super) fn challenge(id: &str) -> Challenge {
     Challenge {
         id: bytes(id),
@@ -341,7 +341,7 @@ unsafe extern "C" fn purge(_: State, request: *const PurgeRequest, reply: u64) -
     0
 }
 
-/// The rules that are answered.
+/// Returns the rules that the plugin answers.
 pub(super) fn some_rules() -> Rules {
     Rules {
         names: NameRule { names: 4, folding: 15, composition: 16, reserved: 0 },
@@ -417,7 +417,7 @@ unsafe extern "C" fn rename(_: State, request: *const RenameRequest, reply: u64)
     unsafe { (HOST.written)(reply, &version("")) }
 }
 
-/// A table with everything.
+/// Returns a table with every function.
 pub(super) fn whole() -> PluginTable {
     PluginTable {
         magic: MAGIC,
@@ -448,7 +448,7 @@ pub(super) fn whole() -> PluginTable {
     }
 }
 
-/// A table with what every plugin has.
+/// Returns a table with only the functions that every plugin has.
 pub(super) fn bare() -> PluginTable {
     PluginTable {
         describe: None,

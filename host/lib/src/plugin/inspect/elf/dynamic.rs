@@ -1,5 +1,5 @@
-//! What the dynamic table says: what a library needs, which symbols it has, and what the
-//! loader would do with it.
+//! The dynamic table: the libraries that a file needs, its symbols, and the loader's treatment of
+//! the file.
 
 use object::elf;
 use object::read::elf::FileHeader;
@@ -13,7 +13,7 @@ use super::symbols::Symbols;
 use super::tags::Table;
 use super::versions;
 
-/// What the dynamic table says.
+/// Contents of the dynamic table.
 pub(super) struct Dynamic<'data> {
     pub(super) needed: Vec<String>,
     pub(super) glibc: Option<(u32, u32)>,
@@ -21,15 +21,15 @@ pub(super) struct Dynamic<'data> {
     pub(super) symbols: Symbols<'data>,
 }
 
-/// The names in a file: what they are read from, by their places.
+/// The names in a file, found by their offsets.
 #[derive(Clone, Copy)]
 pub(super) struct Strings<'data>(&'data [u8]);
 
 impl<'data> Strings<'data> {
-    /// Returns the bytes from a place in the table to its end.
+    /// Returns the bytes from an offset in the table to its end.
     pub(super) fn rest(self, offset: u64) -> Result<&'data [u8]> {
         let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..));
-        // The loader knows no end of the table: what begins behind it would still be a name.
+        // The loader knows no end of the table: it accepts a name that begins behind it.
         rest.filter(|rest| !rest.is_empty())
             .ok_or_else(|| Error::not_as_loaded("an ELF name begins behind the names' end"))
     }
@@ -69,7 +69,7 @@ impl<'data> Dynamic<'data> {
     }
 }
 
-/// Returns the libraries that are loaded with the file, all of them.
+/// Returns all libraries that are loaded with the file.
 fn needed(table: &Table, strings: Strings<'_>) -> Result<Vec<String>> {
     let mut needed: Vec<String> = Vec::new();
     for (tag, value) in table.entries() {
@@ -100,8 +100,8 @@ fn needed(table: &Table, strings: Strings<'_>) -> Result<Vec<String>> {
     Ok(needed)
 }
 
-/// Refuses a library that takes the place of another: the loader does not load a library once
-/// there is one of its name.
+/// Refuses a library that replaces another: the loader skips a library if a library of the same
+/// name is already loaded.
 fn own_name(table: &Table, strings: Strings<'_>, needed: &[String]) -> Result<()> {
     let Some(offset) = table.value(elf::DT_SONAME) else { return Ok(()) };
     let name = strings.name(offset)?;
@@ -111,8 +111,8 @@ fn own_name(table: &Table, strings: Strings<'_>, needed: &[String]) -> Result<()
     Ok(())
 }
 
-/// Returns the versions of symbols a library defines: how the running glibc says which one
-/// it is. Nothing for a file that cannot be read.
+/// Returns the symbol versions that a library defines, which identify the running glibc. Returns an
+/// empty list for a file that cannot be read.
 pub(in super::super) fn defined_versions(bytes: &[u8]) -> Vec<String> {
     let Ok(header) = elf::FileHeader64::<Endianness>::parse(bytes) else { return Vec::new() };
     let Ok(endian) = header.endian() else { return Vec::new() };

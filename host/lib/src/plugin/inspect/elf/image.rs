@@ -1,5 +1,5 @@
 //! A file as the loader maps it: by whole pages, in the order of its program headers.
-//! Whatever is read of the file is read by its address in this image.
+//! Every read of the file goes by its address in this image.
 
 use std::ops::Range;
 
@@ -12,8 +12,8 @@ use super::{Error, Machine, Result, bad, machine, within};
 /// The most program headers that are walked: a linker writes about ten.
 const MAX_PROGRAM_HEADERS: u16 = 128;
 
-/// The most memory that a library may cover, and the largest alignment: what a runner may
-/// write at all.
+/// Maximum bytes of memory that a library may cover, and of its alignment: the limit that a runner
+/// may write at all.
 pub(super) const MAX_SPAN: u64 = 1 << 30;
 
 /// The number of program headers that stands for "see the first section", which glibc does
@@ -25,19 +25,19 @@ const PN_XNUM: u16 = 0xffff;
 pub(super) struct Segment {
     pub(super) kind: elf::ProgramType,
     pub(super) flags: elf::ProgramFlags,
-    /// Where it begins in the file.
+    /// Offset in the file, in bytes.
     pub(super) offset: u64,
-    /// Where it begins in memory, from where the file is mapped.
+    /// Address in memory, relative to where the file is mapped.
     pub(super) address: u64,
-    /// How many bytes the file has of it.
+    /// Bytes in the file.
     pub(super) file: u64,
-    /// How many bytes it has in memory; what the file lacks is zero.
+    /// Bytes in memory; bytes that the file lacks are zero.
     pub(super) memory: u64,
     pub(super) align: u64,
 }
 
 impl Segment {
-    /// Returns whether the file has these bytes of the segment, and they can be read in memory.
+    /// Returns whether the file has these bytes of the segment, and they are readable in memory.
     fn has(&self, address: u64, len: u64) -> bool {
         self.flags.contains(elf::PF_R)
             && address >= self.address
@@ -50,7 +50,7 @@ impl Segment {
     }
 }
 
-/// What is mapped, and the headers that say so.
+/// The mapped file, and the headers that define the mapping.
 pub(super) struct Image<'data, Elf: FileHeader<Endian = Endianness>> {
     pub(super) bytes: &'data [u8],
     pub(super) endian: Endianness,
@@ -87,9 +87,8 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         Ok(image)
     }
 
-    /// Refuses segments that would not be in memory as they are in the file. The loader maps
-    /// whole pages, one segment after the other: a later one hides what an earlier one has in
-    /// the same page.
+    /// Refuses segments that differ between memory and file. The loader maps whole pages, one
+    /// segment after the other: a later segment hides an earlier one in the same page.
     fn check_loads(&self) -> Result<()> {
         let page = self.traits.page;
         let mut pages: Option<Range<u64>> = None;
@@ -118,7 +117,7 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
                     )));
                 }
                 Some(before) => before.start,
-                // glibc asks the kernel for this address, and then knows where the code is.
+                // glibc asks the kernel for this address: the code's address is then known.
                 None if pages_start != 0 => {
                     return Err(Error::loader_request("an address of its own choice"));
                 }
@@ -157,7 +156,7 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         self.bytes.get(start..end)
     }
 
-    /// Returns as many of the file's bytes from an address.
+    /// Returns this many of the file's bytes from an address.
     pub(super) fn span(&self, address: u64, len: u64) -> Option<&'data [u8]> {
         if len == 0 {
             return Some(&[]);
@@ -165,12 +164,12 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         self.at(address)?.get(..usize::try_from(len).ok()?)
     }
 
-    /// Returns whether all of this memory is of one segment that has these flags.
+    /// Returns whether all of this memory belongs to one segment with these flags.
     pub(super) fn is(&self, flags: elf::ProgramFlags, address: u64, len: u64) -> bool {
         self.loads().any(|load| load.flags.contains(flags) && load.covers(address, len))
     }
 
-    /// Returns whether a part of the file has, in memory, the place that it claims.
+    /// Returns whether a part of the file has, in memory, the address that it states.
     pub(super) fn is_mapped(&self, offset: u64, address: u64, len: u64) -> bool {
         self.loads().any(|load| {
             load.has(address, len)
@@ -178,8 +177,8 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         })
     }
 
-    /// Returns where in memory glibc looks for a part of the file: in the first segment whose
-    /// pages have it. There it must be in the segment itself: what else its pages have may be
+    /// Returns the address where glibc looks for a part of the file: in the first segment whose
+    /// pages contain it. The part must lie in the segment itself: other bytes of these pages may be
     /// zero in memory.
     pub(super) fn place_of(&self, offset: u64, len: u64) -> Result<Option<u64>> {
         let page = self.traits.page;
@@ -198,14 +197,14 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         Ok(Some(load.address + (offset - load.offset)))
     }
 
-    /// Returns the entries of a table that an address and a size name.
+    /// Returns the entries of the table at this address with this size.
     pub(super) fn table(&self, address: u64, len: u64, what: &str) -> Result<&'data [u8]> {
         self.span(address, len)
             .ok_or_else(|| Error::malformed(format!("the ELF {what} is not mapped")))
     }
 }
 
-/// What inspection read of the image, by address: what must be in memory as it is in the file.
+/// Parts of the image that inspection read, by address: they must be the same in memory and file.
 #[derive(Default)]
 pub(super) struct Taken(Vec<(Range<u64>, &'static str)>);
 
@@ -216,7 +215,7 @@ impl Taken {
         }
     }
 
-    /// Returns what of it lies in this memory.
+    /// Returns the part that overlaps this memory.
     pub(super) fn hit(&self, address: u64, len: u64) -> Option<&'static str> {
         let end = address.saturating_add(len);
         self.0

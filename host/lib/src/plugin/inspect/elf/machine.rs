@@ -1,5 +1,5 @@
-//! What the loader takes from the machine a file is for: how large its pages are, which form
-//! its relocations have, and which tags of the dynamic table are its own.
+//! The loader's view of a file's machine: its page size, its form of relocations, and its own tags
+//! in the dynamic table.
 
 use object::read::elf::FileHeader;
 use object::{Endianness, elf};
@@ -7,36 +7,36 @@ use object::{Endianness, elf};
 use super::super::here::machine as here;
 use super::Machine;
 
-/// What a machine decides about how a file is loaded.
+/// Properties of a machine that decide how a file is loaded.
 pub(super) struct Traits {
-    /// The largest pages that a kernel for this machine is built with.
+    /// Size of the largest pages that a kernel for this machine is built with, in bytes.
     pub(super) page: u64,
-    /// The one form of relocations that glibc reads here; nothing where it reads both.
+    /// The only form of relocations that glibc reads here; `None` if glibc reads both.
     pub(super) form: Option<Form>,
-    /// The relocations that are told apart; nothing for a machine no plugin is loaded on.
+    /// The special relocations; `None` for a machine that no plugin is loaded on.
     pub(super) relocations: Option<Relocations>,
-    /// How many bytes a number in the hash table of System V has.
+    /// Size of a number in the hash table of System V, in bytes.
     pub(super) hash_word: usize,
-    /// The machine's own tags; nothing for a machine no plugin is loaded on.
+    /// The machine's own tags; `None` for a machine that no plugin is loaded on.
     pub(super) tags: Option<&'static [elf::DynamicTag]>,
 }
 
-/// Where the number that a relocation adds is kept.
+/// Location of the number that a relocation adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// In the place that is changed.
+    /// At the changed address.
     Rel,
     /// In the relocation.
     Rela,
 }
 
-/// The relocations that differ from others in what the loader does.
+/// The relocations that the loader treats differently from others.
 pub(super) struct Relocations {
-    /// Those that only add the address the file is mapped at.
+    /// Relocations that only add the address the file is mapped at.
     pub(super) relative: &'static [u32],
     /// Calls a function of the file for the value.
     pub(super) indirect: u32,
-    /// Copies from another library: programs have it, libraries never.
+    /// Copies from another library: occurs in programs, never in libraries.
     pub(super) copy: u32,
     /// Writes two words.
     pub(super) wide: Option<u32>,
@@ -53,8 +53,8 @@ pub(super) const X86_64_PLT: [elf::DynamicTag; 3] = [
 const KIB: u64 = 1_024;
 
 impl Traits {
-    /// Returns what is known of the machine of a file. A file for another machine than this
-    /// one is described, and never loaded.
+    /// Returns the known properties of a file's machine. A file for a machine other than this is
+    /// described, and never loaded.
     pub(super) fn of(machine: Machine) -> Self {
         let machine = if machine == here() { machine } else { Machine::Other(0) };
         let relocations = |relative, indirect, copy, wide: Option<elf::RelocationType>| {

@@ -1,5 +1,5 @@
-//! The relocations: what the loader changes in memory once the file is mapped. They may change
-//! data, and nothing that inspection has read.
+//! The relocations: changes that the loader makes in memory once the file is mapped. They may
+//! change data, but nothing that inspection has read.
 
 use object::read::elf::{FileHeader, Rel, Rela};
 use object::{Endian, Endianness, elf};
@@ -11,30 +11,30 @@ use super::symbols::Symbols;
 use super::tags::Table;
 use super::{Error, Result};
 
-/// The most relocations that are walked: the largest libraries there are have a million.
+/// Maximum number of relocations that are walked: the largest libraries have a million.
 const MAX_RELOCATIONS: usize = 4_000_000;
 
-/// One relocation, as far as it matters here.
+/// The parts of one relocation that the checks need.
 struct Change {
     address: u64,
     symbol: u32,
     kind: u32,
-    /// What is added, where the relocation has it.
+    /// Number to add; `None` if the relocation has no addend.
     addend: Option<u64>,
 }
 
-/// What may be changed, and what was changed up to now.
+/// State of the check: what may change, and the relocations so far.
 struct Checker<'a, 'data, Elf: FileHeader<Endian = Endianness>> {
     image: &'a Image<'data, Elf>,
     taken: &'a Taken,
-    /// How many symbols there are, where that is known.
+    /// Number of symbols; `None` if unknown.
     symbols: Option<usize>,
     steps: usize,
-    /// How many of them call a function for their value.
+    /// Number of relocations that call a function for their value.
     indirect: usize,
 }
 
-/// Checks all relocations; returns how many of them run a function of the file.
+/// Checks all relocations; returns how many of them call a function of the file.
 pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'_, Elf>,
     table: &Table,
@@ -56,7 +56,7 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
         return Err(Error::not_as_loaded(format!("the ELF table of addresses is in the {what}")));
     }
     let plt_is_rela = table.value(elf::DT_PLTREL) == Some(elf::DT_RELA.0 as u64);
-    // glibc knows two lists one after the other, and one that ends with the other.
+    // glibc accepts two lists in a row, or a list that ends with the other.
     let other = if plt_is_rela { rela } else { rel };
     if let (Some((start, len)), Some((plt_start, plt_len))) = (other, plt)
         && plt_len > 0
@@ -135,8 +135,8 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
         Ok(())
     }
 
-    /// Refuses a count of relative relocations that is not theirs: glibc stops the process,
-    /// or goes on behind the table.
+    /// Refuses a wrong count of relative relocations: glibc stops the process, or reads beyond the
+    /// table.
     fn relative<T: object::pod::Pod>(
         &self,
         address: u64,
@@ -159,7 +159,7 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
         let word = self.image.word();
         let mut len = word;
         if let Some(kinds) = &self.image.traits.relocations {
-            // Of every relocation: glibc looks for the version of its symbol first.
+            // For every relocation, glibc looks up the version of its symbol first.
             if self.symbols.is_some_and(|count| change.symbol as usize >= count.max(1)) {
                 return Err(Error::malformed("an ELF relocation is for a symbol not there"));
             }
@@ -176,14 +176,14 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
                 len = 2 * word;
             }
         }
-        // Of every machine this one does nothing.
+        // On every machine, type 0 does nothing.
         if change.kind == 0 {
             return self.step();
         }
         self.write(change.address, len)
     }
 
-    /// Walks packed relocations: addresses, and behind each the bits of the words after it.
+    /// Walks packed relocations: addresses, each followed by bits for the words after it.
     fn packed(&mut self, address: u64, len: u64) -> Result<()> {
         let word = self.image.word();
         let bytes = self.image.table(address, len, "relocations")?;

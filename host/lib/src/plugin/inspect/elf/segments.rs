@@ -1,5 +1,5 @@
-//! The program headers other than those that are mapped: what the loader does for each, and
-//! that there is one reading of them.
+//! The program headers of segments that are not mapped: the loader's action for each, and the check
+//! that each has one reading only.
 
 use object::read::elf::FileHeader;
 use object::{Endian, Endianness, elf};
@@ -7,10 +7,10 @@ use object::{Endian, Endianness, elf};
 use super::image::{Image, MAX_SPAN, Segment, Taken};
 use super::{Error, Result};
 
-/// The type of the note in which compilers say what code needs of a processor.
+/// Type of the note in which compilers declare the processor features that code needs.
 const PROPERTY_TYPE: u32 = 5;
 
-/// Refuses what the loader would read in another way.
+/// Refuses headers that the loader reads in another way.
 pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'_, Elf>,
     taken: &mut Taken,
@@ -34,7 +34,7 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
     read_only_later(image)
 }
 
-/// Returns the one segment of this kind, if there is any: the loader takes the last.
+/// Returns the only segment of this kind, if any: of several, the loader takes the last.
 pub(super) fn only<'a, Elf: FileHeader<Endian = Endianness>>(
     image: &'a Image<'_, Elf>,
     kind: elf::ProgramType,
@@ -48,8 +48,8 @@ pub(super) fn only<'a, Elf: FileHeader<Endian = Endianness>>(
     }
 }
 
-/// Refuses a segment whose place in memory, which the loader goes by, is not that of its
-/// place in the file, which other tools go by.
+/// Refuses a segment whose memory address and file offset do not match: the loader uses the
+/// address, other tools use the offset.
 pub(super) fn same_place<Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'_, Elf>,
     segment: &Segment,
@@ -63,15 +63,15 @@ pub(super) fn same_place<Elf: FileHeader<Endian = Endianness>>(
     Err(Error::not_as_loaded(format!("the ELF {what} is not in memory what it is in the file")))
 }
 
-/// Refuses a library for which the loader would make the stack executable: where the
-/// header is missing, glibc assumes the worst.
+/// Refuses a library for which the loader makes the stack executable: if the header is missing,
+/// glibc assumes the worst.
 fn stack<Elf: FileHeader<Endian = Endianness>>(image: &Image<'_, Elf>) -> Result<()> {
     let mut stacks = image.segments(elf::PT_GNU_STACK).peekable();
     let harmless = stacks.peek().is_some() && stacks.all(|stack| !stack.flags.contains(elf::PF_X));
     if harmless { Ok(()) } else { Err(Error::ExecutableStack) }
 }
 
-/// Refuses program headers that are others in memory, where glibc reads them once more.
+/// Refuses program headers that differ in memory, where glibc reads them again.
 fn program_headers<Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'_, Elf>,
     taken: &mut Taken,
@@ -94,7 +94,7 @@ fn program_headers<Elf: FileHeader<Endian = Endianness>>(
     Ok(())
 }
 
-/// Refuses what the loader would copy for each thread and is not in the file.
+/// Refuses data that the loader copies for each thread and that is not in the file.
 fn thread_locals<Elf: FileHeader<Endian = Endianness>>(image: &Image<'_, Elf>) -> Result<()> {
     let what = "thread-local data";
     let Some(segment) = only(image, elf::PT_TLS, what)? else { return Ok(()) };
@@ -112,8 +112,8 @@ fn thread_locals<Elf: FileHeader<Endian = Endianness>>(image: &Image<'_, Elf>) -
     Ok(())
 }
 
-/// Refuses a library for which the loader would protect memory that is not its data: glibc
-/// takes whatever address is written there.
+/// Refuses a library for which the loader protects memory that is not its data: glibc uses any
+/// address that the header has.
 fn read_only_later<Elf: FileHeader<Endian = Endianness>>(image: &Image<'_, Elf>) -> Result<()> {
     let what = "data that is read-only later";
     let Some(segment) = only(image, elf::PT_GNU_RELRO, what)? else { return Ok(()) };
@@ -129,13 +129,13 @@ fn read_only_later<Elf: FileHeader<Endian = Endianness>>(image: &Image<'_, Elf>)
     if inside { Ok(()) } else { Err(Error::malformed(format!("the ELF {what} is not its data"))) }
 }
 
-/// Refuses a note with the properties of the code that is longer than the segment: glibc
-/// believes its length.
+/// Refuses a note with properties of the code that is longer than its segment: glibc trusts the
+/// note's length.
 fn properties<Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'_, Elf>,
     segment: &Segment,
 ) -> Result<()> {
-    // glibc passes over notes with another alignment.
+    // glibc skips notes with another alignment.
     if segment.align != image.word() {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! The dynamic symbols, found as glibc finds them: through a hash table. What lies at an entry
-//! symbol is looked at only if every way to look it up leads to the same place.
+//! The dynamic symbols, found like glibc does: through a hash table. An entry symbol is inspected
+//! only if every way to look it up leads to the same address.
 
 use object::read::elf::{FileHeader, Sym};
 use object::{Endian, Endianness, elf};
@@ -14,19 +14,19 @@ use super::{Error, Result, text};
 pub(super) struct Symbols<'data> {
     table: &'data [u8],
     strings: Strings<'data>,
-    /// How many can be told to be there: without one that can be found, only the first few.
+    /// Number of symbols that the hash tables prove: if none can be found, only the first few.
     pub(super) count: usize,
-    /// Whether that is all of them.
+    /// Whether `count` covers all symbols.
     pub(super) counted: bool,
-    /// The version of each symbol: two bytes for each.
+    /// Version of each symbol, two bytes each.
     pub(super) versions: Option<&'data [u8]>,
-    /// The tables through which glibc may look a symbol up. It uses that of GNU if there is one.
+    /// Tables through which glibc may look up a symbol. It uses GNU's if there is one.
     hashes: Vec<Hash<'data>>,
-    /// How many symbols are functions that say, when they are called, which other is meant.
+    /// Number of symbols that are functions which return the function to use instead.
     pub(super) indirect: usize,
 }
 
-/// A symbol of the file that glibc would find.
+/// A symbol of the file that glibc finds.
 pub(super) struct Found {
     pub(super) address: u64,
     pub(super) size: u64,
@@ -55,7 +55,7 @@ impl<'data> Symbols<'data> {
             hashes.push(hash);
             counts.push(count);
         }
-        // That of GNU has no symbols behind those that can be found.
+        // GNU's table has no symbols after those that can be found.
         let count = match counts[..] {
             [] => return Err(Error::malformed("the ELF file has no hash table")),
             [only] => only,
@@ -88,8 +88,8 @@ impl<'data> Symbols<'data> {
         Ok(Self { table: bytes, strings, count, counted, versions, hashes, indirect })
     }
 
-    /// Returns the symbol of this name, if glibc would find it and it is of one of these types.
-    /// What is called must be in code, and what is read in the file.
+    /// Returns the symbol with this name, if glibc finds it and it has one of these types. Every
+    /// hash table must lead to it.
     pub(super) fn find<Elf: FileHeader<Endian = Endianness>>(
         &self,
         image: &Image<'data, Elf>,
@@ -114,9 +114,9 @@ impl<'data> Symbols<'data> {
         let address: u64 = symbol.st_value(endian).into();
         let usable = types.contains(&symbol.st_type())
             && section != elf::SHN_UNDEF
-            // Not an address that is the same wherever the file is mapped.
+            // Not an absolute address, the same wherever the file is mapped.
             && section.0 < elf::SHN_LORESERVE
-            // Not one that another plugin may have defined already, for all.
+            // Not a unique symbol: another plugin may have defined it already for all.
             && [elf::STB_GLOBAL, elf::STB_WEAK].contains(&symbol.st_bind())
             && [elf::STV_DEFAULT, elf::STV_PROTECTED].contains(&visibility)
             && version & !INDEX == 0
@@ -136,11 +136,11 @@ impl<'data> Symbols<'data> {
     }
 }
 
-/// Numbers in a row.
+/// Numbers in a row in memory.
 #[derive(Clone, Copy)]
 struct Numbers<'data> {
     bytes: &'data [u8],
-    /// How many bytes a number has: 4 or 8.
+    /// Bytes of a number: 4 or 8.
     width: usize,
     endian: Endianness,
 }
@@ -168,7 +168,7 @@ impl Numbers<'_> {
     }
 }
 
-/// A hash table, whose every link is known to lead to a symbol.
+/// A hash table in which every link leads to a symbol.
 enum Hash<'data> {
     Gnu {
         bloom: Numbers<'data>,
@@ -176,7 +176,7 @@ enum Hash<'data> {
         shift: u64,
         buckets: Numbers<'data>,
         bucket_count: u64,
-        /// The number of the first symbol that can be found.
+        /// Number of the first symbol that can be found.
         first: usize,
         chain: Numbers<'data>,
     },
@@ -191,11 +191,11 @@ fn broken() -> Error {
     Error::malformed("the ELF hash table")
 }
 
-/// Reads a table of GNU; returns how many symbols there are as well, and how long it is.
+/// Reads a GNU table; also returns the number of symbols and the bytes of the table.
 fn gnu(all: Numbers<'_>, word: u64) -> Result<(Hash<'_>, usize, usize)> {
     let head = |at| all.index(at).ok_or_else(broken);
     let (bucket_count, first, bloom_count, shift) = (head(0)?, head(1)?, head(2)?, head(3)?);
-    // glibc stops the process for some of these, and reads from anywhere for others.
+    // glibc stops the process for some of these, and reads from any address for others.
     if bucket_count == 0 || !bloom_count.is_power_of_two() || shift >= 32 {
         return Err(broken());
     }
@@ -215,7 +215,7 @@ fn gnu(all: Numbers<'_>, word: u64) -> Result<(Hash<'_>, usize, usize)> {
         }
         last = last.max(Some(bucket));
     }
-    // Every chain goes upwards, and so ends no later than the one that begins last.
+    // Every chain goes upwards, so the chain that begins last also ends last.
     let count = match last {
         None | Some(0) => first,
         Some(mut at) => {
@@ -238,7 +238,7 @@ fn gnu(all: Numbers<'_>, word: u64) -> Result<(Hash<'_>, usize, usize)> {
     Ok((hash, count, len))
 }
 
-/// Reads a table of System V; returns how many symbols there are as well, and how long it is.
+/// Reads a System V table; also returns the number of symbols and the bytes of the table.
 fn system_v(all: Numbers<'_>) -> Result<(Hash<'_>, usize, usize)> {
     let parts = || {
         let (bucket_count, count) = (all.index(0)?, all.index(1)?);
@@ -267,8 +267,8 @@ fn system_v(all: Numbers<'_>) -> Result<(Hash<'_>, usize, usize)> {
 }
 
 impl Hash<'_> {
-    /// Returns whether the table says how many symbols there are: that of GNU does so only
-    /// where one can be found.
+    /// Returns whether the table states the number of symbols: GNU's does so only if a symbol can
+    /// be found.
     fn counts(&self) -> bool {
         match *self {
             Self::Gnu { buckets, .. } => buckets.bytes.iter().any(|byte| *byte != 0),
@@ -276,7 +276,7 @@ impl Hash<'_> {
         }
     }
 
-    /// Returns the first symbol under this name's hash that is the one.
+    /// Returns the first symbol under this name's hash that `is_it` accepts.
     fn find(&self, name: &[u8], is_it: impl Fn(usize) -> bool) -> Option<usize> {
         match *self {
             Self::Gnu { bloom, bloom_count, shift, buckets, bucket_count, first, chain } => {

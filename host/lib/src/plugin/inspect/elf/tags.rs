@@ -1,5 +1,5 @@
-//! The entries of the dynamic table: each known, each once, and those that belong together
-//! complete. glibc takes the last of several, and believes that the others are there.
+//! The entries of the dynamic table: each known, each unique, and related entries complete. Of
+//! several entries glibc takes the last, and assumes that related entries exist.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use super::image::{Image, Taken};
 use super::machine::{Form, X86_64_PLT};
 use super::{Error, Machine, Result, index, segments};
 
-/// The tags that linkers write for libraries, which glibc and this reader both know. Names
-/// of libraries and search paths are looked at where they are read.
+/// The tags that linkers write for libraries, which glibc and this reader both know. Names of
+/// libraries and search paths are checked where they are read.
 const KNOWN: [DynamicTag; 41] = [
     elf::DT_NEEDED,
     elf::DT_PLTRELSZ,
@@ -57,11 +57,11 @@ const KNOWN: [DynamicTag; 41] = [
     elf::DT_VERNEEDNUM,
 ];
 
-/// Tags that are known too, and that nothing follows from where all symbols are looked up at
-/// once, as they are for plugins.
+/// Further known tags. They have no effect if all symbols are looked up at once, as they are for
+/// plugins.
 const IDLE: [DynamicTag; 3] = [elf::DT_DEBUG, elf::DT_TLSDESC_PLT, elf::DT_TLSDESC_GOT];
 
-/// What glibc reads together, without asking whether all of it is there.
+/// Tags that glibc reads together, without a check that all of them are there.
 const TOGETHER: [&[DynamicTag]; 9] = [
     &[elf::DT_STRTAB, elf::DT_STRSZ, elf::DT_SYMTAB],
     &[elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT],
@@ -74,7 +74,7 @@ const TOGETHER: [&[DynamicTag]; 9] = [
     &[elf::DT_VERDEF, elf::DT_VERDEFNUM],
 ];
 
-/// The tags of a search among libraries, and others that give a library a say in what else is
+/// The tags of a search among libraries, and other tags that let a library influence what else is
 /// loaded or run.
 const REQUESTS: [(DynamicTag, &str); 7] = [
     (elf::DT_AUXILIARY, "DT_AUXILIARY"),
@@ -93,8 +93,8 @@ const FLAGS: u64 = elf::DF_ORIGIN.0
     | elf::DF_BIND_NOW.0
     | elf::DF_STATIC_TLS.0;
 
-/// The flags a plugin may have in `DT_FLAGS_1`: plugins are bound at once and never unloaded
-/// in any case, and have no search path in which their own directory could be named.
+/// The flags a plugin may have in `DT_FLAGS_1`. Plugins are always bound at once, never unloaded,
+/// and have no search path that could name their own directory.
 const FLAGS_1: u64 = elf::DF_1_NOW.0 | elf::DF_1_NODELETE.0 | elf::DF_1_ORIGIN.0;
 
 /// The dynamic table, up to the entry that ends it.
@@ -136,8 +136,8 @@ impl Table {
         Ok(Self { entries, values, address: segment.address, len: size })
     }
 
-    /// Returns whether the table says that this is a program, which can lie anywhere in
-    /// memory like a library.
+    /// Returns whether the table declares a program, which can lie anywhere in memory like a
+    /// library.
     pub(super) fn is_program(&self) -> bool {
         let is_pie = |(tag, value): &(DynamicTag, u64)| {
             *tag == elf::DT_FLAGS_1 && value & elf::DF_1_PIE.0 != 0
@@ -145,7 +145,7 @@ impl Table {
         self.entries.iter().any(is_pie)
     }
 
-    /// Refuses what the loader would read in another way, or do and a plugin has no use for.
+    /// Refuses entries that the loader reads in another way, or that no plugin needs.
     pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
         &self,
         image: &Image<'_, Elf>,
@@ -191,7 +191,7 @@ impl Table {
         self.addresses(image)
     }
 
-    /// Refuses sizes of entries that glibc either stops the process for or passes over.
+    /// Refuses entry sizes that make glibc stop the process, or that glibc ignores.
     fn sizes<Elf: FileHeader<Endian = Endianness>>(&self, image: &Image<'_, Elf>) -> Result<()> {
         let form = image.traits.form;
         let other_form = match form {
@@ -224,8 +224,7 @@ impl Table {
         Ok(())
     }
 
-    /// Refuses addresses of functions that are not in code, and lists of them that are not in
-    /// the file.
+    /// Refuses addresses of functions outside code, and lists of them outside the file.
     fn addresses<Elf: FileHeader<Endian = Endianness>>(
         &self,
         image: &Image<'_, Elf>,
@@ -274,13 +273,13 @@ impl Table {
         self.values.get(&tag.0).copied()
     }
 
-    /// Returns an address and how many bytes are there, by the tags of both.
+    /// Returns an address and the number of bytes there, from the tags of both.
     pub(super) fn part(&self, address: DynamicTag, len: DynamicTag) -> Option<(u64, u64)> {
         Some((self.value(address)?, self.value(len)?))
     }
 
-    /// Refuses a table whose own bytes are also something else that was read: glibc writes
-    /// addresses into it. Then adds it to what was read.
+    /// Refuses a table whose own bytes were also read as another part: glibc writes addresses into
+    /// the table. Then adds the table to the parts that were read.
     pub(super) fn take(&self, taken: &mut Taken) -> Result<()> {
         if let Some(what) = taken.hit(self.address, self.len) {
             return Err(Error::not_as_loaded(format!("the ELF dynamic table overlaps the {what}")));

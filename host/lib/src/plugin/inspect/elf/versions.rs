@@ -1,6 +1,6 @@
-//! The versions of symbols: which a library needs of others, which it defines, and which of
-//! its symbols has which. Walked like glibc does, from link to link; the counts, which other
-//! readers go by, must agree.
+//! The versions of symbols: those that a library needs, those that it defines, and the version of
+//! each symbol. Walked like glibc does, from link to link. The counts, which other readers use,
+//! must agree.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +14,17 @@ use super::symbols::Symbols;
 use super::tags::Table;
 use super::{Error, Result};
 
-/// The most versions of symbols that are walked: the whole of glibc has some hundred.
+/// Maximum number of symbol versions that are walked: all of glibc has some hundred.
 pub(super) const MAX_VERSIONS: usize = 4_096;
 
-/// The bits of a symbol's version that are its number; the one above them hides it.
+/// Bits of a symbol's version that hold its number; the bit above them hides the symbol.
 pub(super) const INDEX: u16 = 0x7fff;
 
 fn broken() -> Error {
     Error::malformed("the ELF version needs")
 }
 
-/// The walk along links that are relative to where they stand.
+/// A walk along links that are relative to their own position.
 struct Walk<'data> {
     bytes: &'data [u8],
     steps: usize,
@@ -44,7 +44,7 @@ impl<'data> Walk<'data> {
     }
 }
 
-/// Checks all three tables; returns the newest `GLIBC_x.y` that is needed.
+/// Checks all three tables; returns the newest `GLIBC_x.y` that the library needs.
 pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
     image: &Image<'_, Elf>,
     table: &Table,
@@ -66,7 +66,7 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
             return Err(Error::malformed("an ELF symbol has a version that is not there"));
         }
     }
-    // glibc has no list of versions then, and looks into it.
+    // glibc then has no list of versions, and reads from it all the same.
     if known.is_empty() && symbols.count > 0 {
         return Err(Error::malformed("the ELF symbols have versions and there are none"));
     }
@@ -89,7 +89,7 @@ fn needs<Elf: FileHeader<Endian = Endianness>>(
     loop {
         let need: &elf::Verneed<Endianness> = walk.read(at)?;
         libraries += 1;
-        // glibc stops the process where the library is not there.
+        // glibc stops the process if the library is missing.
         let library = strings.name(need.vn_file.get(endian).into())?;
         if need.vn_version.get(endian) != elf::VER_NEED_CURRENT
             || !needed.iter().any(|name| name == library)
@@ -153,7 +153,7 @@ fn definitions<Elf: FileHeader<Endian = Endianness>>(
     Ok(())
 }
 
-/// Adds the number of a version. Of two with one number glibc takes the last.
+/// Adds the number of a version. If two versions have the same number, glibc takes the last.
 fn add(known: &mut BTreeSet<u16>, number: u16) -> Result<()> {
     if known.insert(number & INDEX) {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The members of a manifest's JSON. Each knows its path, so that a mistake is told with it and
-//! with what was expected there.
+//! The members of a manifest's JSON. Each member knows its path, so that an error states the path
+//! and the expected value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,17 +20,17 @@ pub(super) enum Json {
     Text(String),
     List(Vec<Json>),
     Object(BTreeMap<String, Json>),
-    /// An object that has a member of this name twice.
+    /// An object with two members of this name.
     Twice(String),
 }
 
 impl Json {
-    /// Parses a JSON text, in which no object has a member twice.
+    /// Parses a JSON text, in which no object has two members of the same name.
     ///
     /// # Errors
-    /// [`Error::ManifestNotJson`]; [`Error::BadManifest`] with the path of a member that is there twice.
+    /// [`Error::ManifestNotJson`]; [`Error::BadManifest`] with the path of a duplicate member.
     pub(super) fn parse(json: &[u8]) -> Result<Self> {
-        // Its text quotes what it met: foreign text, so it is not kept as a source.
+        // The error's text quotes foreign text, so the error is not kept as a source.
         let json: Self = serde_json::from_slice(json)
             .map_err(|fault| Error::ManifestNotJson { what: text::shown(&fault.to_string()) })?;
         match json.twice(String::new()) {
@@ -39,7 +39,7 @@ impl Json {
         }
     }
 
-    /// Returns the path of the first member that is there twice.
+    /// Returns the path of the first duplicate member.
     fn twice(&self, path: String) -> Option<String> {
         match self {
             Self::Twice(name) => Some(below(&path, name)),
@@ -54,7 +54,7 @@ impl Json {
     }
 }
 
-/// One value, and where it stands; nothing where the manifest leaves it out.
+/// A JSON value and its path; no value if the manifest omits the member.
 pub(super) struct Member<'json> {
     path: String,
     json: Option<&'json Json>,
@@ -69,7 +69,7 @@ impl<'json> Member<'json> {
     /// Returns the member of this name.
     ///
     /// # Errors
-    /// Where this is no object.
+    /// If this value is no object.
     pub(super) fn member(&self, name: &str) -> Result<Self> {
         let Some(Json::Object(members)) = self.json else {
             return Err(self.wrong("an object"));
@@ -77,7 +77,7 @@ impl<'json> Member<'json> {
         Ok(Self { path: below(&self.path, name), json: members.get(name) })
     }
 
-    /// Returns the paths of the members that have none of these names.
+    /// Returns the paths of the members with none of these names.
     pub(super) fn others(&self, known: &[&str]) -> impl Iterator<Item = String> {
         let members = match self.json {
             Some(Json::Object(members)) => Some(members),
@@ -87,10 +87,10 @@ impl<'json> Member<'json> {
         names.filter(|name| !known.contains(&name.as_str())).map(|name| below(&self.path, name))
     }
 
-    /// Returns the entries of a list; none where it is left out.
+    /// Returns the entries of a list; none if the list is absent.
     ///
     /// # Errors
-    /// Where this is no list, or has more entries than this.
+    /// If this value is no list, or has more than `most` entries.
     pub(super) fn list(&self, most: usize) -> Result<Vec<Self>> {
         match self.json {
             None => Ok(Vec::new()),
@@ -108,30 +108,30 @@ impl<'json> Member<'json> {
         }
     }
 
-    /// Returns whether the manifest leaves it out.
+    /// Returns whether the manifest omits the member.
     pub(super) fn is_left_out(&self) -> bool {
         self.json.is_none()
     }
 
-    /// Returns whether it is a text.
+    /// Returns whether the value is a text.
     pub(super) fn is_text(&self) -> bool {
         matches!(self.json, Some(Json::Text(_)))
     }
 
-    /// Returns whether it is an object.
+    /// Returns whether the value is an object.
     pub(super) fn is_object(&self) -> bool {
         matches!(self.json, Some(Json::Object(_)))
     }
 
-    /// Returns it as JSON for people: shortened, and nothing in it misleads.
+    /// Returns the value as JSON for users: shortened, with nothing in it that misleads.
     pub(super) fn shown(&self) -> String {
         text::shown(&self.json.map(Json::to_string).unwrap_or_default())
     }
 
-    /// Returns a text, or this one where it is left out.
+    /// Returns a text, or `default` if the member is absent.
     ///
     /// # Errors
-    /// Where this is no text.
+    /// If this value is no text.
     pub(super) fn text_or(&self, default: &'static str) -> Result<&'json str> {
         match self.json {
             None => Ok(default),
@@ -140,10 +140,10 @@ impl<'json> Member<'json> {
         }
     }
 
-    /// Returns a text that must be there.
+    /// Returns a required text.
     ///
     /// # Errors
-    /// Where this is no text.
+    /// If this value is no text.
     pub(super) fn text(&self, expected: &str) -> Result<&'json str> {
         match self.json {
             Some(Json::Text(text)) => Ok(text),
@@ -151,10 +151,10 @@ impl<'json> Member<'json> {
         }
     }
 
-    /// Returns a number, or this one where it is left out.
+    /// Returns a number, or `default` if the member is absent.
     ///
     /// # Errors
-    /// Where this is no number.
+    /// If this value is no number.
     pub(super) fn number_or(&self, default: u32) -> Result<u32> {
         match self.json {
             None => Ok(default),
@@ -166,10 +166,10 @@ impl<'json> Member<'json> {
         }
     }
 
-    /// Returns a boolean; `false` where it is left out.
+    /// Returns a boolean; `false` if the member is absent.
     ///
     /// # Errors
-    /// Where this is none.
+    /// If this value is no boolean.
     pub(super) fn boolean(&self) -> Result<bool> {
         match self.json {
             None => Ok(false),
@@ -178,15 +178,15 @@ impl<'json> Member<'json> {
         }
     }
 
-    /// Returns a boolean, or this where there is none.
+    /// Returns a boolean, or `absent` if the member is absent.
     ///
     /// # Errors
-    /// Where this is something else.
+    /// If this value is something else.
     pub(super) fn boolean_or(&self, absent: bool) -> Result<bool> {
         if self.json.is_none() { Ok(absent) } else { self.boolean() }
     }
 
-    /// Returns the error of a member that is not what was expected.
+    /// Returns the error of a member with an unexpected value.
     pub(super) fn wrong(&self, expected: impl fmt::Display) -> Error {
         let found: Cow<'_, str> = match self.json {
             None => {
@@ -210,7 +210,7 @@ impl<'json> Member<'json> {
         Error::bad_manifest(format!("{path} is {found}: expected {expected}"))
     }
 
-    /// Returns the error of a member that has something it must not have.
+    /// Returns the error of a member with content that it must not have.
     pub(super) fn has(&self, what: impl fmt::Display) -> Error {
         Error::bad_manifest(format!("`{}` has {what}", self.path))
     }
@@ -224,7 +224,7 @@ impl<'json> Member<'json> {
     }
 }
 
-/// Returns the path of a member, whose name may be anybody's.
+/// Returns the path of a member, whose name may be foreign text.
 fn below(path: &str, name: &str) -> String {
     let dot = if path.is_empty() { "" } else { "." };
     format!("{path}{dot}{}", text::shown(name))

@@ -1,4 +1,4 @@
-//! The members of a manifest that this host passes over: those of a later contract, and misspelt ones.
+//! The members of a manifest that this host skips: those of a later plugin API, and misspelt ones.
 
 use super::MAX_LIST;
 use super::member::Member;
@@ -21,7 +21,7 @@ const PARAMETER: &[&str] =
     &["name", "kind", "description", "required", "secret", "login", "default"];
 const PERMISSION: &[&str] = &["permission", "optional", "why"];
 
-/// Returns the paths of the first of them. The manifest has been checked.
+/// Returns the paths of the first skipped members. The manifest has been checked.
 pub(super) fn in_whole(whole: &Member<'_>) -> Vec<String> {
     let mut found: Vec<_> = whole.others(WHOLE).collect();
     for kind in entries(whole, "kinds") {

@@ -1,15 +1,15 @@
-//! What a manifest says that is newer than this host, and what is left out because of it.
+//! Parts of a manifest that are newer than this host, and the parts that it skips therefore.
 
 use std::fmt;
 
-/// Something in the manifest's description of a kind of vault that this host does not know. What
-/// depends on it is left out: the thing itself or, where a vault cannot do without, the kind.
+/// A part of a vault kind's description that this host does not know. The host skips this part or,
+/// if a vault cannot do without it, the vault kind.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
-    /// A capability: its name, or the JSON of it, shortened. So are those below.
+    /// A capability: its name, or its JSON, shortened. This also holds for the variants below.
     Capability(String),
-    /// A kind of value.
+    /// A value kind.
     ValueKind(String),
     /// A rule for names.
     NameRule(String),
@@ -24,7 +24,7 @@ pub enum Unknown {
     },
     /// A permission.
     Permission {
-        /// The permission as it is written, shortened.
+        /// The permission's text, shortened.
         permission: String,
         /// Whether a vault opens without it.
         optional: bool,
@@ -32,7 +32,7 @@ pub enum Unknown {
 }
 
 impl Unknown {
-    /// Returns whether the kind of vault as a whole is left out: this host cannot open it.
+    /// Returns whether the host skips the vault kind as a whole: it cannot open it.
     pub fn needs_newer_host(&self) -> bool {
         match self {
             Self::Capability(_) | Self::ValueKind(_) => false,
@@ -42,7 +42,7 @@ impl Unknown {
         }
     }
 
-    /// Returns it as one line that [`Unknown::parse`] reads.
+    /// Returns one line of text that [`Unknown::parse`] reads.
     pub(in crate::plugin) fn text(&self) -> String {
         match self {
             Self::Capability(name) => format!("capability {name}"),
@@ -57,7 +57,7 @@ impl Unknown {
         }
     }
 
-    /// Returns what [`Unknown::text`] wrote.
+    /// Parses a line that [`Unknown::text`] wrote.
     pub(in crate::plugin) fn parse(text: &str) -> Option<Self> {
         let (what, rest) = text.split_once(' ')?;
         let flag = || rest.split_once(' ').and_then(|(yes, rest)| Some((yes.parse().ok()?, rest)));

@@ -55,8 +55,8 @@ fn replace_and_socket_permission_take_single_file_path() {
             let error = Permission::parse(&format!("{word}:{wrong}")).unwrap_err();
             assert_eq!(error.code(), "E05.bad-manifest", "{wrong}");
         }
-        // A path that a parameter brought may have a colon; one of a manifest's own is of a later
-        // contract.
+        // A path from a parameter may have a colon; a colon in a manifest's own path belongs to a
+        // later plugin API.
         for later in ["{x}/", "{x}:atomic", "/a:b"] {
             let error = Permission::parse_template(&format!("{word}:{later}")).unwrap_err();
             assert_eq!(error.code(), "E07.unknown-permission", "{later}");
@@ -121,7 +121,7 @@ fn program_path_with_colon_is_not_read_as_variables() {
             assert_eq!(Permission::parse_template(text).is_ok(), !value.contains(':'), "{text}");
         }
     }
-    // What no path is cannot be told from anything: it is never granted.
+    // A text that is no path is ambiguous and never granted.
     for text in ["exec::a:B:", "exec::a:", "exec::/a:B", "exec::", "exec::::"] {
         assert!(Permission::parse(text).is_err(), "{text}");
     }

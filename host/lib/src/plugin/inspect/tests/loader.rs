@@ -1,5 +1,5 @@
-//! Each way in which glibc's loader could read an ELF file otherwise than inspection does, as
-//! a file: a good plugin with the one change, and the refusal.
+//! Each difference between how glibc's loader and inspection could read an ELF file. A test file is
+//! a good plugin with that one change, and is refused.
 //!
 //! The numbers in it are those of x86-64.
 #![cfg(target_arch = "x86_64")]
@@ -25,8 +25,8 @@ const DT_RELACOUNT: u64 = 0x6fff_fff9;
 const DT_VERNEED: u64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 
-/// A plugin with both hash tables, thread-local data, data to be changed, relocations of each
-/// form and bytes to write other things into.
+/// A plugin with both hash tables, thread-local data, data to change, relocations of each form and
+/// spare bytes.
 static RICH: LazyLock<File> = LazyLock::new(|| {
     let code = "extern int elsewhere; int *there = &elsewhere;\n\
                 static int own; int *here = &own;\n\
@@ -40,7 +40,7 @@ static RICH: LazyLock<File> = LazyLock::new(|| {
     File(Elf { code, flags, ..Elf::default() }.build())
 });
 
-/// Returns the place of bytes in memory that nothing else uses.
+/// Returns the offset of bytes in memory that nothing else uses.
 fn spare(file: &File) -> usize {
     file.find(b"SPARE")
 }
@@ -89,7 +89,7 @@ fn elf_header_that_glibc_reads_differently_is_rejected() {
             file.0.resize(1 << 14, 0);
         }),
     ]);
-    // The count in the first section, which the specification knows and glibc does not.
+    // The count in the first section, which the specification defines and glibc ignores.
     let mut file = RICH.clone();
     let sections = file.get(0, (40, 8)) as usize;
     let count = file.get(0, E_PHNUM);

@@ -1,4 +1,4 @@
-//! What a manifest may say, and how permissions read.
+//! Content of manifests, and the text of permissions.
 
 use super::*;
 
@@ -475,7 +475,7 @@ fn kind_permissions_are_parsed_without_unknown_optional() {
     assert_eq!(kind.unknown, [levitate]);
     let all: Vec<_> = manifest.all_permissions().into_iter().map(Permission::text).collect();
     assert_eq!(all, ["files:{path}:rw", "library:libvendor.so.1", "network", "env:HOME"]);
-    // Of plugins that were built before.
+    // Manifests of plugins that were built before.
     assert_eq!(ParsedManifest::parse(old().as_bytes()).unwrap().kinds[0].permissions, []);
 
     let refused = |requests: &str| json_refusal(&with(requests));

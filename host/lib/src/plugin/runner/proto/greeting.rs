@@ -1,5 +1,5 @@
-//! The first two frames: who speaks and what is granted; then which plugin comes with it. The
-//! runner shuts itself in between them.
+//! The first two frames: the sender and its grants, then the plugin that comes with the frame. The
+//! runner enters its sandbox between them.
 
 use keystead_plugin_api as api;
 
@@ -13,10 +13,10 @@ use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
 use crate::platform::sandbox::Reach;
 
-/// The most bytes of a path: what Linux takes for one, twice.
+/// Maximum bytes of a path: twice the limit of Linux.
 const MAX_PATH_BYTES: usize = 8_192;
 
-/// Marks in a greeting's number.
+/// Flags in a greeting's number.
 const WHOLE: u32 = 1;
 const NETWORK: u32 = 2;
 const BUS: u32 = 4;
@@ -25,34 +25,34 @@ const NO_NAMESPACES: u32 = 16;
 const MUST_HAVE_NAMESPACES: u32 = 32;
 const SOCKETS: u32 = 64;
 
-/// What a runner is told that its plugin may do. Its descriptors travel beside it.
+/// The grants that the host sends to a runner. Their descriptors travel beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugin::runner) struct Told {
     pub(in crate::plugin::runner) reach: Reach,
     pub(in crate::plugin::runner) sandbox: SandboxLevel,
     pub(in crate::plugin::runner) namespaces: Namespaces,
-    /// Each path and what may be done with it, in the order of the descriptors.
+    /// Each path and its access, in the order of the descriptors.
     pub(in crate::plugin::runner) paths: Vec<(String, FileAccess)>,
 }
 
-/// What a runner reads in a greeting.
+/// A greeting as the runner reads it.
 pub(in crate::plugin::runner) enum Greeting {
-    /// Of another build: nothing else of it can be read.
+    /// A greeting of another build: the rest of it cannot be read.
     Foreign {
-        /// Which.
+        /// The other build.
         build: String,
     },
-    /// Of this build.
+    /// A greeting of this build.
     Own {
         /// The host's process id.
         parent: u32,
-        /// What is granted.
+        /// The grants.
         told: Told,
     },
 }
 
 impl Greeting {
-    /// Writes this process's greeting. The descriptors of the paths that are there go beside it.
+    /// Writes this process's greeting. The descriptors of existing paths travel beside it.
     pub(in crate::plugin::runner) fn write(w: &mut Writer<'_>, granted: &Granted) {
         w.u32(PROTOCOL);
         w.text(BUILD);
@@ -74,7 +74,7 @@ impl Greeting {
             w.text(path.name());
             w.u32(u32::from(path.access() == FileAccess::ReadWrite));
         }
-        // To be seen there, by programs that look before they connect.
+        // Sockets are listed for programs that look before they connect.
         for socket in sockets() {
             w.text(socket.name());
             w.u32(0);
@@ -126,7 +126,7 @@ impl Greeting {
     }
 }
 
-/// Writes which plugin travels with the frame.
+/// Writes the description of the plugin that travels with the frame.
 pub(in crate::plugin::runner) fn write_plugin(
     w: &mut Writer<'_>,
     image: &Image,
@@ -138,7 +138,7 @@ pub(in crate::plugin::runner) fn write_plugin(
     w.text(known.map_or("", AbiCompatibility::as_str));
 }
 
-/// Reads which plugin travels with the frame; it is not at a path yet.
+/// Reads the description of the plugin that travels with the frame; its path is not set yet.
 pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fault> {
     let file = r.text(MAX_PATH_BYTES, "a path of more than 8192 bytes")?.to_owned();
     let sha256 = r.array()?;
@@ -149,7 +149,7 @@ pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fa
     Ok(Plugin { path: "".into(), file, sha256, abi, known })
 }
 
-/// Reads the answer to `open`: how the plugin fits.
+/// Reads the answer to `open`: the compatibility of the plugin.
 pub(in crate::plugin::runner) fn opened(r: &mut Reader<'_>) -> Result<AbiCompatibility, Fault> {
     let fit = r.text(64, "a fit of more than 64 bytes")?;
     AbiCompatibility::parse(fit).ok_or_else(|| Fault::new("an unknown fit"))

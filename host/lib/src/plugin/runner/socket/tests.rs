@@ -1,4 +1,4 @@
-//! Frames that arrive whole, and packets that are none.
+//! Frames that arrive whole, and packets that are no frames.
 
 use rustix::fs::MemfdFlags;
 
@@ -73,7 +73,7 @@ fn split_body_arrives_whole_and_is_wiped() {
         });
         let mut buffer = Buffer::new();
         let frame = loop {
-            // What has come is kept from one look to the next.
+            // Received parts are kept from one call to the next.
             match buffer.receive(b.as_fd(), Wait::Never, |_| LIMIT).unwrap() {
                 Received::Frame(frame) => break frame,
                 Received::Nothing => std::thread::yield_now(),

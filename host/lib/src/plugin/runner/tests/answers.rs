@@ -1,4 +1,4 @@
-//! What a plugin sends in the runner's place, and answers that break the contract.
+//! Frames that a plugin sends in the runner's place, and answers that break the contract.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn protocol_violation_by_plugin_kills_runner_process() {
         ("send small part", "a body in parts that do not fit"),
     ] {
         let mut stage = stage("");
-        // Those with descriptors can be sent by one that has connections.
+        // A runner that has connections can send frames with descriptors.
         stage.setup.granted =
             Granted::for_tests(&["exec:upper", "network"], [7; 32], SandboxLevel::Full);
         let mut runner = open(&stage);

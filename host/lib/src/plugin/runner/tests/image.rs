@@ -1,4 +1,4 @@
-//! A plugin that is a file of root's: mapped as it is, for as long as it is what was proven.
+//! A plugin that is a file of root's: mapped as it is, as long as it is the proven one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -42,7 +42,7 @@ fn runner_keeps_original_plugin_file_after_replacement() {
     let has = |path: &str| format!("/dev/null /dev/null pipe socket {path}");
     let path = of_roots.path.display().to_string();
     assert_eq!(text(&mut of_roots.runner, "descriptors"), has(&path));
-    // Replaced, it is still there for the next process, as it was.
+    // After the replacement, the next process still has the original file.
     let new = of_roots.dir.path().join("new");
     fs::write(&new, "another plugin").unwrap();
     fs::rename(new, &of_roots.path).unwrap();

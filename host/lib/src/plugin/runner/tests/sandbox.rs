@@ -1,4 +1,4 @@
-//! The sandbox where a kernel lacks something, and grants that mean nothing.
+//! The sandbox on a kernel that lacks features, and grants without meaning.
 
 use super::*;
 

@@ -1,13 +1,13 @@
-//! Sockets that the host connects a runner to: what is held, and that nothing of it stays.
+//! Sockets that the host connects a runner to: the limits hold, and nothing of them stays.
 
 use std::os::unix::net::UnixListener;
 
 use super::*;
 
-/// What a plugin is told of any other socket.
+/// The plugin's error for any other socket.
 const REFUSED: &str = "Permission denied (os error 13)";
 
-/// A setup whose plugin may connect to a socket that somebody listens at.
+/// Returns a setup whose plugin may connect to a socket with a listener.
 fn with_socket(dir: &Path) -> (Stage, UnixListener) {
     let path = dir.join("socket");
     let listener = UnixListener::bind(&path).unwrap();

@@ -1,5 +1,5 @@
-//! The other processes of these tests: this test binary, as a runner with a vault that
-//! does what the secret's name says, and as a host that is watched from outside.
+//! This test binary as the other processes of these tests: a runner with a vault that does what the
+//! secret's name says, and a host that is watched from outside.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,10 +14,10 @@ use rustix::process::Signal;
 use super::super::proto::{APART, Kind, MAX_FRAME_BYTES};
 use super::*;
 
-/// What a runner's kernel lacks.
+/// The features that a runner's kernel lacks.
 pub(super) const KERNEL: &str = "KEYSTEAD_TEST_KERNEL_WITHOUT";
 
-/// Which host a process is to be.
+/// The role of a host process.
 const ROLE: &str = "KEYSTEAD_TEST_HOST";
 
 fn this_test_only() -> Vec<OsString> {
@@ -62,7 +62,7 @@ fn test_binary_serves_as_runner_or_host() {
     }
 }
 
-/// Makes this process's kernel one that is older, or that something forbids it to.
+/// Makes this process's kernel act like an older kernel, or a restricted one.
 fn lack(what: &str) {
     let calls: &[libc::c_long] = match what {
         "landlock" => &[
@@ -72,7 +72,7 @@ fn lack(what: &str) {
         ],
         "filters" => &[libc::SYS_seccomp],
         "namespaces" => &[libc::SYS_unshare],
-        // Found out when it is too late to go back.
+        // The runner detects this too late to go back.
         "mounts" => &[libc::SYS_fsopen],
         what => panic!("{what}"),
     };
@@ -144,7 +144,7 @@ struct Faulty {
     context: api::Context,
     kept: BTreeMap<String, (api::Value, api::Metadata)>,
     locked: bool,
-    /// How many calls there were: what the host's next call has for an id.
+    /// Number of calls so far: the id of the host's next call.
     calls: u64,
 }
 
@@ -305,7 +305,7 @@ impl Faulty {
     }
 }
 
-/// Asks all that can be asked of a name, and returns the answers, each once.
+/// Tries every access to a name, and returns the answers, each once.
 fn look(path: &str) -> String {
     use rustix::fs::{Access, Mode, OFlags};
     let open = |flags| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()).map(drop);
@@ -360,7 +360,7 @@ fn mounts() -> String {
     each_once(answers)
 }
 
-/// Returns which names the root directory has, and those below what lies in memory only.
+/// Returns the names in the root directory, and those below directories in memory only.
 fn names() -> String {
     let device = rustix::fs::stat("/").unwrap().st_dev;
     let (mut found, mut waiting) = (Vec::new(), vec![std::path::PathBuf::from("/")]);

@@ -1,9 +1,9 @@
-//! Namespaces of a runner's own: what is outside has no name there, and each wall stands alone.
+//! A runner's own namespaces: outside paths have no name there, and each wall works alone.
 
 use super::*;
 
-/// A setup whose runner has namespaces, or nothing where this machine refuses them: then that is
-/// what a runner says that requires them.
+/// Returns a setup whose runner has namespaces. If this machine refuses them, checks the error of a
+/// runner that requires them and returns `None`.
 fn required(grants: &[String]) -> Option<Stage> {
     let mut stage = stage("");
     stage.setup.granted = granted(grants, Namespaces::Required);
@@ -24,7 +24,7 @@ fn granted(grants: &[String], namespaces: Namespaces) -> Granted {
     Granted::for_tests(&grants, [7; 32], SandboxLevel::BestEffort).with_namespaces(namespaces)
 }
 
-/// A directory with something granted in it, and something that is not.
+/// A directory with granted and other files.
 struct Place {
     root: tempfile::TempDir,
 }
@@ -59,7 +59,7 @@ fn ungranted_path_is_not_found_with_namespaces() {
     let Some(stage) = required(&place.grants()) else { return };
     let mut runner = open(&stage);
     let mut look = |path: &str| text(&mut runner, &format!("look {path}"));
-    // Not by `/proc/self/root`: here that is of the test harness, which a runner does not have.
+    // Not by `/proc/self/root`: that belongs to the test harness, which a runner does not have.
     let outside = [place.path("beside"), place.path("link"), place.path("dir/../beside")];
     let system = ["/etc/passwd", "/home", "/proc/1", "/proc/thread-self", "/sys"];
     let here = std::env::current_exe().unwrap().display().to_string();
@@ -68,7 +68,7 @@ fn ungranted_path_is_not_found_with_namespaces() {
     for path in all {
         assert_eq!(look(path), "ENOENT", "{path}");
     }
-    // The link can be seen, and not where it leads.
+    // The link is visible, but its target is not.
     let out = look(&place.path("dir/out"));
     assert!(out.contains("ENOENT") && out.contains("done"), "{out}");
     for path in ["file", "dir", "dir/inner", "dir/sub/deep", "write/old"] {
@@ -100,7 +100,7 @@ fn root_dir_without_landlock_has_only_granted_and_base_paths() {
         assert!(is_known(name), "{name}");
     }
     let mut look = |path: &str| text(&mut runner, &format!("look {path}"));
-    // Mounted read-only; what is granted for writing in it is not.
+    // Mounted read-only, except for writable grants inside.
     for path in ["file", "dir/inner"] {
         assert!(look(&place.path(path)).contains("EROFS"), "{path}");
     }
@@ -137,7 +137,7 @@ fn granted_path_ownership_matches_host() {
     );
     let refused = text(&mut runner, &format!("owner {}", place.path("beside")));
     assert!(refused.ends_with("is not granted"), "{refused}");
-    // What is not hidden is not asked for.
+    // Without namespaces no owner is hidden, so the runner does not ask the host.
     let mut stage = stage;
     stage.setup.granted = stage.setup.granted.with_namespaces(Namespaces::Off);
     let path = place.path("file");
@@ -166,7 +166,7 @@ fn sandbox_without_namespaces_denies_ungranted_path() {
         assert!(file.contains("done"), "{kernel}: {file}");
         assert_eq!(*stage.blamed.lock().unwrap(), [""; 0], "{kernel}");
     }
-    // Demanded, they are missed.
+    // Required but missing namespaces are an error.
     stage.setup.granted = stage.setup.granted.with_namespaces(Namespaces::Required);
     let refused = match Runner::open(stage.setup, request(amply())) {
         Err(CallError::Runner(error)) => error,

@@ -1,4 +1,4 @@
-//! Several at once, and people who are not root: races, umasks, missing and foreign directories.
+//! Concurrent calls, and users other than root: races, umasks, missing and foreign directories.
 
 use super::*;
 
@@ -131,7 +131,7 @@ fn data_dir_of_other_user_is_ignored_needs_root() {
     };
     let machine = machine_in(tempfile::tempdir_in(&own).unwrap());
     machine.package("memory", 0);
-    // What `su` leaves in HOME.
+    // The HOME that `su` leaves.
     let paths = Paths { user_data: Some("/root/.local/share/keystead".into()), ..machine.paths };
     let store = PluginStore::new(&paths, Privilege::Ordinary);
     assert!(store.find(&id("memory")).is_ok());

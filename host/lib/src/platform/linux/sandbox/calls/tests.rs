@@ -1,4 +1,4 @@
-//! What the filter answers to calls, and to the same with other arguments.
+//! Answers of the filter to calls, and to the same calls with other arguments.
 
 use super::super::filter::tests::answer;
 use super::*;
@@ -198,7 +198,7 @@ fn created_file_cannot_have_special_mode_bits() {
             let plain = arguments.map(|one| if one == special { 0o777 } else { one });
             assert!(is_allowed(ALL, call, plain), "{call}");
         }
-        // The mode is nobody's where nothing is made.
+        // The mode is unused where the call creates nothing.
         assert!(is_allowed(ALL, libc::SYS_openat, [3, 1, 0, special, 0, 0]));
         assert!(is_allowed(ALL, libc::SYS_open, [1, dir, special, 0, 0, 0]));
     }
@@ -248,7 +248,7 @@ fn sigkill_and_stop_signals_to_self_are_denied() {
         let tgkill = is_allowed(ALL, libc::SYS_tgkill, [77, 78, signal, 0, 0, 0]);
         assert_eq!((kill, tgkill), (allowed, allowed), "{signal}");
     }
-    // What the kernel does not look at is not looked at.
+    // The filter ignores the bits that the kernel ignores.
     assert!(!is_allowed(ALL, libc::SYS_kill, [77, 1 << 32 | 9, 0, 0, 0, 0]));
     for call in [
         libc::SYS_tkill,
@@ -338,7 +338,7 @@ fn sendmsg_without_connection_grant_is_denied() {
 
 #[test]
 fn seccomp_filter_has_fewer_than_700_instructions() {
-    // The kernel looks through it once for each number that a call could have.
+    // The kernel walks through the filter once for each possible call number.
     let longest = filter(ALL, 77).len();
     assert!(longest < 700, "{longest} instructions");
 }

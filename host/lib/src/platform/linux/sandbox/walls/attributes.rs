@@ -6,19 +6,19 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-/// Whether mounts below a mount get the same.
+/// Whether a change also applies to the mounts below a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
     One,
     All,
 }
 
-/// How later mounts outside reach this one.
+/// How later mounts outside reach this mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Propagation {
-    /// What is unmounted outside is unmounted here, and nothing here reaches the outside.
+    /// An unmount outside also unmounts here; changes here never reach the outside.
     Slave,
-    /// Not at all, in either direction.
+    /// No propagation in either direction.
     Private,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn set(
     change(mount, flags, MountAttrFlags::empty(), propagation, depth)
 }
 
-/// Lets a mount of this process's own be written again.
+/// Makes a mount of this process's own writable again.
 pub(super) fn make_writable(mount: BorrowedFd<'_>) -> Result<(), Errno> {
     let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
     change(mount, MountAttrFlags::empty(), read_only, 0, Depth::One)
@@ -56,8 +56,8 @@ fn change(
         userns_fd: 0,
     };
     let recursive = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is an empty C string and the structure has the size that is told; both
-    // live until the call returns, and the kernel writes to neither.
+    // SAFETY: the path is an empty C string and the structure has the passed size. Both live until
+    // the call returns, and the kernel writes to neither.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

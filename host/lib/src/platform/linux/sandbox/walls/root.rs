@@ -15,25 +15,25 @@ use rustix::mount::{
 
 use super::attributes::{self, Depth, Propagation};
 
-/// What no mount here is for: programs with privileges of their own.
+/// Flag of every mount: no program gains privileges of its own.
 const NEVER: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
 
-/// The flags of what is only read.
+/// Flags of read-only mounts.
 pub(super) const READ: MountAttrFlags = WRITE.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
-/// The flags of what is written as well.
+/// Flags of writable mounts.
 pub(super) const WRITE: MountAttrFlags =
     NEVER.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-/// A copy of a mount, with all that is mounted below it, that is nowhere yet.
+/// A copy of a mount, with all mounts below it, that is not attached anywhere yet.
 pub(super) struct Tree {
     mount: OwnedFd,
     is_dir: bool,
 }
 
 impl Tree {
-    /// Copies the mount of what a descriptor of this mount namespace leads to. A device stays one,
-    /// whatever the flags say: it was named itself.
+    /// Copies the mount that a descriptor of this mount namespace leads to. A device stays a device
+    /// whatever the flags, as the device was named itself.
     pub(super) fn of(found: BorrowedFd<'_>, flags: MountAttrFlags) -> io::Result<Self> {
         let kind = FileType::from_raw_mode(rustix::fs::fstat(found)?.st_mode);
         let is_dir = kind == FileType::Directory;
@@ -54,15 +54,15 @@ impl Tree {
     }
 }
 
-/// A root directory that is being made. It lies above the old one, and nobody sees it yet.
+/// A root directory under construction. It lies above the old root, and no process sees it yet.
 pub(super) struct Root {
     dir: OwnedFd,
     device: u64,
 }
 
 impl Root {
-    /// Makes an empty one. What was the root until now can only be read from here on, and nothing
-    /// that is mounted here reaches the outside.
+    /// Creates an empty root. The old root can only be read from here on, and no mount made here
+    /// reaches the outside.
     pub(super) fn new() -> io::Result<Self> {
         let old = open(rustix::fs::CWD, OsStr::new("/"))?;
         attributes::set(old.as_fd(), NEVER, Propagation::Slave, Depth::All)?;
@@ -81,8 +81,8 @@ impl Root {
         Ok(Self { dir, device })
     }
 
-    /// Mounts an absolute path of this system's at the same path, before anything that was granted is
-    /// mounted: nothing here can lead elsewhere yet. What this system does not have is left out.
+    /// Mounts an absolute path of this system at the same path, before any granted object is
+    /// mounted: nothing here can lead elsewhere yet. A path that the system lacks is skipped.
     pub(super) fn mount_base(&self, path: &Path, kind: FileType) -> io::Result<()> {
         let name = relative(path);
         let is_dir = kind == FileType::Directory;
@@ -95,21 +95,21 @@ impl Root {
         Ok(mounted?)
     }
 
-    /// Lets all that is mounted so far be read only.
+    /// Makes all mounts so far read-only.
     pub(super) fn end_base(&self) -> io::Result<()> {
         let flags = NEVER | MountAttrFlags::MOUNT_ATTR_RDONLY;
         attributes::set(self.dir.as_fd(), flags, Propagation::Private, Depth::All)?;
         Ok(attributes::make_writable(self.dir.as_fd())?)
     }
 
-    /// Makes a link at an absolute path of this system's, under the same promise.
+    /// Creates a link at an absolute path of this system, under the same condition.
     pub(super) fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
         let name = relative(path);
         self.make_above(name)?;
         Ok(rustix::fs::symlinkat(target, &self.dir, name)?)
     }
 
-    /// Makes an empty file or a directory, with those above it.
+    /// Creates an empty file or a directory, with its parent directories.
     fn make(&self, name: &Path, is_dir: bool) -> io::Result<()> {
         let make = || match is_dir {
             true => rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)),
@@ -123,7 +123,7 @@ impl Root {
                 self.make_above(name)?;
                 Ok(make()?)
             }
-            // Two of the system's paths, one in the other.
+            // One of the system's paths lies inside another.
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -140,11 +140,11 @@ impl Root {
         Ok(())
     }
 
-    /// Mounts a copy at this absolute path. Directories on the way are made, and only here: where the
-    /// way leads through something that is mounted, it has to be there.
+    /// Mounts a copy at this absolute path. Missing directories are created only in this root:
+    /// inside another mount they must exist.
     ///
     /// # Errors
-    /// `ENOENT` and `ENOTDIR` where it is not there, or leads through a link.
+    /// `ENOENT` and `ENOTDIR` if the path does not exist there, or leads through a link.
     pub(super) fn mount(&self, tree: &Tree, path: &Path) -> io::Result<()> {
         let names: Vec<&OsStr> = path
             .components()
@@ -169,7 +169,7 @@ impl Root {
         Ok(move_mount(&tree.mount, "", &target, "", flags)?)
     }
 
-    /// Opens a name, made if need be.
+    /// Opens a name, and creates it if needed.
     fn entered(&self, at: BorrowedFd<'_>, name: &OsStr, is_dir: bool) -> io::Result<OwnedFd> {
         let found = match open(at, name) {
             Err(Errno::NOENT) if rustix::fs::fstat(at)?.st_dev == self.device => {
@@ -190,15 +190,15 @@ impl Root {
         Ok(found)
     }
 
-    /// Becomes the root of this process, and can only be read from then on.
+    /// Becomes the root of this process, which is read-only from then on.
     pub(super) fn enter(self) -> io::Result<()> {
         let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
         attributes::set(self.dir.as_fd(), read_only, Propagation::Private, Depth::One)?;
-        // Not `pivot_root`: what is below is out of reach without descriptors and capabilities, and
+        // Not `pivot_root`: the old root is out of reach without descriptors and capabilities, and
         // unmounting it waits for all processors.
         match rustix::process::chroot(".") {
-            // Podman's filter for a container without `CAP_SYS_CHROOT` refuses this call, also in a user
-            // namespace that has it, and refuses none of mounting.
+            // Podman's filter for a container without `CAP_SYS_CHROOT` refuses this call, also in a
+            // user namespace that has it, and refuses none of mounting.
             Err(Errno::PERM) => {
                 rustix::process::pivot_root(".", ".")?;
                 // The old root lies above the new one now.
@@ -215,13 +215,13 @@ fn relative(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
 
-/// Opens what is there, without following a link.
+/// Opens this name without following a link.
 fn open(at: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Opens in this mount namespace what a descriptor of another one leads to, by the path that it has
-/// there; nothing where something else is there by now.
+/// Opens in this mount namespace the object of a descriptor of another namespace, by its path
+/// there. Returns `None` if another object is there by now.
 pub(super) fn again(path: &OsString, is: &Stat) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;

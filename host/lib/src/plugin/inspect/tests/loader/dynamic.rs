@@ -15,8 +15,8 @@ fn dynamic_entry_requesting_loader_features_is_rejected() {
     ] {
         check(&[(name, &format!("ask: {name}"), &|file| file.add_entry(tag, 1))]);
     }
-    // Unknown ones, those of prelink, and those that glibc takes for others where it counts
-    // in 32 bits.
+    // Unknown tags, tags of prelink, and tags that glibc takes for others where it counts in 32
+    // bits.
     for tag in [
         34,
         38,
@@ -39,7 +39,7 @@ fn dynamic_entry_requesting_loader_features_is_rejected() {
         let expected = format!("ask: DT_FLAGS {:#x}", 1_u64 << bit);
         check(&[("flags", &expected, &|file| set_flags(file, 30, 1 << bit))]);
     }
-    // That of a program has an error of its own.
+    // The flag of a program has an error of its own.
     for bit in (0..64).filter(|bit| ![0, 3, 7, 27].contains(bit)) {
         let expected = format!("ask: DT_FLAGS_1 {:#x}", 1_u64 << bit);
         check(&[("flags", &expected, &|file| set_flags(file, 0x6fff_fffb, 1 << bit))]);
@@ -106,7 +106,7 @@ fn dynamic_entries_trusted_by_glibc_are_checked() {
     let form = "as: the ELF relocations are not of the machine's form";
     let code = |tag: u64| format!("bad: the ELF function {tag:#x} is not in code that can be run");
     let list = |tag: u64| format!("bad: the ELF list of functions {tag:#x} is not mapped");
-    // DT_SYMBOLIC is one of the entries that nothing hangs on.
+    // No other entry depends on DT_SYMBOLIC.
     for (tag, first) in [
         (10, 5),
         (6, 5),

@@ -1,5 +1,5 @@
-//! A 64-bit, little-endian ELF library that is edited by hand: found and changed by what the
-//! ELF specification says, and not through the library that inspection reads files with.
+//! A 64-bit, little-endian ELF library that is edited by hand: it follows the ELF specification,
+//! without the library with which inspection reads files.
 
 use super::super::super::fixture::put;
 
@@ -12,7 +12,7 @@ pub(super) const PT_GNU_EH_FRAME: u64 = 0x6474_e550;
 pub(super) const PT_GNU_RELRO: u64 = 0x6474_e552;
 pub(super) const PT_GNU_PROPERTY: u64 = 0x6474_e553;
 
-/// A field: where it is in its structure, and how many bytes it has.
+/// A field: its offset in its structure, and its number of bytes.
 pub(super) type Field = (usize, usize);
 
 pub(super) const E_VERSION: Field = (20, 4);
@@ -42,7 +42,7 @@ const PHDR: usize = 56;
 const DYN: usize = 16;
 const SYM: usize = 24;
 
-/// A library to be edited. Places are those in the file.
+/// A library that tests edit. Offsets are those in the file.
 #[derive(Clone)]
 pub(super) struct File(pub(super) Vec<u8>);
 
@@ -62,25 +62,25 @@ impl File {
         self.set(at, field, sum);
     }
 
-    /// Returns the places of all program headers.
+    /// Returns the offsets of all program headers.
     pub(super) fn headers(&self) -> Vec<usize> {
         let start = self.get(0, E_PHOFF) as usize;
         (0..self.get(0, E_PHNUM) as usize).map(|index| start + index * PHDR).collect()
     }
 
-    /// Returns the places of the program headers of a type.
+    /// Returns the offsets of the program headers of a type.
     pub(super) fn segments(&self, kind: u64) -> Vec<usize> {
         self.headers().into_iter().filter(|at| self.get(*at, P_TYPE) == kind).collect()
     }
 
-    /// Returns the place of the only program header of a type.
+    /// Returns the offset of the only program header of a type.
     pub(super) fn segment(&self, kind: u64) -> usize {
         let all = self.segments(kind);
         assert_eq!(all.len(), 1, "{kind:#x}");
         all[0]
     }
 
-    /// Makes the header that only unwinding needs a copy of another.
+    /// Overwrites the header that only unwinding needs with a copy of another.
     pub(super) fn copy_segment(&mut self, kind: u64) -> usize {
         let from = self.segments(kind)[0];
         let to = self.segment(PT_GNU_EH_FRAME);
@@ -89,7 +89,7 @@ impl File {
         to
     }
 
-    /// Returns the place in the file of what is at an address in memory.
+    /// Returns the offset in the file of an address in memory.
     pub(super) fn place(&self, address: u64) -> usize {
         let load = self
             .segments(PT_LOAD)
@@ -102,7 +102,7 @@ impl File {
         (address - self.get(load, P_VADDR) + self.get(load, P_OFFSET)) as usize
     }
 
-    /// Returns the address in memory of a place in the file.
+    /// Returns the address in memory of an offset in the file.
     pub(super) fn address(&self, place: usize) -> u64 {
         let place = place as u64;
         let load = self
@@ -116,7 +116,7 @@ impl File {
         place - self.get(load, P_OFFSET) + self.get(load, P_VADDR)
     }
 
-    /// Returns the places of the entries of the dynamic table, with the one that ends it.
+    /// Returns the offsets of the entries of the dynamic table, with the last, which ends it.
     pub(super) fn entries(&self) -> Vec<usize> {
         let start = self.place(self.get(self.segment(PT_DYNAMIC), P_VADDR));
         let mut all: Vec<_> =
@@ -129,7 +129,7 @@ impl File {
         self.get(at, (0, 8))
     }
 
-    /// Returns the place of the entry with this tag.
+    /// Returns the offset of the entry with this tag.
     pub(super) fn entry(&self, tag: u64) -> usize {
         let at = self.entries().into_iter().find(|at| self.tag(*at) == tag);
         at.unwrap_or_else(|| panic!("there is no entry {tag:#x}"))
@@ -152,7 +152,7 @@ impl File {
         self.set(end, (8, 8), value);
     }
 
-    /// Returns the place of the symbol with this name.
+    /// Returns the offset of the symbol with this name.
     pub(super) fn symbol(&self, name: &str) -> usize {
         let (symbols, names) = (self.place(self.value(6)), self.place(self.value(5)));
         let all = (1..).map(|index| symbols + index * SYM).take_while(|at| *at < names);
@@ -168,7 +168,7 @@ impl File {
         ((self.symbol(name) - self.place(self.value(6))) / SYM) as u64
     }
 
-    /// Returns the place of bytes that are there once.
+    /// Returns the offset of bytes that are there once.
     pub(super) fn find(&self, bytes: &[u8]) -> usize {
         let at = self.0.windows(bytes.len()).position(|window| window == bytes);
         at.expect("the bytes are there")

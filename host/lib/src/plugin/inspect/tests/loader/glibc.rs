@@ -1,5 +1,5 @@
-//! What inspection says of a file, compared with what glibc makes of it: good plugins with
-//! headers and tables changed at random, from a fixed seed, and each that is accepted loaded.
+//! Compares inspection with glibc: good plugins with headers and tables changed at random, from a
+//! fixed seed. glibc loads each accepted file.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -37,13 +37,13 @@ fn quiet() -> File {
                 const unsigned char spare[512] = \"SPARE\";\n";
     let flags = &["-Wl,--hash-style=both", "-nostartfiles"];
     let mut file = File(Elf { code, flags, ..Elf::default() }.build());
-    // Without sections, so that the manifest is a note or is not there.
+    // Without sections, so that the manifest is a note or is absent.
     file.set(0, (40, 8), 0);
     file.set(0, (60, 4), 0);
     file
 }
 
-/// Returns the places and lengths of what the loader reads: each field that could be changed.
+/// Returns the offsets and lengths of the loader's input: each field that could be changed.
 fn fields(file: &File) -> Vec<(usize, usize)> {
     let mut all = Vec::new();
     let mut add = |start: usize, count: usize, sizes: &[usize]| {
@@ -60,7 +60,7 @@ fn fields(file: &File) -> Vec<(usize, usize)> {
     for at in file.headers() {
         add(at, 1, &[4, 4, 8, 8, 8, 8, 8, 8]);
     }
-    // Twice: most of what could go wrong is here.
+    // Twice: most possible errors are here.
     for at in [file.entries(), file.entries()].concat() {
         add(at, 1, &[8, 8]);
     }
@@ -75,7 +75,7 @@ fn fields(file: &File) -> Vec<(usize, usize)> {
     all
 }
 
-/// Changes some fields: to a number that means something, or that of another field.
+/// Changes some fields: to a meaningful number, or to that of another field.
 fn change(good: &File, fields: &[(usize, usize)], random: &mut Random) -> File {
     let mut file = good.clone();
     for _ in 0..=random.below(3) {
@@ -93,7 +93,7 @@ fn change(good: &File, fields: &[(usize, usize)], random: &mut Random) -> File {
         file.set(at, (0, len), new);
     }
     if random.below(8) == 0 {
-        // A whole header or entry in the place of another.
+        // A whole header or entry replaces another.
         let all = if random.below(2) == 0 { good.headers() } else { good.entries() };
         let (from, to) = (*random.of(&all), *random.of(&all));
         let len = all[1] - all[0];
@@ -103,7 +103,7 @@ fn change(good: &File, fields: &[(usize, usize)], random: &mut Random) -> File {
 }
 
 impl File {
-    /// Returns one of the addresses that mean something.
+    /// Returns one of the meaningful addresses.
     fn address_of(&self, which: usize) -> u64 {
         let start = |kind| self.segments(kind).first().map_or(0, |at| self.get(*at, P_VADDR));
         match which {
@@ -119,7 +119,7 @@ impl File {
     }
 }
 
-/// Returns what glibc makes of each file.
+/// Returns glibc's result for each file.
 fn load(dir: &std::path::Path, files: &[Vec<u8>]) -> Vec<String> {
     let program = dir.join("walk");
     std::fs::write(dir.join("walk.c"), include_str!("walk.c")).unwrap();
@@ -145,8 +145,8 @@ fn load(dir: &std::path::Path, files: &[Vec<u8>]) -> Vec<String> {
     lines
 }
 
-/// Returns what inspection says of a file, in the words of the program above; nothing where
-/// the entry is not at the address that glibc found.
+/// Returns inspection's result for a file, in the words of the program above; `None` if the entry
+/// is not at the address that glibc found.
 fn said(bytes: &[u8], address: u64) -> Option<String> {
     let raw = elf::read(bytes).unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -155,7 +155,7 @@ fn said(bytes: &[u8], address: u64) -> Option<String> {
         line += &format!(" needed={name}");
     }
     let data = raw.rust_entry.expect("it is a plugin of the Rust ABI").data;
-    // Where in the file the bytes begin that inspection took for the entry.
+    // Offset in the file of the bytes that inspection took for the entry.
     let place = data.as_ptr() as usize - bytes.as_ptr() as usize;
     if File(bytes.to_vec()).place(address) != place {
         return None;

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn relocation_of_inspected_data_is_rejected() {
-    // The last of the first list, which is for the address of `elsewhere` or of a function.
+    // The last entry of the first list, for the address of `elsewhere` or of a function.
     let one = |file: &File| file.place(file.value(7)) + file.value(8) as usize - 24;
     let to = |file: &mut File, address: u64| {
         let at = one(file);
@@ -19,7 +19,7 @@ fn relocation_of_inspected_data_is_rejected() {
         for at in file.segments(PT_LOAD) {
             file.set(at, P_FLAGS, 6);
         }
-        // Code is run from where it can be written, here.
+        // Here code runs in writable memory.
         let at = file.segments(PT_LOAD)[1];
         file.set(at, P_FLAGS, 7);
     };

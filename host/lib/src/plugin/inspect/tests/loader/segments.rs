@@ -1,4 +1,4 @@
-//! Program headers: what is mapped, and what the loader does with the other segments.
+//! Program headers: the mapped segments, and the loader's treatment of the other segments.
 
 use super::*;
 
@@ -242,7 +242,7 @@ fn ambiguous_non_load_segment_is_rejected() {
     ]);
 }
 
-/// Returns the place of a header for properties, made of another if the compiler writes none.
+/// Returns the offset of a header for properties, made of another if the compiler writes none.
 fn property(file: &mut File) -> usize {
     let at = file.copy_segment(PT_NOTE);
     let place = spare(file);

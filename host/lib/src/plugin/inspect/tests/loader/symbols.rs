@@ -41,7 +41,7 @@ fn entry_symbol_invisible_to_glibc_is_rejected() {
             let number = file.symbol("bss");
             file.set(number, ST_INFO, 0x1a);
         }),
-        // What the file lacks in its filter glibc does not look for.
+        // glibc does not look for a symbol that the table's filter lacks.
         ("filter", &hash, &|file| {
             let at = file.place(file.value(DT_GNU_HASH));
             let words = file.get(at, (8, 4)) as usize;
@@ -53,7 +53,7 @@ fn entry_symbol_invisible_to_glibc_is_rejected() {
             file.set(at, (0, 4), hash ^ 0x100);
         }),
         ("chain of System V", &hash, &|file| {
-            // Both hashes lead to all: only one way is cut off.
+            // Both hash tables lead to all symbols: only one way is cut off.
             let at = file.place(file.value(4));
             let (buckets, number) = (file.get(at, (0, 4)), file.number(RUST));
             let all = buckets + file.get(at, (4, 4));
@@ -91,7 +91,7 @@ fn entry_symbol_invisible_to_glibc_is_rejected() {
         ("length of System V's", "as: the ELF hash tables are not of one length", &|file| {
             let at = file.place(file.value(4));
             let (buckets, count) = (file.get(at, (0, 4)), file.get(at, (4, 4)));
-            // All that is left of it is empty.
+            // The rest of the table is empty.
             for index in 0..buckets + count {
                 file.set(at + 8 + 4 * index as usize, (0, 4), 0);
             }
@@ -109,7 +109,7 @@ fn entry_symbol_invisible_to_glibc_is_rejected() {
     inspect(&good.0).unwrap();
     let mut file = good.clone();
     let symbol = file.symbol("keystead_plugin_v1");
-    // A note is no code, whatever the symbol says.
+    // A note is no code, whatever the type of the symbol.
     let note = file.get(file.segments(PT_NOTE)[0], P_VADDR);
     file.set(symbol, ST_VALUE, note);
     let missing = "E05.no-entry: the library does not export `keystead_plugin_v1`";
@@ -123,7 +123,7 @@ fn set_hash(file: &mut File, field: usize, value: u64) {
     file.set(at, (field, 4), value);
 }
 
-/// Returns the place of a symbol's hash in the chains of GNU's table.
+/// Returns the offset of a symbol's hash in the chains of GNU's table.
 fn chain(file: &File, name: &str) -> usize {
     let at = file.place(file.value(DT_GNU_HASH));
     let (buckets, first, words) =
@@ -143,7 +143,7 @@ fn symbol_version_count_mismatch_is_rejected() {
         ("vn_cnt of none", counts, &|file| file.set(need(file), (2, 2), 0)),
         ("vn_version", broken, &|file| file.set(need(file), (0, 2), 2)),
         ("vn_file", broken, &|file| {
-            // A name, and of no library that is needed.
+            // A name that no needed library has.
             let name = file.get(file.symbol("probe"), ST_NAME);
             file.set(need(file), (4, 4), name);
         }),
