@@ -151,8 +151,8 @@ Code: E13.not-of-form
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot open `directory`
-Caused by: No such file or directory (os error 2)
+Error: This is not a registry of SecretManagement: it is a directory
+Code: E13.not-of-form
 
 "#]]
     );

@@ -166,7 +166,7 @@ fn files_in_current_dir_are_not_configuration() {
     let answer = sandbox.run("vault register trap --plugin memory", &[]);
     assert!(answer.ends_with(3).stderr.contains("No plugin `memory` is installed"), "{answer}");
     let report = sandbox.run("doctor --json", &[]);
-    assert!(String::from_utf8_lossy(report.succeeds()).contains("\"sound\":true"), "{report}");
+    assert!(String::from_utf8_lossy(report.succeeds()).contains("\"ok\":true"), "{report}");
 }
 
 /// Returns the command with a shell's redirections.
