@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-/// Output of `install` and `trust` with `--json`.
+/// Output of `install` and `upgrade` with `--json`.
 #[derive(Serialize)]
 pub(super) struct PluginInstallOutput<'a> {
     pub(super) schema: u32,
