@@ -21,6 +21,13 @@ pub(crate) fn told<T>(home: &Home, result: Result<T>) -> String {
     }
 }
 
+/// Returns whether a secret is not there, or the vault itself is not yet: the process that makes it
+/// writes the key file first.
+pub(crate) fn is_not_made(error: &Error) -> bool {
+    let is_missing = error.message().contains("is missing, although its key file");
+    error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::Unavailable && is_missing
+}
+
 fn tell(home: &Home, error: &Error) -> String {
     let message = error.message().replace(home.path().to_str().unwrap(), "~");
     format!("{}: {message}", error.kind())

@@ -68,7 +68,11 @@ fn command(sandbox: &Sandbox, part: &str) -> Command {
 
 fn arguments(mut command: Command, sandbox: &Sandbox, part: &str) -> Command {
     command
-        .args(["--exact", "registry::tests::processes::registry_child_process_runs_given_command", "--nocapture"])
+        .args([
+            "--exact",
+            "registry::tests::processes::registry_child_process_runs_given_command",
+            "--nocapture",
+        ])
         .env_clear()
         .env(PART, part)
         .env(DIR, sandbox.dir.path())
