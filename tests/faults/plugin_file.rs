@@ -146,7 +146,7 @@ Code: E02.owner
 
 "#]]
     );
-    chown(&file, Some(0), Some(0)).unwrap();
+    chown(&file, Some(0), Some(STRANGER)).unwrap();
     chmod(&file, 0o775);
     assert_data_eq!(
         session_as(&sandbox, &install, ordinary),
@@ -154,8 +154,8 @@ Code: E02.owner
 $ keystead plugin install --yes --quiet memory.so
 exit code 1
 --- stderr
-Error: `[ROOT]/here/memory.so` is not safe to use: `[ROOT]/here/memory.so` can be written by the group with id 0 (mode 0775)
-Hint: check its contents, then run `chmod go-w [ROOT]/here/memory.so`
+Error: `[ROOT]/here/memory.so` is not safe to use: `[ROOT]/here/memory.so` can be written by the group with id 12345 (mode 0775)
+Hint: use a directory of your own: copy the file there, or name it in `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E02.group-write
 
 "#]]

@@ -127,7 +127,8 @@ impl Environment {
             None => dir(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
         };
         let lost = match &user_config {
-            None => Some(Lost::NoHome),
+            // With gained rights, only the directories of the system count.
+            None => (privilege == Privilege::Ordinary).then_some(Lost::NoHome),
             Some(dir) if dir.symlink_metadata().is_ok() => None,
             Some(dir) if is_typed => Some(Lost::Typed(dir.clone())),
             Some(dir) => {

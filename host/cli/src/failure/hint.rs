@@ -351,8 +351,8 @@ impl Found {
 }
 
 /// Hint for a parent directory that the user cannot change.
-const OWN_DIRS: &str =
-    "set `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR` to directories that only you can write to";
+const OWN_DIRS: &str = "use a directory of your own: copy the file there, or name it in \
+                        `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`";
 
 /// Returns whether this user may change the mode of a path.
 fn can_chmod(path: &std::path::Path) -> bool {
