@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use keystead_exchange::Error;
 use keystead_exchange::json_lines::{self, JsonLines};
 use keystead_plugin_api::{Secret, Value, VaultName};
 
@@ -11,7 +12,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let mut rows = 0;
     for row in JsonLines::new(input) {
         rows += 1;
-        match row.expect("a slice can be read") {
+        let row = match row {
+            // An encrypted file and the like.
+            Err(Error::Foreign { .. }) => return,
+            row => row.expect("a slice can be read"),
+        };
+        match row {
             Ok(row) => {
                 let secret = Secret::with_metadata(row.value, row.metadata);
                 let written = json_lines::write(&row.name, &vault, &secret);
