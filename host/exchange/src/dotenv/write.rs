@@ -116,7 +116,9 @@ impl Quotes {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(&byte);
         // `AB==` looks like the end of base64.
         let is_padding = text.bytes().all(|byte| byte == b'=');
-        if !is_padding && text.bytes().all(is_plain) {
+        // The reader takes such a value for the first line of key material.
+        let is_block = text.starts_with("-----BEGIN");
+        if !is_padding && !is_block && text.bytes().all(is_plain) {
             return Self::None;
         }
         // Shells keep text between single quotes unchanged. python-dotenv reads `\\` and `\'` as
@@ -151,6 +153,7 @@ mod tests {
         assert_eq!(entry("8080"), "K=8080\n");
         assert_eq!(entry(""), "K=''\n");
         assert_eq!(entry("="), "K='='\n");
+        assert_eq!(entry("-----BEGIN"), "K='-----BEGIN'\n");
         assert_eq!(entry("a b$c\"d\n"), "K='a b$c\"d\n'\n");
         assert_eq!(entry("it's \"x\" \\n"), "K=\"it's \\\"x\\\" \\\\n\"\n");
         assert_eq!(entry("C:\\dir"), "K='C:\\dir'\n");
