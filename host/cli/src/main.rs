@@ -1,6 +1,6 @@
 //! The command line of Keystead: the only crate that reads the environment, uses a terminal and
 //! ends the process. The library decides what a command means.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cli;
 mod commands;
@@ -15,6 +15,7 @@ mod metadata;
 mod new_plugin;
 mod progress;
 mod similar;
+mod streams;
 mod terminal;
 mod text;
 mod ui;

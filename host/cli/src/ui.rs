@@ -389,7 +389,7 @@ impl Write for Stream {
 
 /// Returns the error of a standard output that was closed when the program started.
 fn check_output() -> io::Result<()> {
-    if keystead::internals::was_closed(1) { Err(Errno::BADF.into()) } else { Ok(()) }
+    if crate::streams::was_closed(1) { Err(Errno::BADF.into()) } else { Ok(()) }
 }
 
 fn lost(fault: io::Error) -> Failure {

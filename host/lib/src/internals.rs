@@ -70,11 +70,6 @@ pub mod registry {
     pub use crate::registry::*;
 }
 
-/// Returns whether the program was started without this standard stream: 0, 1 or 2.
-pub fn was_closed(stream: u8) -> bool {
-    crate::platform::streams::was_closed(stream)
-}
-
 /// Returns the vault that a write goes to.
 ///
 /// # Errors

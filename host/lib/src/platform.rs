@@ -3,6 +3,4 @@
 
 mod linux;
 
-pub(crate) use linux::{
-    attributes, memfd, memory, mount, peer, sandbox, session, signals, streams,
-};
+pub(crate) use linux::{attributes, memfd, memory, mount, peer, sandbox, session, signals};

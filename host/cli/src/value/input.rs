@@ -169,7 +169,7 @@ impl Unbuffered {
 
 impl Read for Unbuffered {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if keystead::internals::was_closed(0) {
+        if crate::streams::was_closed(0) {
             return Err(Errno::BADF.into());
         }
         Ok(rustix::io::read(self.0, into)?)

@@ -9,4 +9,3 @@ pub(crate) mod peer;
 pub(crate) mod sandbox;
 pub(crate) mod session;
 pub(crate) mod signals;
-pub(crate) mod streams;
