@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keystead::trust::{InProcess, OnIdConflict};
+use keystead::trust::{Candidate, InProcess, OnIdConflict};
 use serde::Serialize;
 
 use super::super::CommandContext;
@@ -30,12 +30,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
         format!("Installed plugin `{id}` {version}{}.", for_whom(scene)),
         format!("Would install plugin `{id}` {version}{}", for_whom(scene)),
     );
-    // Rendered before the bytes go to their final path.
-    let answer = scene.ui.is_json().then(|| {
-        let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
-        let answer = PluginInstallOutput { schema: 1, plugin, dry_run: scene.global.dry_run };
-        serde_json::to_value(answer).expect("our own types are JSON")
-    });
+    let answer = PluginInstallOutput::rendered(scene, &candidate);
 
     if !scene.global.dry_run {
         scene.consent(
@@ -54,8 +49,23 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
 /// Output of `install` and `upgrade` with `--json`.
 #[derive(Serialize)]
 pub(super) struct PluginInstallOutput<'a> {
-    pub(super) schema: u32,
+    schema: u32,
     #[serde(flatten)]
-    pub(super) plugin: describe::PluginDescribeOutput<'a>,
-    pub(super) dry_run: bool,
+    plugin: describe::PluginDescribeOutput<'a>,
+    dry_run: bool,
+}
+
+impl PluginInstallOutput<'_> {
+    /// Returns the output for `--json`, before the bytes go to their final path.
+    pub(super) fn rendered(
+        scene: &CommandContext<'_>,
+        candidate: &Candidate,
+    ) -> Option<serde_json::Value> {
+        scene.ui.is_json().then(|| {
+            let plugin =
+                describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
+            let answer = PluginInstallOutput { schema: 1, plugin, dry_run: scene.global.dry_run };
+            serde_json::to_value(answer).expect("our own types are JSON")
+        })
+    }
 }

@@ -41,12 +41,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
             "the new file will not run in-process: `keystead plugin trust {id} --danger-in-process` allows it"
         ));
     }
-    // Rendered before the bytes go to their final path.
-    let answer = scene.ui.is_json().then(|| {
-        let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
-        let answer = PluginInstallOutput { schema: 1, plugin, dry_run: scene.global.dry_run };
-        serde_json::to_value(answer).expect("our own types are JSON")
-    });
+    let answer = PluginInstallOutput::rendered(scene, &candidate);
     if !scene.global.dry_run {
         scene.consent(
             &format!("Upgrade plugin `{id}`{from} to {version}{}?", for_whom(scene)),
